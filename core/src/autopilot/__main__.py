@@ -1,0 +1,7 @@
+"""`python -m autopilot` is the same as `autopilot`."""
+
+from __future__ import annotations
+
+from autopilot.cli import main
+
+main()

@@ -1,0 +1,26 @@
+"""Core's own plugin: the frame sources that every screen game shares."""
+
+from __future__ import annotations
+
+from autopilot.hookspecs import API_VERSION, hookimpl
+from autopilot.specs import FrameSourceSpec
+
+AUTOPILOT_API = API_VERSION
+
+
+@hookimpl
+def autopilot_frame_sources() -> list[FrameSourceSpec]:
+    """A region of the screen; a video file or camera."""
+    return [
+        FrameSourceSpec(
+            "screen",
+            "a region of the screen (mss)",
+            open="autopilot.capture.screen:open_screen",
+            probe="autopilot.capture.screen:probe",
+        ),
+        FrameSourceSpec(
+            "video",
+            "a video file, or a camera such as OBS's virtual one",
+            open="autopilot.capture.video:open_video",
+        ),
+    ]

@@ -1,0 +1,119 @@
+"""What plugins implement: frame sources, devices, label maps, worlds. Structural, no base class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from autopilot.types import Action, ActionSpace, Frame, Held, Reading
+
+
+class FrameSource(Protocol):
+    """Gives frames: a screen region, a video file, a simulator."""
+
+    def read(self) -> Frame:
+        """Return the newest frame, uint8 RGB (H, W, 3) at native resolution.
+
+        Raises EOFError when there will be no more, DeviceError when the screen is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give the screen back. Calling it twice is harmless."""
+        ...
+
+
+class OutputDevice(Protocol):
+    """Holds controls down on behalf of the policy: a keyboard, a gamepad, a simulator."""
+
+    def hold(self, controls: Held) -> None:
+        """Make exactly these controls held; idempotent, sends only differences."""
+        ...
+
+    def release_all(self) -> None:
+        """Let go of everything."""
+        ...
+
+    def close(self) -> None:
+        """Release everything and give the device back. Calling it twice is harmless."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads what the human holds."""
+
+    def held(self) -> Held:
+        """Return the controls that the human holds now."""
+        ...
+
+    def hotkeys(self) -> tuple[str, ...]:
+        """Return the hotkeys pressed since the last call: of `pause`, `save` and `quit`."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening. Calling it twice is harmless."""
+        ...
+
+
+class LabelMap(Protocol):
+    """Translates between what is held and what a network learns."""
+
+    @property
+    def action_space(self) -> ActionSpace:
+        """The axes that the network decides on."""
+        ...
+
+    def action(self, held: Held) -> Action | None:
+        """Return the label of a frame, or None for a frame that training must skip."""
+        ...
+
+    def held(self, action: Action) -> Held:
+        """Return the controls to hold for an action; `action(held(a)) == a` for every a."""
+        ...
+
+
+class Clock(Protocol):
+    """Paces the loop: wall clock at a rate, or lock-step with a simulator."""
+
+    @property
+    def lockstep(self) -> bool:
+        """Whether the game waits for the decision."""
+        ...
+
+    def tick(self) -> None:
+        """Let one decision period pass: sleep until the next is due, or step the simulator."""
+        ...
+
+
+class Referee(Protocol):
+    """Says lap times and incidents. Nothing that it says reaches the policy."""
+
+    def reading(self) -> Reading:
+        """Return how the race stands now."""
+        ...
+
+
+class Demonstrator(Protocol):
+    """A scripted driver that may read the simulator's state."""
+
+    def decide(self) -> Held:
+        """Return the controls that it would hold now."""
+        ...
+
+
+@dataclass
+class World:
+    """One race, opened: the parts that the loop joins together.
+
+    A game leaves out what it does not have; core then fills `source`, `device` and `reader` from
+    the frame source and devices that the game names, and `clock` with the wall clock.
+    """
+
+    source: FrameSource | None = None
+    device: OutputDevice | None = None
+    clock: Clock | None = None
+    reader: Reader | None = None
+    referee: Referee | None = None
+    demonstrator: Demonstrator | None = None
+    on_close: Callable[[], None] | None = None

@@ -1,0 +1,76 @@
+"""A label map that is a table: each axis lists its values and the controls that mean them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from autopilot.types import NOTHING, Action, ActionSpace, Axis, Held
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of an axis and the controls that are held for it (none: the value at rest)."""
+
+    value: str
+    controls: Held = NOTHING
+
+
+@dataclass(frozen=True)
+class ChoiceAxis:
+    """An axis as choices, in order of precedence: the first whose controls are all held wins.
+
+    `mirror` names the pairs that swap when the picture is flipped. `conflicts` are sets of
+    controls that contradict each other: a frame that holds all of one is skipped.
+    """
+
+    name: str
+    choices: Sequence[Choice]
+    precedence: Sequence[str] = ()
+    mirror: Mapping[str, str] = field(default_factory=dict)
+    conflicts: Sequence[Held] = ()
+
+    def axis(self) -> Axis:
+        """Return the axis that the network sees: values in the order of `choices`."""
+        values = tuple(c.value for c in self.choices)
+        swap = {**self.mirror, **{b: a for a, b in self.mirror.items()}}
+        return Axis(self.name, values, tuple(values.index(swap.get(v, v)) for v in values))
+
+    def index(self, held: Held) -> int | None:
+        """Return the index of the value that `held` means, or None for a contradiction."""
+        if any(conflict <= held for conflict in self.conflicts):
+            return None
+        order = list(self.precedence) + [c.value for c in self.choices]
+        # What needs more controls is more specific; the value at rest comes last by itself.
+        ranked = sorted(
+            enumerate(self.choices),
+            key=lambda ic: (-len(ic[1].controls), order.index(ic[1].value)),
+        )
+        return next((i for i, c in ranked if c.controls <= held), None)
+
+
+class ChoiceLabelMap:
+    """A label map made of `ChoiceAxis` tables; `always` is held whatever the action.
+
+    A frame that matches no choice of an axis is skipped (`action` returns None).
+    """
+
+    def __init__(self, axes: Sequence[ChoiceAxis], always: Held = NOTHING) -> None:
+        self._axes = tuple(axes)
+        self._always = always
+        self._space = ActionSpace(tuple(a.axis() for a in axes))
+
+    @property
+    def action_space(self) -> ActionSpace:
+        """The axes that the network decides on."""
+        return self._space
+
+    def action(self, held: Held) -> Action | None:
+        """Return the label of a frame, or None for one to skip."""
+        indices = [axis.index(held) for axis in self._axes]
+        return None if None in indices else tuple(i for i in indices if i is not None)
+
+    def held(self, action: Action) -> Held:
+        """Return the controls to hold for an action."""
+        chosen = (axis.choices[i].controls for axis, i in zip(self._axes, action, strict=True))
+        return self._always.union(*chosen)

@@ -1,0 +1,7 @@
+"""Finding plugins and looking up by name what they provide."""
+
+from __future__ import annotations
+
+from autopilot.plugins.registry import KINDS, Fault, Plugin, Registry
+
+__all__ = ["KINDS", "Fault", "Plugin", "Registry"]

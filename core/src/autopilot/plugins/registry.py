@@ -1,0 +1,207 @@
+"""The registry: every plugin loaded on its own, every fault under the plugin's name."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import re
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+from autopilot import __version__, builtin, hookspecs
+from autopilot.errors import PluginError
+from autopilot.specs import (
+    CommandSpec,
+    DeviceSpec,
+    FrameSourceSpec,
+    GameSpec,
+    LabelMapSpec,
+    ModelSpec,
+    load,
+)
+
+KINDS: dict[str, tuple[str, type]] = {
+    "game": ("autopilot_games", GameSpec),
+    "frame source": ("autopilot_frame_sources", FrameSourceSpec),
+    "label map": ("autopilot_label_maps", LabelMapSpec),
+    "model": ("autopilot_models", ModelSpec),
+    "device": ("autopilot_devices", DeviceSpec),
+    "command": ("autopilot_commands", CommandSpec),
+}
+"""Kind of thing -> the hook that provides it and the descriptor that the hook returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that a plugin did wrong: at which stage, in one line, and the traceback."""
+
+    stage: str
+    message: str
+    details: str = ""
+
+
+@dataclass
+class Plugin:
+    """One entry point of one distribution, loaded or not."""
+
+    dist: str
+    name: str
+    version: str
+    target: str
+    module: Any = None
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """How pluggy knows it; unique even where two distributions use one entry-point name."""
+        return f"{self.dist}:{self.name}"
+
+    @property
+    def status(self) -> str:
+        """`ok`, `faulty` (some hook failed) or `broken` (left out altogether)."""
+        return "broken" if self.module is None else "faulty" if self.faults else "ok"
+
+
+class Registry:
+    """All plugins of this environment and what they provide.
+
+    `safe_mode` loads none but core's own. Nothing is imported beyond the plugins' entry modules.
+    """
+
+    def __init__(self, safe_mode: bool = False) -> None:
+        self.safe_mode = safe_mode
+        self.plugins = [
+            Plugin("autopilot-core", "builtin", __version__, "autopilot.builtin", builtin)
+        ]
+        self._pm = pluggy.PluginManager("autopilot")
+        self._pm.add_hookspecs(hookspecs)
+        self._pm.register(builtin, name=self.plugins[0].key)
+        self._provided: dict[str, list[tuple[Plugin, Any]]] = {}
+        if not safe_mode:
+            for plugin, entry_point in _entry_points():
+                self.plugins.append(plugin)
+                self._load(plugin, entry_point)
+
+    def _load(self, plugin: Plugin, entry_point: importlib.metadata.EntryPoint) -> None:
+        try:
+            module = entry_point.load()
+        except (Exception, SystemExit) as e:  # noqa: BLE001 - anything may happen in foreign code
+            plugin.faults.append(_fault("import", e))
+            return
+        api = getattr(module, "AUTOPILOT_API", None)
+        if api != hookspecs.API_VERSION:
+            said = "does not set AUTOPILOT_API" if api is None else f"was built for hook API {api}"
+            plugin.faults.append(
+                Fault("api", f"{said}; this autopilot has hook API {hookspecs.API_VERSION}")
+            )
+            return
+        try:
+            self._pm.register(module, name=plugin.key)
+            self._pm.check_pending()
+        except Exception as e:  # noqa: BLE001 - pluggy's own errors and those of odd modules
+            if self._pm.has_plugin(plugin.key):
+                self._pm.unregister(name=plugin.key)
+            plugin.faults.append(_fault("hooks", e))
+            return
+        plugin.module = module
+
+    def provided(self, kind: str) -> list[tuple[Plugin, Any]]:
+        """Return every descriptor of a kind with the plugin that provides it, in plugin order."""
+        if kind not in self._provided:
+            self._provided[kind] = [
+                (plugin, spec)
+                for plugin in self.plugins
+                if plugin.module is not None
+                for spec in self._call(plugin, kind)
+            ]
+        return self._provided[kind]
+
+    def _call(self, plugin: Plugin, kind: str) -> list[Any]:
+        hook_name, wanted = KINDS[kind]
+        others = [p.module for p in self.plugins if p.module not in (None, plugin.module)]
+        caller = self._pm.subset_hook_caller(hook_name, others)
+        try:
+            results = caller()
+            specs = [spec for result in results for spec in result]
+            for spec in specs:
+                if not isinstance(spec, wanted):
+                    raise TypeError(  # noqa: TRY301 - one path for all faults of a hook
+                        f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}"
+                    )
+        except (Exception, SystemExit) as e:  # noqa: BLE001 - foreign code
+            plugin.faults.append(_fault(hook_name, e))
+            return []
+        return specs
+
+    def find(self, kind: str, name: str) -> tuple[Plugin, Any]:
+        """Return what `name` or `dist:name` means.
+
+        Raises PluginError when nothing or more than one thing has that name.
+        """
+        dist, _, bare = name.rpartition(":")
+        everything = self.provided(kind)
+        found = [
+            (plugin, spec)
+            for plugin, spec in everything
+            if spec.name == bare and dist in ("", plugin.dist)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            choices = " or ".join(f"{p.dist}:{bare}" for p, _ in found)
+            raise PluginError(f"two plugins offer the {kind} {bare!r}: say {choices}")
+        raise PluginError(self._unknown(kind, name, [spec.name for _, spec in everything]))
+
+    def get(self, kind: str, name: str) -> Any:
+        """Return the descriptor that `name` or `dist:name` means; errors as in `find`."""
+        return self.find(kind, name)[1]
+
+    def load(self, kind: str, name: str, target: str) -> Any:
+        """Import `target`, an import string of the descriptor `name`.
+
+        Raises PluginError, naming the plugin, when it cannot be imported.
+        """
+        plugin, _ = self.find(kind, name)
+        try:
+            return load(target)
+        except Exception as e:
+            raise PluginError(f"{plugin.dist}: cannot load {kind} {name!r}: {_one_line(e)}") from e
+
+    def _unknown(self, kind: str, name: str, known: list[str]) -> str:
+        message = f"unknown {kind} {name!r}"
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        if near:
+            message += f"; did you mean {' or '.join(near)}?"
+        elif known:
+            message += f"; there are: {', '.join(sorted(set(known)))}"
+        else:
+            message += f"; no plugin offers any {kind}"
+        broken = [p.dist for p in self.plugins if p.faults]
+        if broken:
+            message += f" (broken plugins: {', '.join(broken)}; see `autopilot plugins --errors`)"
+        if self.safe_mode:
+            message += " (--safe-mode leaves all plugins out)"
+        return message
+
+
+def _entry_points() -> Iterable[tuple[Plugin, importlib.metadata.EntryPoint]]:
+    """Yield each entry point of the group once, in order of distribution and name."""
+    seen: dict[str, tuple[Plugin, importlib.metadata.EntryPoint]] = {}
+    for ep in importlib.metadata.entry_points(group=hookspecs.GROUP):
+        dist = re.sub(r"[-_.]+", "-", ep.dist.name if ep.dist else "unknown").lower()
+        version = ep.dist.version if ep.dist else "?"
+        plugin = Plugin(dist, ep.name, version, ep.value)
+        seen.setdefault(plugin.key, (plugin, ep))
+    return [seen[key] for key in sorted(seen)]
+
+
+def _one_line(e: BaseException) -> str:
+    return f"{type(e).__name__}: {' '.join(str(e).split())}"[:300]
+
+
+def _fault(stage: str, e: BaseException) -> Fault:
+    return Fault(stage, _one_line(e), "".join(traceback.format_exception(e)))
