@@ -1,7 +1,111 @@
-"""The command line."""
+"""The command line: lazily loaded commands, and one line for every error."""
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import Any
+
+import click
+
+from autopilot import __version__
+from autopilot.cli.common import App
+from autopilot.errors import AutopilotError
+from autopilot.specs import load
+
+COMMANDS = {
+    "record": "Record a human, or a game's demonstrator.",
+    "sessions": "List recorded sessions; mark or purge frames.",
+    "train": "Train a network on recorded sessions.",
+    "drive": "Let a bundle drive.",
+    "race": "Race drivers against each other and compare their laps.",
+    "demo": "Record, train, drive and race CarRacing by itself.",
+    "doctor": "Check what works on this machine.",
+    "plugins": "List plugins and what they provide.",
+}
+
+
+class Commands(click.Group):
+    """Core's commands and those of plugins; a command's module is imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, core's first."""
+        return [*COMMANDS, *sorted(s.name for s in self._plugin_commands(ctx))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; a plugin that fails to is reported as an error of that command."""
+        if cmd_name in COMMANDS:
+            found: click.Command = load(f"autopilot.cli.commands.{cmd_name}:command")
+            return found
+        names = [s.name for s in self._plugin_commands(ctx)]
+        if cmd_name not in names:
+            return None
+        registry = App.of(ctx).registry
+        spec = registry.get("command", cmd_name)
+        command: click.Command = registry.load("command", cmd_name, spec.command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any of them."""
+        rows = list(COMMANDS.items())
+        rows += sorted((s.name, s.help) for s in self._plugin_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _plugin_commands(self, ctx: click.Context) -> list[Any]:
+        if ctx.params.get("safe_mode"):
+            App.of(ctx).safe_mode = True
+        specs = [spec for _, spec in App.of(ctx).registry.provided("command")]
+        return [s for s in specs if s.name not in COMMANDS]
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  autopilot demo                            see the whole thing work
+  autopilot record --game carracing         play with the arrow keys
+  autopilot train --model nvidia
+  autopilot drive --game carracing --bundle carracing-nvidia --show
+""",
+)
+@click.version_option(__version__, prog_name="autopilot")
+@click.option("--safe-mode", is_flag=True, help="Load no plugin but core's own.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def cli(ctx: click.Context, safe_mode: bool, debug: bool) -> None:
+    """Play a racing game; a network learns to drive it from the screen alone."""
+    App.of(ctx).safe_mode |= safe_mode
+
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line: exit code 2 for the user's mistake, 1 for ours, 130 for Ctrl-C."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    debug = "--debug" in sys.argv[1:]
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as e:
+        sys.exit(e.exit_code)
+    except click.ClickException as e:
+        e.show()
+        sys.exit(e.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print("\nautopilot: stopped; everything recorded so far is kept", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except AutopilotError as e:
+        if debug:
+            raise
+        print(f"autopilot: {e}", file=sys.stderr)
+        sys.exit(e.exit_code)
+    except Exception as e:
+        if debug:
+            raise
+        what = " ".join(f"{type(e).__name__}: {e}".split())[:300]
+        print(
+            f"autopilot: unexpected {what} (run again with --debug to see where)", file=sys.stderr
+        )
+        sys.exit(1)

@@ -129,7 +129,7 @@ class Registry:
             specs = [spec for result in results for spec in result]
             for spec in specs:
                 if not isinstance(spec, wanted):
-                    raise TypeError(  # noqa: TRY301 - one path for all faults of a hook
+                    raise TypeError(
                         f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}"
                     )
         except (Exception, SystemExit) as e:  # noqa: BLE001 - foreign code

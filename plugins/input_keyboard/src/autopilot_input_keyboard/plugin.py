@@ -1,7 +1,22 @@
-"""What this plugin provides."""
+"""What this plugin provides: the keyboard, to press keys with and to read."""
 
 from __future__ import annotations
 
-from autopilot.hookspecs import API_VERSION
+from autopilot.hookspecs import API_VERSION, hookimpl
+from autopilot.specs import DeviceSpec
 
 AUTOPILOT_API = API_VERSION
+
+
+@hookimpl
+def autopilot_devices() -> list[DeviceSpec]:
+    """The keyboard."""
+    return [
+        DeviceSpec(
+            "keyboard",
+            "virtual keyboard, and what the human holds on the real one (pynput)",
+            emitter="autopilot_input_keyboard.device:KeyboardEmitter",
+            reader="autopilot_input_keyboard.reader:open_reader",
+            probe="autopilot_input_keyboard.probe:probe",
+        )
+    ]

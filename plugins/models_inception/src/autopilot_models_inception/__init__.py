@@ -1,1 +1,1 @@
-"""A bundled plugin of autopilot."""
+"""GoogLeNet as a plugin of autopilot."""

@@ -1,7 +1,21 @@
-"""What this plugin provides."""
+"""What this plugin provides: the network `inception`."""
 
 from __future__ import annotations
 
-from autopilot.hookspecs import API_VERSION
+from autopilot.hookspecs import API_VERSION, hookimpl
+from autopilot.specs import ModelSpec
 
 AUTOPILOT_API = API_VERSION
+
+
+@hookimpl
+def autopilot_models() -> list[ModelSpec]:
+    """GoogLeNet, the first Inception network."""
+    return [
+        ModelSpec(
+            "inception",
+            "GoogLeNet (Inception v1): 9 inception blocks (arXiv:1409.4842)",
+            build="autopilot_models_inception.googlenet:build",
+            config={"dropout": 0.4, "aux": False},
+        )
+    ]

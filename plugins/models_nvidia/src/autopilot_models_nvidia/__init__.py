@@ -1,1 +1,1 @@
-"""A bundled plugin of autopilot."""
+"""NVIDIA PilotNet as a plugin of autopilot."""

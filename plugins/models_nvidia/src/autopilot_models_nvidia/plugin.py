@@ -1,7 +1,21 @@
-"""What this plugin provides."""
+"""What this plugin provides: the network `nvidia`."""
 
 from __future__ import annotations
 
-from autopilot.hookspecs import API_VERSION
+from autopilot.hookspecs import API_VERSION, hookimpl
+from autopilot.specs import ModelSpec
 
 AUTOPILOT_API = API_VERSION
+
+
+@hookimpl
+def autopilot_models() -> list[ModelSpec]:
+    """NVIDIA's end-to-end driving network."""
+    return [
+        ModelSpec(
+            "nvidia",
+            "NVIDIA PilotNet: 5 convolutions, 4 dense layers (arXiv:1604.07316)",
+            build="autopilot_models_nvidia.pilotnet:build",
+            config={"dropout": 0.5},
+        )
+    ]

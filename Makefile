@@ -1,0 +1,31 @@
+# Every target sets up what it needs first; see scripts/setup.sh.
+BIN := .venv/bin
+DEMO_HOME ?= demo
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint docs bench
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+setup: ## System libraries, uv, Python and .venv
+	@scripts/setup.sh
+
+demo: setup ## Record, train and race on CarRacing, and film it (into ./demo)
+	@$(BIN)/autopilot demo --home $(DEMO_HOME)
+
+test: lint ## Lint, then all tests; PYTEST_ARGS="-k name" chooses some
+	@$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+docs: setup ## Regenerate the generated pages of docs/
+	@$(BIN)/python scripts/gen_docs.py
+
+bench: setup ## Run benchmarks/*.py; each prints JSON
+	@set -e; for script in benchmarks/*.py; do echo "$$script" >&2; $(BIN)/python "$$script"; done

@@ -1,0 +1,81 @@
+"""`autopilot drive`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from autopilot.cli.common import App, common, examples, world_options
+
+
+@click.command(
+    epilog=examples(
+        "autopilot drive --game carracing --bundle carracing-nvidia --track 3 --laps 1 --show",
+        "autopilot drive --game carracing --bundle carracing-nvidia --film lap.mp4 --laps 1",
+        "autopilot drive --game ctr --bundle coco --input keyboard --profile duckstation "
+        "--region 0,0,1280,720",
+        "autopilot drive --game ctr --bundle coco --select argmax",
+    )
+)
+@click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
+@click.option("--bundle", required=True, help="Which bundle drives (or demonstrator, random).")
+@click.option("--input", "input_device", help="Device to press on: keyboard, gamepad.")
+@click.option("--track")
+@click.option("--mode")
+@click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
+@click.option("--seconds", "max_s", type=click.FloatRange(0, min_open=True), help="Stop after.")
+@click.option(
+    "--select",
+    type=click.Choice(["weighted", "argmax"]),
+    default="weighted",
+    show_default=True,
+    help="How to choose from the probabilities.",
+)
+@click.option("--temperature", type=float, default=1.0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--show", is_flag=True, help="Show the frame with the probability bars.")
+@click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")
+@world_options
+@common
+def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> None:
+    """Let a bundle drive. P stops it, and Ctrl-C does; every key is released."""
+    from autopilot.cli import ui
+    from autopilot.drive import DriveOptions, drive
+    from autopilot.game import Game
+    from autopilot.types import Step
+
+    found = Game(app.registry, game)
+    chosen = DriveOptions(**options, devices=devices)
+    real_time = found.spec.open_world is None
+    with ui.status() as line:
+
+        def watch(step: Step) -> None:
+            r, held = step.reading, " ".join(sorted(step.decision.sent))
+            score = "" if r is None or r.score is None else f"  score {r.score:.0f}"
+            lap = "" if r is None else f"  lap {r.lap + 1}"
+            line(f"driving: {step.index} decisions{lap}{score}  [{held}]")
+
+        report = drive(
+            bundle,
+            found,
+            app.home,
+            app.registry,
+            chosen,
+            watch,
+            ui.countdown if real_time else lambda world: None,
+        )
+    reading = None if report.reading is None else asdict(report.reading)
+    if not app.json:
+        ui.timing_lines(report.timing)
+    text = f"{bundle} on {report.track}: {report.ending}"
+    if report.reading is not None:
+        laps = ", ".join(f"{t:.2f} s" for t in report.reading.lap_times_s) or "no lap finished"
+        text += f"; {laps}"
+        if report.reading.score is not None:
+            text += f"; score {report.reading.score:.1f}"
+    if chosen.film is not None:
+        text += f"\nfilm: {chosen.film}"
+    app.print({**asdict(report), "reading": reading}, text)

@@ -1,0 +1,59 @@
+"""`autopilot plugins`."""
+
+from __future__ import annotations
+
+import click
+
+from autopilot.cli.common import App, common, examples
+from autopilot.plugins import KINDS
+
+
+@click.command(
+    epilog=examples(
+        "autopilot plugins",
+        "autopilot plugins --errors     why a plugin is broken",
+        "autopilot plugins --json",
+    )
+)
+@click.option("--errors", is_flag=True, help="Show the traceback of each fault.")
+@common
+def command(app: App, errors: bool) -> None:
+    """List each distribution with version, status and what it provides."""
+    provided = {
+        p.key: {kind: [s.name for q, s in app.registry.provided(kind) if q is p] for kind in KINDS}
+        for p in app.registry.plugins
+    }
+    rows = [
+        {
+            "distribution": p.dist,
+            "plugin": p.name,
+            "version": p.version,
+            "status": p.status,
+            "provides": {kind: names for kind, names in provided[p.key].items() if names},
+            "faults": [
+                {
+                    "stage": f.stage,
+                    "message": f.message,
+                    **({"details": f.details} if errors else {}),
+                }
+                for f in p.faults
+            ],
+        }
+        for p in app.registry.plugins
+    ]
+
+    def show() -> None:
+        width = max(len(p.dist) for p in app.registry.plugins)
+        for p in app.registry.plugins:
+            what = "; ".join(
+                f"{kind}{'s' if len(names) > 1 else ''}: {', '.join(names)}"
+                for kind, names in provided[p.key].items()
+                if names
+            )
+            click.echo(f"{p.dist:{width}}  {p.version:8} {p.status:7} {what}".rstrip())
+            for f in p.faults:
+                click.echo(f"{'':{width}}  {f.stage}: {f.message}")
+                if errors and f.details:
+                    click.echo(f.details)
+
+    app.print(rows, show)

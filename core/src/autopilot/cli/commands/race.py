@@ -1,0 +1,75 @@
+"""`autopilot race`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from autopilot.cli.common import App, common, examples
+
+
+@click.command(
+    epilog=examples(
+        "autopilot race --game carracing --drivers demonstrator,carracing-nvidia,random "
+        "--tracks 100-104 --laps 1",
+        "autopilot race --game carracing --drivers human,carracing-nvidia --laps 3 --races 5",
+    )
+)
+@click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
+@click.option("--drivers", required=True, help="Bundles, demonstrator, random, human: a,b,…")
+@click.option("--tracks", help="Tracks: a,b,… or, where they are numbers, 0-4.")
+@click.option("--laps", type=int, default=3, show_default=True)
+@click.option("--races", type=int, default=1, show_default=True, help="Races on each track.")
+@click.option(
+    "--select", type=click.Choice(["weighted", "argmax"]), default="weighted", show_default=True
+)
+@click.option("--temperature", type=float, default=1.0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--films", is_flag=True, help="Film every run.")
+@click.option("--name", help="Name of the race's folder (default: the time).")
+@common
+def command(
+    app: App,
+    game: str,
+    drivers: str,
+    tracks: str | None,
+    laps: int,
+    races: int,
+    select: str,
+    temperature: float,
+    seed: int,
+    films: bool,
+    name: str | None,
+) -> None:
+    """Let each driver race in turn; lap times by the referee, `*` for an incident."""
+    from autopilot.cli import ui
+    from autopilot.drive import DriveOptions
+    from autopilot.game import Game
+    from autopilot.home import check_name
+    from autopilot.race import RaceOptions, race, save_reports
+    from autopilot.types import Step
+
+    found = Game(app.registry, game)
+    folder: Path = app.home.races / check_name(
+        name or f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}", "race"
+    )
+    names = tuple(filter(None, (d.strip() for d in drivers.split(","))))
+    options = RaceOptions(
+        drivers=names,
+        tracks=tracks,
+        laps=laps,
+        races=races,
+        drive=DriveOptions(select=select, temperature=temperature, seed=seed),
+        films=folder if films else None,
+    )
+    with ui.status() as line:
+
+        def watch(driver: str, track: str, number: int, step: Step) -> None:
+            lap = step.reading.lap + 1 if step.reading else 1
+            line(f"{driver} on {track}, race {number + 1}: lap {lap}, {step.index} decisions")
+
+        result = race(found, app.home, app.registry, options, watch)
+    save_reports(result, folder)
+    app.print(result.to_json(), lambda: ui.race_tables(result, folder))

@@ -1,0 +1,81 @@
+"""`autopilot record`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from autopilot.cli.common import App, common, examples, world_options
+
+
+@click.command(
+    epilog=examples(
+        "autopilot record --game ctr --driver anna --track coco --region 0,0,1280,720",
+        "autopilot record --game ctr --track coco --mode A     recoveries, on purpose",
+        "autopilot record --game carracing --track 7           play with the arrow keys",
+        "autopilot record --game carracing --driver demonstrator --track 0-14 --laps 1",
+    )
+)
+@click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
+@click.option("--driver", default="human", show_default=True, help="Your name, or demonstrator.")
+@click.option("--track", help="A track; where tracks are numbers also 0-4,7: a session each.")
+@click.option("--mode", help="Recording mode, by letter or name (N normal, A adjust, …).")
+@click.option(
+    "--hz", type=click.FloatRange(0.5, 120), help="Frames a second (default: the game's)."
+)
+@click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after this long.")
+@click.option(
+    "--noise", type=float, default=0.0, help="Disturb a demonstrator: share of decisions."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--show", is_flag=True, help="Show the game's window for a demonstrator too.")
+@world_options
+@common
+def command(
+    app: App, game: str, laps: int, seconds: float | None, show: bool, devices: Any, **options: Any
+) -> None:
+    """Record a human, or a game's demonstrator, as sessions.
+
+    Hotkeys while recording: T pauses, O saves and quits, P quits (games may choose others).
+    Nothing recorded is ever lost, whichever way it ends.
+    """
+    from autopilot.cli import ui
+    from autopilot.game import Game
+    from autopilot.record import RecordOptions, RecordProgress, record
+
+    found = Game(app.registry, game)
+    scripted = options["driver"] == "demonstrator"
+    chosen = RecordOptions(
+        **options,
+        laps=laps or (1 if scripted and seconds is None else 0),
+        max_s=seconds,
+        window=show,
+        devices=devices,
+    )
+
+    with ui.status() as line:
+
+        def watch(p: RecordProgress) -> None:
+            total = max(sum(p.counts.values()), 1)
+            labels = "  ".join(f"{k} {100 * n // total}%" for k, n in p.counts.most_common(5))
+            state = "PAUSED" if p.paused else "recording"
+            line(f"{state} {p.track}: {p.frames} frames  {p.timing.achieved_hz:.1f}/s  {labels}")
+
+        done = record(
+            found, app.home, chosen, lambda w: None if scripted else ui.countdown(w), watch
+        )
+    data = [
+        {
+            "session": p.path.name,
+            "track": p.track,
+            "frames": p.frames,
+            "ending": p.ending,
+            "labels": dict(p.counts),
+            "timing": p.timing.report(),
+        }
+        for p in done
+    ]
+    lines = [f"{d['session']}: {d['frames']} frames ({d['ending']})" for d in data]
+    app.print(data, "\n".join([*lines, f"kept in {app.home.sessions}"]))

@@ -1,0 +1,90 @@
+"""`autopilot sessions`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from autopilot.cli.common import App, common, examples
+
+
+def _span(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit() and int(first) <= int(last)):
+        raise click.BadParameter(f"{text!r}: give the first and last frame, e.g. 120-180")
+    return int(first), int(last) + 1
+
+
+@click.command(
+    epilog=examples(
+        "autopilot sessions",
+        "autopilot sessions --json",
+        "autopilot sessions ID --delete 120-180      leave these frames out of training",
+        "autopilot sessions ID --restore 120-180",
+        "autopilot sessions ID --purge               remove what was deleted for good",
+    )
+)
+@click.argument("session_id", required=False)
+@click.option("--game", help="Only sessions of this game.")
+@click.option("--delete", metavar="A-B", help="Mark frames A to B as deleted (can be undone).")
+@click.option("--restore", metavar="A-B", help="Undo a deletion.")
+@click.option("--purge", is_flag=True, help="Remove deleted frames for good.")
+@common
+def command(
+    app: App,
+    session_id: str | None,
+    game: str | None,
+    delete: str | None,
+    restore: str | None,
+    purge: bool,
+) -> None:
+    """List sessions with duration, labels and health; mark or purge frames of one."""
+    from autopilot.cli import ui
+    from autopilot.sessions import SessionStore
+
+    store = SessionStore(app.home.sessions)
+    if (delete or restore or purge) and not session_id:
+        raise click.UsageError("name the session whose frames you mean")
+    broken: list[tuple[str, str]] = []
+    if session_id:
+        one = store.open(session_id)
+        if delete:
+            one.delete(*_span(delete))
+        if restore:
+            one.restore(*_span(restore))
+        if purge:
+            one.purge()
+        found = [store.open(session_id)]
+    else:
+        found, broken = store.all()
+    rows: list[dict[str, Any]] = [
+        {
+            **s.info.model_dump(include={"id", "game", "driver", "track", "mode", "hz", "ended"}),
+            "frames": len(s),
+            "duration_s": round(s.duration_s(), 2),
+            "labels": s.label_counts(),
+            "deleted": s.deleted(),
+            "health": s.health.text,
+        }
+        for s in found
+        if game in (None, s.info.game)
+    ]
+    data = {"sessions": rows, "broken": [{"id": i, "error": e} for i, e in broken]}
+
+    def show() -> None:
+        columns = ["session", "driver", "track", "mode", "length", "labels", "health"]
+        cells = []
+        for r in rows:
+            total = max(sum(r["labels"].values()), 1)
+            labels = " ".join(f"{k} {100 * n / total:.0f}%" for k, n in r["labels"].items() if n)
+            length = f"{r['frames']} frames, {r['duration_s']:.0f} s"
+            cells.append([r["id"], r["driver"], r["track"], r["mode"], length, labels, r["health"]])
+        if cells:
+            ui.table(f"Sessions in {app.home.sessions}", columns, cells)
+        else:
+            click.echo(f"no sessions in {app.home.sessions}: make one with `autopilot record`")
+        for i, e in broken:
+            click.echo(f"{i}: {e}", err=True)
+
+    app.print(data, show)

@@ -1,0 +1,87 @@
+"""`autopilot train`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from autopilot.cli.common import App, common, examples
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Parse NAME=VALUE; a value is JSON where it can be, else text."""
+    import json
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.BadParameter(f"--set {pair!r}: give NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+@click.command(
+    epilog=examples(
+        "autopilot train --model nvidia",
+        "autopilot train --model inception --game ctr --epochs 40 --balance oversample",
+        "autopilot train --model nvidia --name try2 --set dropout=0.2",
+        "tensorboard --logdir HOME/runs             look at the curves",
+    )
+)
+@click.option("--model", required=True, help="Which network; see `autopilot plugins`.")
+@click.option("--game", help="Train on sessions of this game (default: the only one).")
+@click.option("--session", "sessions", multiple=True, help="Only this session; may be repeated.")
+@click.option("--epochs", type=int, default=20, show_default=True)
+@click.option("--batch-size", type=int, default=256, show_default=True)
+@click.option(
+    "--balance",
+    type=click.Choice(["none", "oversample", "weights"]),
+    default="none",
+    show_default=True,
+    help="What to do about rare actions.",
+)
+@click.option("--mirror/--no-mirror", default=True, show_default=True, help="Flip at random.")
+@click.option("--shift", type=click.IntRange(0, 32), default=0, help="Shift sideways, pixels.")
+@click.option("--learning-rate", type=float, default=1e-3, show_default=True)
+@click.option("--validation", type=float, default=0.1, show_default=True, help="Share held out.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Network setting.")
+@click.option("--restart", is_flag=True, help="Throw away an earlier run of this name.")
+@common
+def command(app: App, settings: tuple[str, ...], restart: bool, **options: Any) -> None:
+    """Train a network on recorded sessions; ends with a bundle.
+
+    A training that was interrupted goes on where it stopped when the same command is given again.
+    """
+    from autopilot.cli import ui
+    from autopilot.train import TrainOptions, TrainProgress, train
+
+    chosen = TrainOptions(**options, config=_settings(settings))
+    with ui.progress("{task.fields[rate]}", "{task.fields[news]}") as bar:
+        task = bar.add_task(f"train {chosen.model}", total=None, rate="", news="")
+
+        def watch(p: TrainProgress) -> None:
+            v = p.validation
+            news = f"epoch {p.epoch}/{p.epochs}"
+            if v is not None:
+                news += f"  val loss {v['loss']:.3f}  accuracy {100 * v['accuracy']:.1f}%"
+            rate = f"{p.samples_per_s:.0f} samples/s"
+            bar.update(task, completed=p.step, total=p.steps, rate=rate, news=news)
+
+        result = train(app.registry, app.home, chosen, watch, restart)
+    data = {**asdict(result), "bundle": str(result.bundle), "run": str(result.run)}
+    best, frames = result.best, result.frames
+    app.print(
+        data,
+        f"bundle {result.name}: epoch {best['epoch']}, validation accuracy "
+        f"{100 * best['accuracy']:.1f} % on {frames['validation']} frames of held-out data "
+        f"({frames['train']} trained on, {result.samples_per_s:.0f} samples/s)\n"
+        f"curves and plots in {result.run}",
+    )

@@ -1,0 +1,122 @@
+"""What all commands share: the home, the registry, `--json`, and the options for worlds."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import click
+
+from autopilot.home import Home
+from autopilot.plugins import Registry
+
+
+@dataclass
+class App:
+    """What a command needs of its surroundings."""
+
+    home_given: str | None = None
+    json: bool = False
+    safe_mode: bool = False
+
+    @classmethod
+    def of(cls, ctx: click.Context) -> App:
+        """Return the one of this command line."""
+        found: App = ctx.find_root().ensure_object(cls)
+        return found
+
+    @cached_property
+    def registry(self) -> Registry:
+        """All plugins, loaded once."""
+        return Registry(self.safe_mode)
+
+    @cached_property
+    def home(self) -> Home:
+        """The folder of sessions, bundles and races."""
+        return Home.find(self.home_given)
+
+    def print(self, data: Any, text: Callable[[], None] | str) -> None:
+        """Print data with `--json`, else text, or what `text()` prints."""
+        if self.json:
+            click.echo(json.dumps(data, indent=2))
+        elif isinstance(text, str):
+            click.echo(text)
+        else:
+            text()
+
+
+def common(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that every command has, and pass an `App` first."""
+
+    @click.option("--home", metavar="DIR", help="Where sessions, bundles and races live.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+    @click.option("--safe-mode", is_flag=True, help="Load no plugin but core's own.")
+    @click.option("--debug", is_flag=True, help="Show tracebacks.")
+    @click.pass_context
+    @functools.wraps(command)
+    def wrapped(
+        ctx: click.Context,
+        /,
+        home: str | None,
+        as_json: bool,
+        safe_mode: bool,
+        debug: bool,
+        **options: Any,
+    ) -> None:
+        app = App.of(ctx)
+        app.home_given, app.json = home, as_json
+        if safe_mode and not app.safe_mode:
+            app.safe_mode = True
+            app.__dict__.pop("registry", None)
+        command(app, **options)
+
+    return wrapped
+
+
+def examples(*lines: str) -> str:
+    """Return an epilog that shows how the command is used."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def world_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where frames come from and who presses; pass a `DeviceChoice`."""
+
+    @click.option("--source", help="Frame source, where the game is not its own (screen, video).")
+    @click.option("--region", metavar="X,Y,W,H", help="Region of the screen, in pixels.")
+    @click.option("--video", metavar="FILE", help="File or camera for --source video.")
+    @click.option("--profile", help="Which of the game's key bindings (an emulator's, say).")
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        source: str | None,
+        region: str | None,
+        video: str | None,
+        profile: str | None,
+        input_device: str | None = None,
+        **options: Any,
+    ) -> None:
+        from autopilot.game import DeviceChoice
+        from autopilot.types import SourceSettings
+
+        box = None if region is None else _region(region)
+        settings = SourceSettings(box, video)
+        choice = DeviceChoice(
+            input_device, profile, source or ("video" if video else None), settings
+        )
+        command(*args, devices=choice, **options)
+
+    return wrapped
+
+
+def _region(text: str) -> tuple[int, int, int, int]:
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"--region {text!r}: give X,Y,W,H in pixels") from None
+    if width < 1 or height < 1:
+        raise click.BadParameter(f"--region {text!r}: width and height must be positive")
+    return x, y, width, height

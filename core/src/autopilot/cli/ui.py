@@ -1,0 +1,92 @@
+"""What a person sees while something runs: countdown, status line, progress bars."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def countdown(world: Any) -> None:
+    """Count 3-2-1 before a human starts; keep the game's window alive meanwhile."""
+    for n in (3, 2, 1):
+        err.print(f"{n}…", style="bold yellow")
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            if world.reader is not None:
+                world.reader.hotkeys()
+            time.sleep(0.02)
+    err.print("go", style="bold green")
+
+
+@contextmanager
+def progress(*columns: str) -> Iterator[Progress]:
+    """Show a progress bar on stderr; `columns` are rich templates such as `{task.fields[rate]}`."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        *(TextColumn(c) for c in columns),
+        TimeRemainingColumn(),
+        console=err,
+    ) as bar:
+        yield bar
+
+
+@contextmanager
+def status() -> Iterator[Any]:
+    """Show one live line on stderr; call the result with its text."""
+    with err.status("") as line:
+        yield line.update
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table."""
+    grid = Table(title=title, title_justify="left")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    out.print(grid)
+
+
+def timing_lines(timing: dict[str, Any]) -> None:
+    """Print an honest timing report."""
+    wanted, achieved = timing["wanted_hz"], timing["achieved_hz"]
+    if timing["clock"] == "wall":
+        err.print(
+            f"rate {achieved:g} of {wanted:g} Hz wanted, {100 * timing['on_time']:.1f} % of "
+            f"{timing['steps']} decisions on time, {timing['overruns']} overruns"
+        )
+    else:
+        err.print(
+            f"lock-step: {timing['steps']} decisions at {achieved:g}/s, "
+            f"{timing['times_real_time']:g}x real time"
+        )
+    parts = [f"{n} {t['p50']:g}/{t['p99']:g}" for n, t in timing["stages_ms"].items()]
+    err.print("stages, ms p50/p99: " + ", ".join(parts))
+
+
+def race_tables(result: Any, folder: Any) -> None:
+    """Print the race's summary and its laps."""
+    from autopilot.race.report import table_rows
+
+    for title, head, rows in table_rows(result):
+        table(title, head, rows)
+    out.print(f"* = incident; saved in {folder} (race.json, race.md, race.png)")
+
+
+def demo_tables(result: Any) -> None:
+    """Print what the demo came to."""
+    race_tables(result.race, result.folder)
+    parts = ", ".join(f"{name} {s:.0f} s" for name, s in result.seconds.items())
+    out.print(f"film: {result.film}\ntook {sum(result.seconds.values()):.0f} s: {parts}")

@@ -1,0 +1,8 @@
+"""Driving: a bundle drives a game, with an overlay, a film and an honest timing report."""
+
+from __future__ import annotations
+
+from autopilot.drive.drive import DriveOptions, DriveReport, drive, make_driver
+from autopilot.drive.overlay import Film, Overlay, Window
+
+__all__ = ["DriveOptions", "DriveReport", "Film", "Overlay", "Window", "drive", "make_driver"]

@@ -1,0 +1,144 @@
+"""One drive: a bundle, a game, a selector; what happened and how punctual it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autopilot.drive.overlay import Film, Overlay, Window
+from autopilot.errors import UserError
+from autopilot.game import DeviceChoice, Game, OpenWorld
+from autopilot.home import Home
+from autopilot.interfaces import LabelMap
+from autopilot.loop import (
+    DemonstratorDriver,
+    Driver,
+    HumanDriver,
+    PolicyDriver,
+    RandomDriver,
+    Timing,
+    run,
+)
+from autopilot.plugins import Registry
+from autopilot.policy import Policy, Selector
+from autopilot.types import Reading, Step, WorldRequest
+
+SCRIPTED = ("demonstrator", "random", "human")
+"""Driver names that are not bundles."""
+
+
+@dataclass(frozen=True)
+class DriveOptions:
+    """How to drive. `laps` 0 drives until stopped; `max_s` is in seconds of game time."""
+
+    track: str | None = None
+    mode: str | None = None
+    laps: int = 0
+    max_s: float | None = None
+    select: str = "weighted"
+    temperature: float = 1.0
+    seed: int = 0
+    show: bool = False
+    film: Path | None = None
+    devices: DeviceChoice = field(default_factory=DeviceChoice)
+
+
+@dataclass
+class DriveReport:
+    """What a drive came to."""
+
+    driver: str
+    track: str
+    ending: str
+    reading: Reading | None
+    timing: dict[str, Any]
+
+
+def load_policy(name: str, game: Game, home: Home, registry: Registry) -> Policy:
+    """Load a bundle and check that it can drive this game; raises BundleError when not."""
+    policy = Policy.load(home.bundle(name), registry)
+    space = game.label_map(policy.manifest.label_map).action_space
+    policy.check_fits(game.spec.name, space, game.spec.frame_size)
+    return policy
+
+
+def make_driver(
+    name: str,
+    policy: Policy | None,
+    world: OpenWorld,
+    label_map: LabelMap,
+    options: DriveOptions,
+    timing: Timing,
+) -> Driver:
+    """Return the driver of that name: a bundle's policy, or one of `SCRIPTED`."""
+    if policy is not None:
+        selector = Selector(options.select, options.temperature, options.seed)
+        return PolicyDriver(policy, selector, label_map, timing)
+    if name == "random":
+        return RandomDriver(label_map, options.seed)
+    if name == "human" and world.reader is not None:
+        return HumanDriver(world.reader)
+    if name == "demonstrator" and world.demonstrator is not None:
+        return DemonstratorDriver(world.demonstrator, label_map)
+    raise UserError(f"this game ships no driver called {name!r}")
+
+
+def drive(
+    name: str,
+    game: Game,
+    home: Home,
+    registry: Registry,
+    options: DriveOptions,
+    watch: Callable[[Step], None] = lambda step: None,
+    countdown: Callable[[OpenWorld], None] = lambda world: None,
+    policy: Policy | None = None,
+) -> DriveReport:
+    """Let `name` (a bundle, or one of `SCRIPTED`) drive one race and return how it went.
+
+    Raises UserError when the bundle does not fit the game, DeviceError when the screen or a
+    device cannot be opened. Everything is released whatever happens.
+    """
+    if name not in SCRIPTED and policy is None:
+        policy = load_policy(name, game, home, registry)
+    label_map = game.label_map(policy.manifest.label_map if policy else None)
+    space = label_map.action_space
+    hz = policy.manifest.hz if policy else game.spec.hz
+    track = game.tracks(options.track)[0]
+    request = WorldRequest(
+        track=track,
+        mode=game.mode(options.mode),
+        hz=hz,
+        laps=options.laps,
+        seed=options.seed,
+        window=name == "human",
+        human=name == "human",
+    )
+    last: list[Reading | None] = [None]
+
+    def remember(step: Step) -> None:
+        last[0] = step.reading
+
+    with ExitStack() as stack:
+        world = stack.enter_context(game.open(request, options.devices))
+        screens: list[Film | Window] = []
+        if options.film is not None:
+            screens.append(stack.enter_context(Film(options.film, hz)))
+        if options.show:
+            screens.append(stack.enter_context(Window(f"autopilot: {name}")))
+        overlay = Overlay(space, f"{name} on {game.spec.name} {track}")
+
+        def show(step: Step) -> None:
+            picture = overlay.draw(step, label_map.action(step.decision.sent))
+            for screen in screens:
+                screen.add(picture)
+
+        countdown(world)
+        timing = Timing(hz, world.clock.lockstep)
+        driver = make_driver(name, policy, world, label_map, options, timing)
+        limit = None if options.max_s is None else max(1, round(options.max_s * hz))
+        observers = [remember, watch, *([show] if screens else [])]
+        ending = run(world, driver, timing, game.spec.frame_size, observers, limit)
+    return DriveReport(name, track, ending, last[0], timing.report())

@@ -1,0 +1,146 @@
+"""The overlay: the frame with the probability bars, shown in a window or written as a film."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import cv2
+import numpy as np
+
+from autopilot.errors import DeviceError, UserError
+from autopilot.types import ActionSpace, Image, Step
+
+WIDTH, BAR, GAP = 640, 14, 6
+GREY, WHITE, GREEN, RED, DARK = (120, 120, 120), (240, 240, 240), (70, 200, 90), (230, 80, 70), 24
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+class Overlay:
+    """Draws one step: the picture, a bar per value of each axis, what was chosen, the referee."""
+
+    def __init__(self, space: ActionSpace, title: str) -> None:
+        self._space = space
+        self._title = title
+        rows = max(space.sizes)
+        self._panel = 2 * GAP + 18 + rows * (BAR + GAP)
+
+    def draw(self, step: Step, chosen: tuple[int, ...] | None) -> Image:
+        """Return an RGB picture, uint8, of even width and height (films need that)."""
+        scale = WIDTH / step.native.shape[1]
+        height = int(step.native.shape[0] * scale) // 2 * 2
+        how = cv2.INTER_NEAREST if scale >= 2 else cv2.INTER_AREA
+        picture = np.full((height + self._panel // 2 * 2, WIDTH, 3), DARK, np.uint8)
+        picture[:height] = cv2.resize(step.native, (WIDTH, height), interpolation=how)
+        self._bars(picture, height, step, chosen)
+        self._captions(picture, step)
+        return picture
+
+    def _bars(self, picture: Any, top: int, step: Step, chosen: tuple[int, ...] | None) -> None:
+        column = WIDTH // len(self._space.axes)
+        for a, axis in enumerate(self._space.axes):
+            left = a * column + 10
+            cv2.putText(picture, axis.name, (left, top + 16), FONT, 0.45, GREY, 1, cv2.LINE_AA)
+            for i, value in enumerate(axis.values):
+                y = top + GAP + 18 + i * (BAR + GAP)
+                picked = chosen is not None and chosen[a] == i
+                p = step.decision.probabilities
+                share = float(p[a][i]) if p is not None else float(picked)
+                colour = GREEN if picked else GREY
+                cv2.putText(picture, value, (left, y + 11), FONT, 0.42, WHITE, 1, cv2.LINE_AA)
+                x0, full = left + 64, column - 130
+                cv2.rectangle(picture, (x0, y), (x0 + full, y + BAR), (50, 50, 50), -1)
+                cv2.rectangle(picture, (x0, y), (x0 + int(full * share), y + BAR), colour, -1)
+                text = f"{share:.2f}"
+                cv2.putText(
+                    picture, text, (x0 + full + 6, y + 11), FONT, 0.4, WHITE, 1, cv2.LINE_AA
+                )
+
+    def _captions(self, picture: Any, step: Step) -> None:
+        _caption(picture, self._title, 10, WHITE)
+        r = step.reading
+        if r is None:
+            return
+        parts = [] if r.race_time_s is None else [f"{r.race_time_s:6.2f} s"]
+        parts += [f"lap {r.lap + 1}"] + [f"{t:.2f}" for t in r.lap_times_s[-1:]]
+        parts += [] if r.score is None else [f"score {r.score:.0f}"]
+        text = "   ".join(parts)
+        width = cv2.getTextSize(text, FONT, 0.5, 1)[0][0]
+        _caption(picture, text, WIDTH - width - 10, RED if r.incident else WHITE)
+
+
+def _caption(picture: Any, text: str, x: int, colour: tuple[int, int, int]) -> None:
+    cv2.putText(picture, text, (x, 22), FONT, 0.5, (0, 0, 0), 4, cv2.LINE_AA)
+    cv2.putText(picture, text, (x, 22), FONT, 0.5, colour, 1, cv2.LINE_AA)
+
+
+class Film:
+    """Writes RGB pictures as H.264 in an mp4 file that players and browsers open.
+
+    Raises UserError when the file cannot be written.
+    """
+
+    def __init__(self, path: Path, hz: float) -> None:
+        import av
+
+        if path.suffix.lower() != ".mp4":
+            raise UserError(f"film {path}: the name must end in .mp4")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._container: Any = av.open(str(path), "w")
+        except OSError as e:
+            raise UserError(f"film {path} cannot be written: {e.strerror or e}") from e
+        self._stream: Any = None
+        self._rate = Fraction(hz).limit_denominator(1000)
+
+    def add(self, picture: Image) -> None:
+        """Append one picture; all must have the same, even size."""
+        import av
+
+        if self._stream is None:
+            self._stream = self._container.add_stream("libx264", rate=self._rate)
+            self._stream.height, self._stream.width = picture.shape[:2]
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.options = {"preset": "veryfast", "crf": "23"}
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._stream is not None:
+            for packet in self._stream.encode():
+                self._container.mux(packet)
+        self._container.close()
+
+
+class Window:
+    """Shows RGB pictures in a window; raises DeviceError where there is no display."""
+
+    def __init__(self, title: str) -> None:
+        import os
+        import sys
+
+        if sys.platform.startswith("linux") and not (
+            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        ):
+            raise DeviceError("no display to show the overlay on: leave out --show, or use --film")
+        self._title = title
+        try:
+            cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE)
+        except cv2.error as e:
+            raise DeviceError(f"cannot open a window for --show: {e.err or e}") from e
+
+    def add(self, picture: Image) -> None:
+        """Show one picture."""
+        cv2.imshow(self._title, cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR))
+        cv2.waitKey(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        cv2.destroyWindow(self._title)

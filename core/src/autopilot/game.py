@@ -1,0 +1,246 @@
+"""A game by name: its tracks and modes checked, its world opened with every part in place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from autopilot.errors import UserError
+from autopilot.interfaces import (
+    Clock,
+    Demonstrator,
+    FrameSource,
+    LabelMap,
+    OutputDevice,
+    Reader,
+    Referee,
+    World,
+)
+from autopilot.plugins import Registry
+from autopilot.specs import GameSpec
+from autopilot.types import Held, SourceSettings, WorldRequest
+
+
+class WallClock:
+    """Ticks at a rate; a late tick is skipped, never made up for by a burst."""
+
+    lockstep = False
+
+    def __init__(self, hz: float) -> None:
+        self._period = 1.0 / hz
+        self._due = time.monotonic() + self._period
+
+    def tick(self) -> None:
+        """Sleep until the next decision is due."""
+        now = time.monotonic()
+        if self._due > now:
+            time.sleep(self._due - now)
+        else:
+            self._due = now
+        self._due += self._period
+
+
+class NoDevice:
+    """The output device of a human driver: their own keys reach the game by themselves."""
+
+    def hold(self, controls: Held) -> None:
+        """Do nothing."""
+
+    def release_all(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class DeviceChoice:
+    """Which output device and keys the user asked for; None means the game's own default."""
+
+    device: str | None = None
+    profile: str | None = None
+    source: str | None = None
+    settings: SourceSettings = field(default_factory=SourceSettings)
+
+
+@dataclass
+class OpenWorld:
+    """A world with nothing missing that a loop needs."""
+
+    source: FrameSource
+    device: OutputDevice
+    clock: Clock
+    reader: Reader | None
+    referee: Referee | None
+    demonstrator: Demonstrator | None
+    on_close: Callable[[], None] | None
+
+    def __enter__(self) -> OpenWorld:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.device.close()
+        if self.reader is not None:
+            self.reader.close()
+        self.source.close()
+        if self.on_close is not None:
+            self.on_close()
+
+
+class Game:
+    """A game that some plugin provides."""
+
+    def __init__(self, registry: Registry, name: str) -> None:
+        self._registry = registry
+        self.plugin, spec = registry.find("game", name)
+        self.spec: GameSpec = spec
+        self._name = name
+
+    def label_map(self, name: str | None = None) -> LabelMap:
+        """Return a label map of this game, by default the game's own.
+
+        Raises PluginError for an unknown name, UserError for another game's label map.
+        """
+        wanted = name or self.spec.label_map
+        spec = self._registry.get("label map", wanted)
+        if spec.game != self.spec.name:
+            raise UserError(f"label map {wanted!r} belongs to {spec.game}, not {self.spec.name}")
+        made: LabelMap = self._registry.load("label map", wanted, spec.make)()
+        return made
+
+    def tracks(self, given: str | None) -> list[str]:
+        """Return the tracks that `a,b` or, where tracks are numbers, `0-4,7` names.
+
+        Raises UserError for one that the game does not have.
+        """
+        if given is None:
+            return [self.spec.tracks[0] if self.spec.tracks else "0"]
+        found: list[str] = []
+        for part in filter(None, (p.strip() for p in given.split(","))):
+            span = re.fullmatch(r"(\d+)-(\d+)", part)
+            if span and self.spec.track_pattern and int(span[1]) <= int(span[2]):
+                if int(span[2]) - int(span[1]) >= 10_000:
+                    raise UserError(f"tracks {part}: at most 10,000 at once")
+                found += [self._track(str(n)) for n in range(int(span[1]), int(span[2]) + 1)]
+            else:
+                found.append(self._track(part))
+        if not found:
+            raise UserError(f"no track in {given!r}: {self._track_help()}")
+        return found
+
+    def _track(self, name: str) -> str:
+        key = name.casefold()
+        names = {t.casefold(): t for t in self.spec.tracks}
+        names |= {alias.casefold(): track for alias, track in self.spec.aliases.items()}
+        if key in names:
+            return names[key]
+        if self.spec.track_pattern and re.fullmatch(self.spec.track_pattern, name):
+            return name
+        near = difflib.get_close_matches(key, names, n=3, cutoff=0.6)
+        hint = f"did you mean {' or '.join(near)}?" if near else self._track_help()
+        raise UserError(f"{self.spec.name} has no track {name!r}: {hint}")
+
+    def _track_help(self) -> str:
+        return self.spec.track_help or "there are: " + ", ".join(self.spec.tracks)
+
+    def mode(self, given: str | None) -> str:
+        """Return a mode of this game by its letter or name; the first one by default."""
+        if given is None:
+            return next(iter(self.spec.modes))
+        for letter, words in self.spec.modes.items():
+            if given.casefold() in (letter.casefold(), words.casefold()):
+                return letter
+        known = ", ".join(f"{k} ({v})" for k, v in self.spec.modes.items())
+        raise UserError(f"{self.spec.name} has no mode {given!r}: there are {known}")
+
+    def open(self, request: WorldRequest, choice: DeviceChoice = DeviceChoice()) -> OpenWorld:
+        """Open a world and fill in the parts that the game leaves to core.
+
+        Raises UserError when a device was chosen for a game that has its own, DeviceError when
+        the screen or a device cannot be opened.
+        """
+        spec = self.spec
+        world = World()
+        if spec.open_world is not None:
+            world = self._load("game", self._name, spec.open_world)(request)
+        try:
+            return self._complete(world, request, choice or DeviceChoice())
+        except BaseException:
+            for part in (world.device, world.reader, world.source):
+                if part is not None:
+                    part.close()
+            if world.on_close is not None:
+                world.on_close()
+            raise
+
+    def _complete(self, world: World, request: WorldRequest, choice: DeviceChoice) -> OpenWorld:
+        spec = self.spec
+        if choice.device and world.device is not None:
+            raise UserError(f"{spec.name} takes its controls itself: leave out --input")
+        source = world.source or self._source(choice)
+        reader = world.reader
+        if reader is None and spec.reader is not None:
+            reader = self._reader(spec.reader, choice)
+        if request.human and reader is None:
+            raise UserError(f"{spec.name} cannot be played by a human here")
+        device = world.device
+        if device is None:
+            device = NoDevice() if request.human else self._device(choice)
+        return OpenWorld(
+            source=source,
+            device=device,
+            clock=world.clock or WallClock(request.hz),
+            reader=reader,
+            referee=world.referee,
+            demonstrator=world.demonstrator,
+            on_close=world.on_close,
+        )
+
+    def _load(self, kind: str, name: str, target: str) -> Any:
+        return self._registry.load(kind, name, target)
+
+    def _source(self, choice: DeviceChoice) -> FrameSource:
+        name = choice.source or self.spec.frame_source
+        if name is None:
+            raise UserError(f"{self.spec.name} names no frame source: say --source screen")
+        spec = self._registry.get("frame source", name)
+        source: FrameSource = self._load("frame source", name, spec.open)(choice.settings)
+        return source
+
+    def _device(self, choice: DeviceChoice) -> OutputDevice:
+        name = choice.device or self.spec.device
+        if name is None:
+            raise UserError(f"{self.spec.name} names no output device: say --input keyboard")
+        spec = self._registry.get("device", name)
+        if spec.emitter is None:
+            raise UserError(f"device {name!r} can only read; choose another with --input")
+        emitter = self._load("device", name, spec.emitter)
+        device: OutputDevice = emitter(self.bindings(spec.name, choice.profile))
+        return device
+
+    def _reader(self, name: str, choice: DeviceChoice) -> Reader:
+        spec = self._registry.get("device", name)
+        if spec.reader is None:
+            raise UserError(f"device {name!r} cannot read what a human holds")
+        make = self._load("device", name, spec.reader)
+        profile = choice.profile if spec.name == (choice.device or self.spec.device) else None
+        reader: Reader = make(self.bindings(spec.name, profile), self.spec.hotkeys)
+        return reader
+
+    def bindings(self, device: str, profile: str | None) -> dict[str, str]:
+        """Return control -> key for a device; raises UserError for an unknown profile."""
+        profiles = self.spec.bindings.get(device)
+        if not profiles:
+            raise UserError(f"{self.spec.name} has no bindings for the device {device!r}")
+        if profile is None:
+            return dict(next(iter(profiles.values())))
+        if profile not in profiles:
+            raise UserError(
+                f"{self.spec.name} has no profile {profile!r} for {device}: "
+                f"there are {', '.join(profiles)}"
+            )
+        return dict(profiles[profile])

@@ -1,0 +1,80 @@
+"""Where things live: sessions, bundles, races, training runs and caches, under one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autopilot.errors import UserError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder that `--home` or `AUTOPILOT_HOME` names."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, given: str | None = None) -> Home:
+        """Return the home that the user named, or the platform's folder for user data."""
+        if chosen := given or os.environ.get("AUTOPILOT_HOME"):
+            return cls(Path(chosen).expanduser())
+        import platformdirs
+
+        return cls(platformdirs.user_data_path("autopilot", appauthor=False))
+
+    @property
+    def sessions(self) -> Path:
+        """Recorded sessions, a folder each."""
+        return self.root / "sessions"
+
+    @property
+    def bundles(self) -> Path:
+        """Trained bundles, a folder each."""
+        return self.root / "bundles"
+
+    @property
+    def races(self) -> Path:
+        """Race results, a folder each."""
+        return self.root / "races"
+
+    @property
+    def runs(self) -> Path:
+        """Training runs: checkpoints, TensorBoard curves, plots."""
+        return self.root / "runs"
+
+    @property
+    def cache(self) -> Path:
+        """What can be made again from the sessions."""
+        return self.root / "cache"
+
+    def bundle(self, name: str) -> Path:
+        """Return the folder of a bundle; raises UserError for a name that is not one."""
+        return self.bundles / check_name(name, "bundle")
+
+
+def check_name(name: str, what: str) -> str:
+    """Return a name that is safe as a folder's; raises UserError for `../x` and the like."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise UserError(
+            f"{what} name {name!r} cannot be used: take letters, digits, '-', '_' and '.' only"
+        )
+    return name
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("w", encoding="utf-8") as f:
+        json.dump(data, f, indent=2, sort_keys=True)
+        f.write("\n")
+        f.flush()
+        os.fsync(f.fileno())
+    part.replace(path)

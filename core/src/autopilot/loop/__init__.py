@@ -1,0 +1,27 @@
+"""The one loop that records, drives and races: capture, decide, hold, observe, tick."""
+
+from __future__ import annotations
+
+from autopilot.loop.drivers import (
+    DemonstratorDriver,
+    Driver,
+    HumanDriver,
+    NoisyDriver,
+    PolicyDriver,
+    RandomDriver,
+)
+from autopilot.loop.run import Ending, Observer, run
+from autopilot.loop.timing import Timing
+
+__all__ = [
+    "DemonstratorDriver",
+    "Driver",
+    "Ending",
+    "HumanDriver",
+    "NoisyDriver",
+    "Observer",
+    "PolicyDriver",
+    "RandomDriver",
+    "Timing",
+    "run",
+]

@@ -1,0 +1,86 @@
+"""Running a driver in a world: the loop itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from autopilot.frames import rescale
+from autopilot.game import OpenWorld
+from autopilot.loop.drivers import Driver
+from autopilot.loop.timing import Timing
+from autopilot.types import Frame, Step
+
+Observer = Callable[[Step], None]
+"""Is shown every step after it was sent: a session writer, a film, a status line."""
+
+Ending = Literal["finished", "limit", "ended", "saved", "quit"]
+"""Why the loop stopped: the race is over, the step limit, no more frames, or a hotkey."""
+
+
+def run(
+    world: OpenWorld,
+    driver: Driver,
+    timing: Timing,
+    size: tuple[int, int],
+    observers: Sequence[Observer] = (),
+    max_steps: int | None = None,
+    on_pause: Callable[[bool], None] = lambda paused: None,
+) -> Ending:
+    """Let `driver` drive until the race ends, a hotkey stops it or `max_steps` have passed.
+
+    `size` (width, height) is that of the frames that the driver sees and sessions keep. Whatever
+    happens, everything is released at the end.
+    """
+    index = 0
+    try:
+        while max_steps is None or index < max_steps:
+            stopped = _hotkeys(world, timing, on_pause)
+            if stopped is not None:
+                return stopped
+            timing.begin_step()
+            try:
+                with timing.stage("capture"):
+                    seen = world.source.read()
+                    frame = Frame(rescale(seen.image, size), seen.t_ns)
+            except EOFError:
+                return "ended"
+            decision = driver.decide(frame)
+            with timing.stage("device"):
+                world.device.hold(decision.sent)
+            reading = world.referee.reading() if world.referee else None
+            step = Step(index, frame, seen.image, decision, reading)
+            with timing.stage("observe"):
+                for observe in observers:
+                    observe(step)
+            timing.end_work()
+            if reading is not None and reading.finished:
+                return "finished"
+            world.clock.tick()
+            index += 1
+        return "limit"
+    finally:
+        world.device.release_all()
+
+
+def _hotkeys(
+    world: OpenWorld, timing: Timing, on_pause: Callable[[bool], None]
+) -> Literal["saved", "quit"] | None:
+    """Act on the human's hotkeys; while paused, hold nothing and wait."""
+    paused = False
+    with timing.pause():
+        while world.reader is not None:
+            for key in world.reader.hotkeys():
+                if key == "save":
+                    return "saved"
+                if key == "quit":
+                    return "quit"
+                if key == "pause":
+                    paused = not paused
+                    on_pause(paused)
+                    world.device.release_all()
+            if not paused:
+                break
+            time.sleep(0.02)
+    return None

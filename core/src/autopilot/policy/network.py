@@ -1,0 +1,94 @@
+"""Networks as pure functions: building one, its weights by name, its logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from numpy.typing import NDArray
+
+from autopilot.errors import BundleError, PluginError
+from autopilot.plugins import Registry
+
+Weights = dict[str, NDArray[Any]]
+"""Dotted path -> array, as stored in a bundle."""
+
+
+def build(
+    registry: Registry,
+    model: str,
+    config: Mapping[str, Any],
+    size: tuple[int, int],
+    outputs: Sequence[int],
+    seed: int = 0,
+) -> nnx.Module:
+    """Return a freshly initialised network for images of `size` (width, height).
+
+    Raises PluginError when there is no such model or it cannot be built.
+    """
+    plugin, spec = registry.find("model", model)
+    unknown = set(config) - set(spec.config)
+    if unknown:
+        known = ", ".join(spec.config) or "none"
+        raise PluginError(f"model {model!r} has no setting {min(unknown)!r}; there are: {known}")
+    make = registry.load("model", model, spec.build)
+    rngs = nnx.Rngs(params=seed, dropout=seed + 1)
+    try:
+        module: nnx.Module = make(
+            size[1], size[0], tuple(outputs), rngs, **{**spec.config, **config}
+        )
+    except (TypeError, ValueError) as e:
+        raise PluginError(f"{plugin.dist}: cannot build model {model!r}: {e}") from e
+    return module
+
+
+def split(module: nnx.Module) -> tuple[Any, Any, Any]:
+    """Return (graph definition, weights, random state): all weights, no random keys."""
+    graph, rng, weights = nnx.split(module, nnx.RngState, ...)
+    return graph, weights, rng
+
+
+def to_weights(state: Any) -> Weights:
+    """Return the arrays of a network's state by dotted path."""
+    flat = nnx.to_flat_state(state)
+    return {".".join(map(str, path)): np.asarray(v[...]) for path, v in flat}
+
+
+def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
+    """Return `state` with its arrays replaced.
+
+    Raises BundleError when names or shapes differ.
+    """
+    own = to_weights(state)
+    if own.keys() != weights.keys():
+        odd = sorted(own.keys() ^ weights.keys())[0]
+        raise BundleError(f"the weights do not fit the network: {odd!r} is on one side only")
+    for name, array in own.items():
+        if array.shape != weights[name].shape:
+            raise BundleError(
+                f"the weights do not fit the network: {name!r} is {weights[name].shape}, "
+                f"not {array.shape}"
+            )
+    return nnx.from_flat_state(
+        [
+            (p, v.replace(jax.numpy.asarray(weights[".".join(map(str, p))])))
+            for p, v in nnx.to_flat_state(state)
+        ]
+    )
+
+
+def probability_function(module: nnx.Module) -> Callable[[Any, Any], tuple[jax.Array, ...]]:
+    """Return a jitted `(weights, image uint8 (H, W, 3)) -> one probability vector per axis`."""
+    module.eval()
+    graph, _, rng = split(module)
+
+    @jax.jit
+    def probabilities(weights: Any, image: jax.Array) -> tuple[jax.Array, ...]:
+        network: Any = nnx.merge(graph, rng, weights)
+        logits = network(image[None].astype(jax.numpy.float32))
+        return tuple(jax.nn.softmax(axis[0]) for axis in logits)
+
+    return probabilities

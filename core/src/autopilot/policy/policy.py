@@ -1,0 +1,63 @@
+"""A policy: a bundle made ready to turn frames into probabilities."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from autopilot.errors import BundleError
+from autopilot.plugins import Registry
+from autopilot.policy import network
+from autopilot.policy.bundle import Manifest, read_manifest, read_weights
+from autopilot.policy.preprocess import Preprocess
+from autopilot.types import ActionSpace, Image
+
+
+class Policy:
+    """A trained network with its preprocessing. It sees pixels and nothing else."""
+
+    def __init__(self, manifest: Manifest, registry: Registry, folder: Path) -> None:
+        self.manifest = manifest
+        self.preprocess = Preprocess.from_json(manifest.preprocess)
+        module = network.build(
+            registry,
+            manifest.model,
+            manifest.config,
+            self.preprocess.size,
+            manifest.space.sizes,
+        )
+        _, state, _ = network.split(module)
+        self._weights = network.with_weights(state, read_weights(folder, manifest))
+        self._function = network.probability_function(module)
+        width, height = self.preprocess.size
+        self.probabilities(np.zeros((height, width, 3), np.uint8))  # compile before driving
+
+    @classmethod
+    def load(cls, folder: Path, registry: Registry) -> Policy:
+        """Load a bundle.
+
+        Raises BundleError when it is missing, damaged or made by something this autopilot does
+        not know, PluginError when its network's plugin is not installed.
+        """
+        return cls(read_manifest(folder), registry, folder)
+
+    def probabilities(self, image: Image) -> tuple[NDArray[np.float32], ...]:
+        """Return one vector per axis for a preprocessed image, uint8 RGB (H, W, 3)."""
+        return tuple(np.asarray(p) for p in jax.device_get(self._function(self._weights, image)))
+
+    def check_fits(self, game: str, space: ActionSpace, frame_size: tuple[int, int]) -> None:
+        """Raise BundleError unless this policy can drive that game, in words."""
+        ours = self.manifest.space
+        if ours != space:
+            raise BundleError(
+                f"bundle {self.manifest.name} decides on [{ours}], but {game} wants [{space}]"
+            )
+        if self.preprocess.source != frame_size:
+            was, now = self.preprocess.source, frame_size
+            raise BundleError(
+                f"bundle {self.manifest.name} was trained on {was[0]}x{was[1]} frames, but {game} "
+                f"gives {now[0]}x{now[1]}"
+            )

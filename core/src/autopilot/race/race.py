@@ -1,0 +1,119 @@
+"""Running the races: one world per run, the referee's word for everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from autopilot.drive.drive import SCRIPTED, DriveOptions, drive, load_policy
+from autopilot.errors import UserError
+from autopilot.game import Game
+from autopilot.home import Home
+from autopilot.plugins import Registry
+from autopilot.race.result import RaceResult, Run
+from autopilot.types import Reading, Step
+
+
+@dataclass(frozen=True)
+class RaceOptions:
+    """Who races where. `drive` carries what applies to each run: selector, devices, seed."""
+
+    drivers: tuple[str, ...]
+    tracks: str | None = None
+    laps: int = 3
+    races: int = 1
+    drive: DriveOptions = field(default_factory=DriveOptions)
+    films: Path | None = None
+
+
+class _Book:
+    """Watches one run and notes on which laps there was an incident, and how many."""
+
+    def __init__(self, watch: Callable[[Step], None]) -> None:
+        self.laps: set[int] = set()
+        self.incidents = 0
+        self._during = False
+        self._watch = watch
+
+    def __call__(self, step: Step) -> None:
+        reading = step.reading
+        if reading is not None:
+            if reading.incident:
+                self.laps.add(reading.lap)
+                self.incidents += not self._during
+            self._during = reading.incident
+        self._watch(step)
+
+
+def race(
+    game: Game,
+    home: Home,
+    registry: Registry,
+    options: RaceOptions,
+    watch: Callable[[str, str, int, Step], None] = lambda driver, track, race, step: None,
+) -> RaceResult:
+    """Let each driver race on each track and return the table's data.
+
+    Every driver is checked before the first one starts. Raises UserError for an unknown driver or
+    track, or a game without a referee.
+    """
+    if not game.spec.referee:
+        raise UserError(f"{game.spec.name} has no referee: there are no lap times to race by")
+    if options.laps < 1 or options.races < 1:
+        raise UserError("--laps and --races must be 1 or more")
+    if not options.drivers or len(set(options.drivers)) != len(options.drivers):
+        raise UserError("--drivers needs a list of different names")
+    tracks = game.tracks(options.tracks)
+    if "demonstrator" in options.drivers and not game.spec.demonstrator:
+        raise UserError(f"{game.spec.name} ships no demonstrator")
+    policies = {
+        name: load_policy(name, game, home, registry)
+        for name in options.drivers
+        if name not in SCRIPTED
+    }
+    runs: list[Run] = []
+    for track in tracks:
+        for number in range(options.races):
+            for name in options.drivers:
+                book = _Book(lambda step, n=name, t=track, i=number: watch(n, t, i, step))  # type: ignore[misc]
+                film = options.films / f"{name}-{track}-{number + 1}.mp4" if options.films else None
+                one = replace(
+                    options.drive,
+                    track=track,
+                    laps=options.laps,
+                    max_s=game.spec.lap_limit_s * options.laps,
+                    seed=options.drive.seed + number,
+                    film=film,
+                )
+                report = drive(name, game, home, registry, one, book, policy=policies.get(name))
+                if report.ending in ("quit", "saved"):
+                    raise KeyboardInterrupt
+                runs.append(_run(name, track, number, report.reading, book, options.laps))
+    return RaceResult(
+        game=game.spec.name,
+        title=game.spec.title,
+        drivers=options.drivers,
+        tracks=tuple(tracks),
+        laps=options.laps,
+        races=options.races,
+        hz=game.spec.hz,
+        runs=tuple(runs),
+    )
+
+
+def _run(
+    name: str, track: str, number: int, reading: Reading | None, book: _Book, laps: int
+) -> Run:
+    last = reading or Reading()
+    times = last.lap_times_s[:laps]
+    return Run(
+        driver=name,
+        track=track,
+        race=number,
+        laps_s=times,
+        incident_laps=tuple(sorted(i for i in book.laps if i < laps)),
+        incidents=book.incidents,
+        finished=len(times) == laps,
+        score=last.score,
+    )

@@ -1,0 +1,91 @@
+"""What a race came to, as data."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """One driver, once, on one track. Times in seconds of game time.
+
+    `incident_laps` are the numbers (from 0) of laps with an incident; a run that gave up is not
+    `finished`, and has fewer laps than were asked.
+    """
+
+    driver: str
+    track: str
+    race: int
+    laps_s: tuple[float, ...]
+    incident_laps: tuple[int, ...]
+    incidents: int
+    finished: bool
+    score: float | None
+
+    @property
+    def total_s(self) -> float | None:
+        """The race time, if it was finished."""
+        return sum(self.laps_s) if self.finished else None
+
+    def cells(self, laps: int) -> list[str]:
+        """Return the laps as text: `*` marks an incident, `Incomplete` the lap given up."""
+        done = [
+            f"{t:.2f}{'*' if i in self.incident_laps else ''}" for i, t in enumerate(self.laps_s)
+        ]
+        if not self.finished:
+            done.append("Incomplete")
+        return (done + [""] * laps)[:laps]
+
+
+@dataclass(frozen=True)
+class RaceResult:
+    """All runs of a race, and what was asked."""
+
+    game: str
+    title: str
+    drivers: tuple[str, ...]
+    tracks: tuple[str, ...]
+    laps: int
+    races: int
+    hz: float
+    runs: tuple[Run, ...]
+    stamp: str = "AI / emulator"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: the runs and the summary."""
+        return {**asdict(self), "summary": summarise(self)}
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return round(statistics.median(values), 3) if values else None
+
+
+def summarise(result: RaceResult) -> list[dict[str, Any]]:
+    """Return a row per driver.
+
+    `score_ratio` and `lap_ratio` compare with the first driver of the list.
+    """
+    rows: list[dict[str, Any]] = []
+    for driver in result.drivers:
+        runs = [r for r in result.runs if r.driver == driver]
+        scores = [r.score for r in runs if r.score is not None]
+        rows.append(
+            {
+                "driver": driver,
+                "finished": sum(r.finished for r in runs),
+                "runs": len(runs),
+                "median_lap_s": _median([t for r in runs for t in r.laps_s]),
+                "median_race_s": _median([r.total_s for r in runs if r.total_s is not None]),
+                "incident_laps": sum(len(r.incident_laps) for r in runs),
+                "incidents": sum(r.incidents for r in runs),
+                "mean_score": round(statistics.mean(scores), 1) if scores else None,
+            }
+        )
+    for row in rows:
+        for name, key in (("lap_ratio", "median_lap_s"), ("score_ratio", "mean_score")):
+            ours, first = row[key], rows[0][key]
+            row[name] = round(ours / first, 3) if ours is not None and first else None
+    return rows

@@ -1,0 +1,160 @@
+"""One recording session: a world, a driver, and a writer that watches the loop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from autopilot.errors import UserError
+from autopilot.game import DeviceChoice, Game, OpenWorld
+from autopilot.home import Home
+from autopilot.interfaces import LabelMap
+from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, NoisyDriver, Timing, run
+from autopilot.sessions import Row, SessionInfo, SessionStore, SessionWriter
+from autopilot.types import Step, WorldRequest
+from autopilot.versions import versions
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What to record. `driver` is `demonstrator` or the name of the human who plays.
+
+    `laps` 0 records until stopped; `max_s` (seconds of game time) stops earlier; `noise` is the
+    share of the demonstrator's decisions at which a disturbance starts.
+    """
+
+    driver: str = "human"
+    track: str | None = None
+    mode: str | None = None
+    hz: float | None = None
+    laps: int = 0
+    max_s: float | None = None
+    noise: float = 0.0
+    seed: int = 0
+    window: bool = False
+    devices: DeviceChoice = field(default_factory=DeviceChoice)
+
+
+@dataclass
+class RecordProgress:
+    """How a recording stands: for the status line."""
+
+    track: str
+    path: Path
+    timing: Timing
+    frames: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    paused: bool = False
+    ending: str = "recording"
+
+
+def record(
+    game: Game,
+    home: Home,
+    options: RecordOptions,
+    countdown: Callable[[OpenWorld], None] = lambda world: None,
+    watch: Callable[[RecordProgress], None] = lambda progress: None,
+) -> list[RecordProgress]:
+    """Record a session on each of the tracks that the options name, and return how they ended.
+
+    `countdown` runs once each world is open; `watch` after every frame. A hotkey `quit` or `save`
+    ends the remaining tracks too. Raises UserError before anything is recorded when the options
+    do not fit the game; nothing that was recorded is lost by any error.
+    """
+    demonstrated = options.driver == "demonstrator"
+    if demonstrated and not game.spec.demonstrator:
+        raise UserError(f"{game.spec.name} ships no demonstrator: drive yourself with --driver YOU")
+    if options.noise and not demonstrated:
+        raise UserError("--noise disturbs a demonstrator: add --driver demonstrator")
+    if not 0 <= options.noise < 1:
+        raise UserError(f"--noise {options.noise} must be from 0 to below 1")
+    mode = options.mode or ("A" if options.noise and "A" in game.spec.modes else None)
+    label_map = game.label_map()
+    done: list[RecordProgress] = []
+    for track in game.tracks(options.track):
+        request = WorldRequest(
+            track=track,
+            mode=game.mode(mode),
+            hz=options.hz or game.spec.hz,
+            laps=options.laps,
+            seed=options.seed,
+            window=options.window or not demonstrated,
+            human=not demonstrated,
+        )
+        done.append(_record_one(game, home, options, request, label_map, countdown, watch))
+        if done[-1].ending in ("saved", "quit"):
+            break
+    return done
+
+
+def _record_one(
+    game: Game,
+    home: Home,
+    options: RecordOptions,
+    request: WorldRequest,
+    label_map: LabelMap,
+    countdown: Callable[[OpenWorld], None],
+    watch: Callable[[RecordProgress], None],
+) -> RecordProgress:
+    store = SessionStore(home.sessions)
+    space = label_map.action_space
+    width, height = game.spec.frame_size
+    with game.open(request, options.devices) as world:
+        countdown(world)
+        info = SessionInfo(
+            format=1,
+            id=store.new_id(game.spec.name, request.track, options.driver),
+            game=game.spec.name,
+            driver=options.driver,
+            track=request.track,
+            mode=request.mode,
+            hz=request.hz,
+            width=width,
+            height=height,
+            controls=game.spec.controls,
+            label_map=game.spec.label_map,
+            action_space=space.to_json(),
+            lockstep=world.clock.lockstep,
+            noise=options.noise,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=versions([game.plugin]),
+            ended="recording",
+        )
+        timing = Timing(request.hz, world.clock.lockstep)
+        with SessionWriter(home.sessions, info) as writer:
+            progress = RecordProgress(request.track, writer.path, timing)
+
+            def keep(step: Step) -> None:
+                held = step.decision.held
+                action = label_map.action(held)
+                writer.append(Row(step.frame, held, step.decision.sent, action, step.reading))
+                progress.frames += 1
+                progress.counts["skipped" if action is None else space.describe(action)] += 1
+                watch(progress)
+
+            def pause(paused: bool) -> None:
+                progress.paused = paused
+                watch(progress)
+
+            limit = None if options.max_s is None else max(1, round(options.max_s * request.hz))
+            driver = _driver(world, options, label_map)
+            ending = run(world, driver, timing, (width, height), [keep], limit, pause)
+            progress.ending = "quit" if ending == "quit" else "saved"
+            writer.close(progress.ending)
+            progress.ending = ending
+    return progress
+
+
+def _driver(world: OpenWorld, options: RecordOptions, label_map: LabelMap) -> Driver:
+    if options.driver != "demonstrator":
+        assert world.reader is not None, "Game.open gives a human a reader or raises"
+        return HumanDriver(world.reader)
+    if world.demonstrator is None:
+        raise UserError("this world has no demonstrator")
+    driver = DemonstratorDriver(world.demonstrator, label_map)
+    if options.noise:
+        return NoisyDriver(driver, label_map, options.noise, options.seed)
+    return driver

@@ -1,0 +1,22 @@
+"""Sessions on disk: written frame by frame, recovered after any crash, read fast for training."""
+
+from __future__ import annotations
+
+from autopilot.sessions.cache import Cached, cached, gather
+from autopilot.sessions.format import FORMAT, Row, SessionInfo
+from autopilot.sessions.session import Health, Session
+from autopilot.sessions.store import SessionStore
+from autopilot.sessions.writer import SessionWriter
+
+__all__ = [
+    "FORMAT",
+    "Cached",
+    "Health",
+    "Row",
+    "Session",
+    "SessionInfo",
+    "SessionStore",
+    "SessionWriter",
+    "cached",
+    "gather",
+]

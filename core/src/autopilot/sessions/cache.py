@@ -1,0 +1,138 @@
+"""Frames as a network takes them, memory-mapped: made from a session once, read at any order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import numpy as np
+
+from autopilot.errors import SessionError
+from autopilot.sessions.session import Session
+from autopilot.types import Held
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from autopilot.types import Image
+
+
+@dataclass(frozen=True)
+class Cached:
+    """The rows of one session that are not deleted, N of them.
+
+    `images` is uint8 (N, height, width, 3), mapped read-only; `held[i]` is what was held at frame
+    i, and `t_ns` int64 (N,) when that was.
+    """
+
+    images: NDArray[np.uint8]
+    held: list[Held]
+    t_ns: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+def cached(
+    session: Session,
+    root: Path,
+    key: str,
+    size: tuple[int, int],
+    transform: Callable[[Image], Image],
+) -> Cached:
+    """Return the session's frames as `transform` makes them: uint8 (height, width, 3).
+
+    They are kept in a folder under `root`, and made anew when the rows, `key` (which stands for
+    what `transform` does) or `size` (width, height) change, or the folder is damaged. Raises
+    ValueError when `transform` returns another shape, SessionError when the disk is full.
+    """
+    variant = _digest([key, size])
+    name = f"{session.info.id}-{variant}-{_digest(session.fingerprint())}"
+    folder, shape = root / name, (size[1], size[0], 3)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(root / f".{session.info.id}-{variant}.lock"):
+            if (found := _load(folder, shape)) is not None:
+                return found
+            for old in root.glob(f"{session.info.id}-{variant}-*"):
+                shutil.rmtree(old)
+            _build(session, folder, shape, transform)
+    except OSError as e:
+        raise SessionError(f"cannot keep {session.info.id} in {root}: {e.strerror}") from e
+    built = _load(folder, shape)
+    assert built is not None, "what was just written reads back"
+    return built
+
+
+def gather(caches: Sequence[Cached], indices: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+    """Copy frames into `out`, uint8 (B, H, W, 3); `indices` int64 (B,) count through all caches.
+
+    Raises IndexError for an index that no cache holds, ValueError for shapes that differ.
+    """
+    # Plain views: indexing a memmap makes a memmap each time, which costs more than the copy.
+    images = [np.asarray(cache.images) for cache in caches]
+    ends = np.cumsum([len(i) for i in images])
+    if len(out) != len(indices) or any(i.shape[1:] != out.shape[1:] for i in images):
+        raise ValueError(f"{len(indices)} frames do not fit {out.shape}")
+    if len(indices) and not 0 <= indices.min() <= indices.max() < ends[-1]:
+        raise IndexError(f"frames {indices.min()} to {indices.max()} of {ends[-1]}")
+    which = np.searchsorted(ends, indices, side="right")
+    starts = np.concatenate([[0], ends])[which]
+    for to, cache, at in zip(out, which.tolist(), (indices - starts).tolist(), strict=True):
+        to[...] = images[cache][at]
+
+
+def _build(
+    session: Session, folder: Path, shape: tuple[int, int, int], transform: Callable[[Image], Image]
+) -> None:
+    tmp = folder.with_name(folder.name + ".tmp")
+    tmp.mkdir()
+    held: list[list[str]] = []
+    t_ns: list[int] = []
+    crc = 0
+    with (tmp / "frames.raw").open("wb") as f:
+        for row in session.rows():
+            image = np.ascontiguousarray(transform(row.frame.image))
+            if image.shape != shape or image.dtype != np.uint8:
+                raise ValueError(f"transform made {image.dtype} {image.shape}, not {shape}")
+            f.write(image.data)
+            crc = zlib.crc32(image.data, crc)
+            held.append(sorted(row.held))
+            t_ns.append(row.frame.t_ns)
+        f.flush()
+        os.fsync(f.fileno())
+    rows = json.dumps([held, t_ns])
+    (tmp / "rows.json").write_text(rows)
+    (tmp / "crc32").write_text(str(zlib.crc32(rows.encode(), crc)))
+    tmp.rename(folder)
+
+
+def _load(folder: Path, shape: tuple[int, int, int]) -> Cached | None:
+    """Return what the folder holds, or None when it is missing or not what was written."""
+    try:
+        rows = (folder / "rows.json").read_bytes()
+        expected = int((folder / "crc32").read_text())
+        held, t_ns = json.loads(rows)
+        images = np.zeros((0, *shape), np.uint8)
+        if held:
+            images = np.memmap(folder / "frames.raw", np.uint8, "r").reshape(-1, *shape)
+    except (OSError, ValueError):
+        return None
+    crc = 0
+    for start in range(0, len(images), 256):
+        crc = zlib.crc32(images[start : start + 256].data, crc)
+    if len(images) != len(held) or zlib.crc32(rows, crc) != expected:
+        return None
+    return Cached(images, [frozenset(h) for h in held], np.array(t_ns, np.int64))
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]

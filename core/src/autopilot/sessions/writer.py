@@ -1,0 +1,192 @@
+"""The writer of a session: what `append` has taken survives whatever happens to the process."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import filelock
+
+from autopilot.errors import SessionError
+from autopilot.home import check_name
+from autopilot.sessions.format import (
+    SCHEMA,
+    Row,
+    SessionInfo,
+    encode,
+    part_path,
+    seal,
+    segment_path,
+    sync_folder,
+)
+from autopilot.types import ActionSpace
+
+_MIN_FREE = 50_000_000
+_SEGMENT_LIMIT = 64_000_000  # bytes; readers hold one segment in memory
+_SYNC_S = 1.0
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class SessionWriter:
+    """Records one session into a new folder `root/<info.id>`.
+
+    A row is written to the kernel before `append` returns and to the disk about once a second;
+    a segment is sealed in the background every `segment_s` seconds. As a context manager it
+    closes as `saved`, or as `interrupted` when left through an exception.
+
+    Raises UserError for an unsafe id, SessionError when the folder is taken or cannot be written.
+    """
+
+    def __init__(self, root: Path, info: SessionInfo, segment_s: float = 10.0) -> None:
+        self.path = root / check_name(info.id, "session")
+        self.frames = 0
+        self._info = info.model_copy(update={"ended": "recording", "frames": None})
+        self._sizes = ActionSpace.from_json(info.action_space).sizes
+        self._segment_s = segment_s
+        self._number = 0
+        self._file: io.FileIO | None = None
+        self._size = 0
+        self._started = self._synced = 0.0
+        self._closed = False
+        self._tasks: list[Future[None]] = []
+        self._lock = filelock.FileLock(self.path / ".lock", thread_local=False)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            if (free := shutil.disk_usage(root).free) < _MIN_FREE:
+                raise SessionError(
+                    f"only {free // 1_000_000} MB are free in {root}:"
+                    f" recording needs {_MIN_FREE // 1_000_000} MB, free some space"
+                )
+            self.path.mkdir(exist_ok=True)
+            self._lock.acquire(timeout=1)
+            if (self.path / "session.json").exists():
+                self._lock.release()
+                raise SessionError(f"{self.path} holds a session already: take another name")
+            self._info.save(self.path / "session.json")
+        except filelock.Timeout:
+            raise SessionError(
+                f"{self.path} is being recorded by another process: stop it or take another name"
+            ) from None
+        except OSError as e:
+            self._lock.release()
+            raise SessionError(f"cannot record into {self.path}: {e.strerror}") from e
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="seal")
+
+    def append(self, row: Row) -> None:
+        """Write one row; when this returns, the row survives the end of the process.
+
+        Raises ValueError when the frame or the action does not fit `info`, SessionError when the
+        disk is full or fails; what was appended before stays readable.
+        """
+        shape = (self._info.height, self._info.width, 3)
+        if row.frame.image.shape != shape or row.frame.image.dtype != "uint8":
+            raise ValueError(
+                f"frame is {row.frame.image.dtype} {row.frame.image.shape}, not {shape}"
+            )
+        if row.action is not None and (
+            len(row.action) != len(self._sizes)
+            or not all(0 <= i < size for i, size in zip(row.action, self._sizes, strict=True))
+        ):
+            raise ValueError(f"action {row.action} is not in an action space of {self._sizes}")
+        data = encode(row, self.frames)
+        now = time.monotonic()
+        try:
+            self._check_tasks()
+            if now - self._started >= self._segment_s or self._size >= _SEGMENT_LIMIT:
+                self._finish_segment()
+            if self._file is None:
+                self._file = part_path(self.path, self._number).open("xb", buffering=0)
+                self._size = 0
+                self._started = now
+                self._write(self._file, SCHEMA.serialize())
+            self._write(self._file, data)
+            self.frames += 1
+            if now - self._synced >= _SYNC_S:
+                self._synced = now
+                self._tasks.append(self._pool.submit(self._sync, self._file))
+        except OSError as e:
+            self._fail(e)
+
+    def close(self, ended: str = "saved") -> None:
+        """Seal what is left and note how the session ended. Calling it twice is harmless.
+
+        Raises SessionError when the disk is full or fails; every row stays readable even so.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        changes = {"ended": ended, "frames": self.frames}
+        info = SessionInfo.model_validate(self._info.model_dump() | changes)
+        try:
+            self._finish_segment()
+            self._pool.shutdown(wait=True)
+            info.save(self.path / "session.json")
+            self._check_tasks()
+        except OSError as e:
+            self._fail(e)
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        with suppress(SessionError):  # the error on its way out is the one to report
+            self.close("interrupted")
+
+    def _write(self, file: io.FileIO, data: Any) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:  # a disk that fills up takes a part before it refuses
+                rest = rest[file.write(rest) :]
+        except OSError:
+            with suppress(OSError):
+                file.seek(file.truncate(self._size))
+            raise
+        self._size += len(data)
+
+    def _finish_segment(self) -> None:
+        if self._file is not None:
+            self._tasks.append(self._pool.submit(self._seal, self._file, self._number))
+            self._file = None
+            self._number += 1
+
+    def _sync(self, file: io.FileIO) -> None:
+        os.fsync(file.fileno())
+        sync_folder(self.path)
+
+    def _seal(self, file: io.FileIO, number: int) -> None:
+        file.close()
+        part = part_path(self.path, number)
+        seal(part.read_bytes(), segment_path(self.path, number))
+        part.unlink()
+
+    def _check_tasks(self) -> None:
+        """Raise what a finished task of the background raised."""
+        while self._tasks and self._tasks[0].done():
+            self._tasks.pop(0).result()
+
+    def _fail(self, error: OSError) -> NoReturn:
+        if error.errno in _FULL:
+            raise SessionError(
+                f"disk full: {self.frames} frames are safe in {self.path}; free some space"
+            ) from error
+        raise SessionError(
+            f"cannot write ({error.strerror}): {self.frames} frames are safe in {self.path}"
+        ) from error

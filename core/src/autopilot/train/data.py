@@ -1,0 +1,218 @@
+"""From sessions to batches: selection, split by session, labels, balance, order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import grain
+import numpy as np
+from numpy.typing import NDArray
+
+from autopilot.errors import UserError
+from autopilot.game import Game
+from autopilot.home import Home
+from autopilot.interfaces import LabelMap
+from autopilot.policy import Preprocess
+from autopilot.sessions import Cached, Session, SessionStore, cached, gather
+from autopilot.train.options import TrainOptions
+from autopilot.types import ActionSpace
+
+BALANCE_LIMIT = 10.0
+"""No frame is repeated, or weighted, more than this many times its plain share."""
+
+
+class Batch(NamedTuple):
+    """Images uint8 (B, H, W, 3), labels int32 (B, axes), weights float32 (B,)."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+@dataclass
+class Dataset:
+    """The frames of all chosen sessions, as one numbering; `train` and `validation` are rows.
+
+    `labels` is int32 (N, axes), -1 where the label map skips the frame.
+    """
+
+    space: ActionSpace
+    hz: float
+    preprocess: Preprocess
+    sessions: list[str]
+    caches: list[Cached]
+    labels: NDArray[np.int32]
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    split: str
+
+    def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the labels of `rows` as one number each."""
+        found: NDArray[np.int64] = np.ravel_multi_index(
+            tuple(self.labels[rows].T), self.space.sizes
+        ).astype(np.int64)
+        return found
+
+    def counts(self, rows: NDArray[np.int64]) -> dict[str, int]:
+        """Return how often each action occurs among `rows`, in words."""
+        found = np.bincount(self.joint(rows), minlength=self.space.joint_size)
+        return {self.space.describe(self.space.split(i)): int(n) for i, n in enumerate(found)}
+
+    def batch(self, rows: NDArray[np.int64], weights: NDArray[np.float32] | None = None) -> Batch:
+        """Read the frames of `rows`."""
+        width, height = self.preprocess.size
+        images = np.empty((len(rows), height, width, 3), np.uint8)
+        gather(self.caches, rows, images)
+        ones = np.ones(len(rows), np.float32)
+        return Batch(images, self.labels[rows], ones if weights is None else weights)
+
+
+def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
+    """Return the dataset that the options name.
+
+    Raises UserError when there is too little of it, or it cannot teach anything.
+    """
+    sessions = _select(game, home, options)
+    label_map = game.label_map()
+    info = sessions[0].info
+    preprocess = Preprocess((info.width, info.height), (info.width, info.height))
+    caches = [cached(s, home.cache, preprocess.key, preprocess.size, preprocess) for s in sessions]
+    labels = np.concatenate([_labels(c, label_map) for c in caches])
+    train, validation, how = _split(caches, options)
+    usable = labels[:, 0] >= 0
+    train, validation = train[usable[train]], validation[usable[validation]]
+    data = Dataset(
+        space=label_map.action_space,
+        hz=info.hz,
+        preprocess=preprocess,
+        sessions=[s.info.id for s in sessions],
+        caches=caches,
+        labels=labels,
+        train=train,
+        validation=validation,
+        split=how,
+    )
+    _check(data, options)
+    return data
+
+
+def _select(game: Game, home: Home, options: TrainOptions) -> list[Session]:
+    store = SessionStore(home.sessions)
+    if options.sessions:
+        found = [store.open(i) for i in options.sessions]
+        odd = [s.info.id for s in found if s.info.game != game.spec.name]
+        if odd:
+            raise UserError(f"session {odd[0]} is not of {game.spec.name}")
+    else:
+        found = [s for s in store.all()[0] if s.info.game == game.spec.name]
+    found = [s for s in found if len(s)]
+    if not found:
+        raise UserError(
+            f"no sessions of {game.spec.name} in {home.sessions}: "
+            f"record some with `autopilot record --game {game.spec.name}`"
+        )
+    first = found[0].info
+    for s in found:
+        ours, its = (first.width, first.height, first.hz), (s.info.width, s.info.height, s.info.hz)
+        if ours != its:
+            raise UserError(
+                f"session {s.info.id} has {its[0]}x{its[1]} frames at {its[2]:g} Hz, {first.id} "
+                f"{ours[0]}x{ours[1]} at {ours[2]:g} Hz: choose with --session"
+            )
+    return found
+
+
+def _labels(cache: Cached, label_map: LabelMap) -> NDArray[np.int32]:
+    skip = (-1,) * len(label_map.action_space.sizes)
+    known = {held: label_map.action(held) or skip for held in set(cache.held)}
+    return np.array([known[held] for held in cache.held], np.int32).reshape(-1, len(skip))
+
+
+def _split(
+    caches: Sequence[Cached], options: TrainOptions
+) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+    """Hold out whole sessions; of a single one its end, with a gap, since neighbours leak."""
+    sizes = [len(c.held) for c in caches]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    total = int(starts[-1])
+    if len(caches) == 1:
+        cut = int(total * (1 - options.validation))
+        gap = min(20, total // 20)
+        return np.arange(cut - gap), np.arange(cut, total), "the end of the only session"
+    held_out: set[int] = set()
+    for i in np.random.default_rng(options.seed).permutation(len(caches)):
+        if held_out and sum(sizes[j] for j in held_out) >= options.validation * total:
+            break
+        if len(held_out) + 1 < len(caches):
+            held_out.add(int(i))
+    rows = [np.arange(starts[i], starts[i + 1]) for i in range(len(caches))]
+    train = np.concatenate([r for i, r in enumerate(rows) if i not in held_out])
+    validation = np.concatenate([rows[i] for i in sorted(held_out)])
+    return train, validation, f"{len(held_out)} of {len(caches)} sessions held out"
+
+
+def _check(data: Dataset, options: TrainOptions) -> None:
+    if len(data.train) == 0 or len(data.validation) == 0:
+        raise UserError("too few labelled frames to train and validate on: record more")
+    present = Counter(data.joint(data.train).tolist())
+    if len(present) == 1:
+        only = data.space.describe(data.space.split(next(iter(present))))
+        raise UserError(
+            f"all {len(data.train)} frames are labelled {only!r}: nothing to learn; "
+            "check that the keys were recorded"
+        )
+    if options.batch_size > len(data.train):
+        raise UserError(
+            f"--batch-size {options.batch_size} is larger than the {len(data.train)} training "
+            "frames: make it smaller or record more"
+        )
+
+
+def balanced(data: Dataset, balance: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the rows of one epoch and the weight of every row of the dataset.
+
+    `oversample` repeats rows of rare actions until all are as frequent as the most frequent;
+    `weights` weighs them by inverse frequency, mean 1; both up to BALANCE_LIMIT times.
+    """
+    weights = np.ones(len(data.labels), np.float32)
+    if balance == "none":
+        return data.train, weights
+    joint = data.joint(data.train)
+    counts = np.bincount(joint, minlength=data.space.joint_size)
+    wanted = np.minimum(counts.max() / np.maximum(counts, 1), BALANCE_LIMIT)
+    if balance == "weights":
+        own = wanted[joint]
+        weights[data.train] = (own / own.mean()).astype(np.float32)
+        return data.train, weights
+    rows = []
+    for action in np.flatnonzero(counts):
+        mine = data.train[joint == action]
+        rows.append(np.resize(mine, round(len(mine) * wanted[action])))
+    return np.sort(np.concatenate(rows)), weights
+
+
+def batches(data: Dataset, options: TrainOptions) -> tuple[Any, int]:
+    """Return a resumable iterator of `Batch` over all epochs, and the number of its steps.
+
+    Grain gives the order, shuffled anew each epoch; its state is part of a checkpoint. Batches are
+    read ahead on one thread while the network trains.
+    """
+    rows, weights = balanced(data, options.balance)
+
+    def read(positions: NDArray[np.int64]) -> Batch:
+        chosen = rows[positions]
+        return data.batch(chosen, weights[chosen])
+
+    order = grain.MapDataset.range(len(rows)).seed(options.seed).shuffle().repeat(options.epochs)
+    dataset = order.batch(options.batch_size, drop_remainder=True)
+    steps = len(dataset)
+    ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
+    return iter(dataset.map(read).to_iter_dataset(ahead)), steps
+
+
+def validation_batches(data: Dataset, size: int) -> list[NDArray[np.int64]]:
+    """Return the validation rows in pieces of at most `size`."""
+    return [data.validation[i : i + size] for i in range(0, len(data.validation), size)]

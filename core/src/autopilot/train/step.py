@@ -1,0 +1,196 @@
+"""The jitted part of training: augmentation, loss, one optimiser step, evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from numpy.typing import NDArray
+
+from autopilot.train.data import Dataset, validation_batches
+from autopilot.train.options import TrainOptions
+from autopilot.types import ActionSpace
+
+
+@dataclass
+class TrainState:
+    """All that a step changes. `other` is state that is not trained, such as batch statistics."""
+
+    weights: Any
+    other: Any
+    optimiser: Any
+
+
+def optimiser(options: TrainOptions, steps: int) -> optax.GradientTransformation:
+    """Return Adam with a warm-up of 2 % of the steps and a cosine decay to 1 % of the peak.
+
+    The rate lies in the optimiser's own state, so what is logged is what was applied.
+    """
+    warm_up = max(1, steps // 50)
+    rate = optax.warmup_cosine_decay_schedule(
+        init_value=options.learning_rate / 10,
+        peak_value=options.learning_rate,
+        warmup_steps=warm_up,
+        decay_steps=max(steps, warm_up + 1),
+        end_value=options.learning_rate / 100,
+    )
+    return optax.inject_hyperparams(optax.adam)(learning_rate=rate)
+
+
+def augment(
+    key: jax.Array, images: jax.Array, labels: jax.Array, space: ActionSpace, options: TrainOptions
+) -> tuple[jax.Array, jax.Array]:
+    """Return images float32 in 0..255 and labels, mirrored, shifted and re-lit at random.
+
+    A mirrored image gets the mirrored label: each axis brings its own permutation.
+    """
+    flip_key, gain_key, bias_key, shift_key = jax.random.split(key, 4)
+    count = images.shape[0]
+    if options.mirror:
+        flip = jax.random.bernoulli(flip_key, 0.5, (count,))
+        images = jnp.where(flip[:, None, None, None], images[:, :, ::-1], images)
+        swapped = jnp.stack(
+            [jnp.asarray(axis.mirror)[labels[:, a]] for a, axis in enumerate(space.axes)], axis=1
+        )
+        labels = jnp.where(flip[:, None], swapped, labels)
+    if options.shift:
+        by = jax.random.randint(shift_key, (count,), -options.shift, options.shift + 1)
+        columns = jnp.clip(jnp.arange(images.shape[2])[None] + by[:, None], 0, images.shape[2] - 1)
+        images = jnp.take_along_axis(images, columns[:, None, :, None], axis=2)
+    pixels = images.astype(jnp.float32)
+    if options.brightness:
+        shape, most = (count, 1, 1, 1), options.brightness
+        gain = 1 + jax.random.uniform(gain_key, shape, minval=-most, maxval=most)
+        bias = 127.5 * jax.random.uniform(bias_key, shape, minval=-most / 2, maxval=most / 2)
+        pixels = jnp.clip((pixels - 127.5) * gain + 127.5 + bias, 0, 255)
+    return pixels, labels
+
+
+def cross_entropy(
+    logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax.Array
+) -> jax.Array:
+    """Return the weighted mean over the batch of the cross-entropies summed over the axes."""
+    losses = sum(
+        optax.softmax_cross_entropy_with_integer_labels(axis, labels[:, a])
+        for a, axis in enumerate(logits)
+    )
+    return jnp.sum(losses * weights) / jnp.sum(weights)
+
+
+def make_step(
+    module: nnx.Module,
+    adam: optax.GradientTransformation,
+    space: ActionSpace,
+    options: TrainOptions,
+) -> tuple[TrainState, Callable[..., tuple[Any, Any, Any, jax.Array]]]:
+    """Return the first state and the jitted step.
+
+    The step maps (weights, other, optimiser state, step number, images, labels, sample weights)
+    to the new first three and the loss; its randomness depends on seed and step number alone.
+    """
+    module.train()
+    graph, weights, rng, other = nnx.split(module, nnx.Param, nnx.RngState, ...)
+    seed_key = jax.random.key(options.seed)
+
+    def loss_of(
+        weights: Any,
+        other: Any,
+        key: jax.Array,
+        pixels: jax.Array,
+        labels: jax.Array,
+        sample_weights: jax.Array,
+    ) -> tuple[jax.Array, Any]:
+        network: Any = nnx.merge(graph, weights, rng, other)
+        nnx.reseed(network, dropout=key)
+        heads = (
+            network.training_logits(pixels)
+            if hasattr(network, "training_logits")
+            else [(1.0, network(pixels))]
+        )
+        loss = sum(share * cross_entropy(head, labels, sample_weights) for share, head in heads)
+        return jnp.asarray(loss), nnx.split(network, nnx.Param, nnx.RngState, ...)[3]
+
+    def step(
+        weights: Any,
+        other: Any,
+        state: Any,
+        number: jax.Array,
+        images: jax.Array,
+        labels: jax.Array,
+        sample_weights: jax.Array,
+    ) -> tuple[Any, Any, Any, jax.Array]:
+        augment_key, dropout_key = jax.random.split(jax.random.fold_in(seed_key, number))
+        pixels, labels = augment(augment_key, images, labels, space, options)
+        (loss, other), gradients = jax.value_and_grad(loss_of, has_aux=True)(
+            weights, other, dropout_key, pixels, labels, sample_weights
+        )
+        updates, state = adam.update(gradients, state, weights)
+        return optax.apply_updates(weights, updates), other, state, loss
+
+    first = TrainState(weights, other, adam.init(weights))
+    return first, jax.jit(step, donate_argnums=(0, 1, 2))
+
+
+def make_evaluate(
+    module: nnx.Module, data: Dataset, batch_size: int
+) -> Callable[[TrainState], dict[str, Any]]:
+    """Return a function that measures a state on the validation frames.
+
+    Its result holds `loss` (mean of the summed cross-entropies), `accuracy` (all axes right),
+    `accuracy_by_axis`, and `confusion` per axis: rows are labels, columns decisions.
+    """
+    module.eval()
+    graph, _, rng, _ = nnx.split(module, nnx.Param, nnx.RngState, ...)
+
+    @jax.jit
+    def logits(weights: Any, other: Any, images: jax.Array) -> tuple[jax.Array, ...]:
+        network: Any = nnx.merge(graph, weights, rng, other)
+        found: tuple[jax.Array, ...] = network(images.astype(jnp.float32))
+        return found
+
+    def evaluate(state: TrainState) -> dict[str, Any]:
+        confusion = [np.zeros((n, n), np.int64) for n in data.space.sizes]
+        loss, right = 0.0, 0
+        for rows in validation_batches(data, batch_size):
+            images, labels, _ = data.batch(np.resize(rows, batch_size))  # one compiled shape
+            found = [np.asarray(x)[: len(rows)] for x in logits(state.weights, state.other, images)]
+            labels = labels[: len(rows)]
+            picked = np.stack([x.argmax(1) for x in found], axis=1)
+            right += int((picked == labels).all(axis=1).sum())
+            for a, x in enumerate(found):
+                np.add.at(confusion[a], (labels[:, a], picked[:, a]), 1)
+                loss += float(_cross_entropy(x, labels[:, a]).sum())
+        total = len(data.validation)
+        return {
+            "loss": loss / total,
+            "accuracy": right / total,
+            "accuracy_by_axis": {
+                axis.name: float(np.trace(c)) / total
+                for axis, c in zip(data.space.axes, confusion, strict=True)
+            },
+            "confusion": {
+                axis.name: c.tolist() for axis, c in zip(data.space.axes, confusion, strict=True)
+            },
+            "frames": total,
+        }
+
+    return evaluate
+
+
+def _cross_entropy(logits: NDArray[Any], labels: NDArray[np.int32]) -> NDArray[np.float64]:
+    x = logits.astype(np.float64)
+    x -= x.max(axis=1, keepdims=True)
+    found: NDArray[np.float64] = np.log(np.exp(x).sum(axis=1)) - x[np.arange(len(x)), labels]
+    return found
+
+
+def learning_rate(state: TrainState) -> float:
+    """Return the rate that the optimiser applied last, from its own state."""
+    hyperparams: Mapping[str, Any] = state.optimiser.hyperparams
+    return float(hyperparams["learning_rate"])

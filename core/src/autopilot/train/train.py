@@ -1,0 +1,285 @@
+"""A training run from start, or from its last checkpoint, to a bundle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from autopilot.errors import UserError
+from autopilot.game import Game
+from autopilot.home import Home, check_name, write_json
+from autopilot.plugins import Registry
+from autopilot.policy import network, save_bundle
+from autopilot.sessions import SessionStore
+from autopilot.train.checkpoint import Checkpoints
+from autopilot.train.data import Dataset, batches, load_dataset
+from autopilot.train.options import TrainOptions, TrainProgress
+from autopilot.train.plots import plot_confusion, plot_curves, plot_labels
+from autopilot.train.step import learning_rate, make_evaluate, make_step, optimiser
+from autopilot.versions import versions
+
+BEST = "best.safetensors"
+CHECKPOINT_S = 120.0
+"""Within a long epoch a checkpoint is written this often, in seconds."""
+
+
+@dataclass
+class TrainResult:
+    """What a training left behind."""
+
+    name: str
+    bundle: Path
+    run: Path
+    best: dict[str, Any]
+    frames: dict[str, int]
+    samples_per_s: float
+    resumed_at: int
+
+
+def train(
+    registry: Registry,
+    home: Home,
+    options: TrainOptions,
+    watch: Callable[[TrainProgress], None] = lambda progress: None,
+    restart: bool = False,
+) -> TrainResult:
+    """Train a network on recorded sessions and write a bundle.
+
+    A run of the same name and options that was cut short goes on from its last checkpoint, to the
+    very weights that it would have reached. Raises UserError when the data or the options cannot
+    work, PluginError for an unknown model.
+    """
+    options.check()
+    game = Game(registry, options.game or _only_game(home))
+    data = load_dataset(game, home, options)
+    plugin, model = registry.find("model", options.model)
+    name = check_name(options.name or f"{game.spec.name}-{model.name}", "bundle")
+    run = home.runs / name
+    _begin(run, home.bundles / name, data, options, restart)
+    plot_labels(
+        run / "labels.png",
+        {"train": data.counts(data.train), "validation": data.counts(data.validation)},
+    )
+    module = network.build(
+        registry,
+        options.model,
+        options.config,
+        data.preprocess.size,
+        data.space.sizes,
+        options.seed,
+    )
+    fit = _Fit(module, data, options, run, watch)
+    fit.run()
+    weights = load_file(run / BEST)
+    best = fit.best()
+    save_bundle(
+        home.bundles / name,
+        {
+            "name": name,
+            "game": game.spec.name,
+            "label_map": game.spec.label_map,
+            "model": model.name,
+            "config": {**model.config, **options.config},
+            "action_space": data.space.to_json(),
+            "preprocess": data.preprocess.to_json(),
+            "hz": data.hz,
+            "sessions": data.sessions,
+            "options": options.recipe(),
+            "metrics": best,
+            "versions": versions([game.plugin, plugin]),
+        },
+        weights,
+    )
+    plot_confusion(run / "confusion.png", best["confusion"], data.space)
+    plot_curves(run / "curves.png", fit.history)
+    return TrainResult(
+        name=name,
+        bundle=home.bundles / name,
+        run=run,
+        best=best,
+        frames={"train": len(data.train), "validation": len(data.validation)},
+        samples_per_s=fit.samples_per_s,
+        resumed_at=fit.resumed_at,
+    )
+
+
+def _only_game(home: Home) -> str:
+    games = sorted({s.info.game for s in SessionStore(home.sessions).all()[0]})
+    if len(games) == 1:
+        return games[0]
+    if games:
+        raise UserError(f"there are sessions of {', '.join(games)}: choose with --game")
+    raise UserError(f"no sessions in {home.sessions}: record some with `autopilot record`")
+
+
+def _begin(run: Path, bundle: Path, data: Dataset, options: TrainOptions, restart: bool) -> None:
+    """Make the run's folder, or check that the one that is there is of the same run."""
+    config = {
+        "model": options.model,
+        "config": dict(options.config),
+        "recipe": options.recipe(),
+        "sessions": data.sessions,
+        "frames": len(data.labels),
+    }
+    path = run / "run.json"
+    if path.exists() and not restart:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if before != json.loads(json.dumps(config)):
+            changed = sorted(
+                k for k in config if before.get(k) != json.loads(json.dumps(config[k]))
+            )
+            raise UserError(
+                f"a training called {run.name} was made with other {' and '.join(changed)}: "
+                "choose another --name, or --restart to throw it away"
+            )
+        return
+    if run.exists():
+        shutil.rmtree(run)
+    run.mkdir(parents=True)
+    write_json(path, config)
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C into a question asked between steps: within one, buffers are being donated."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Fit:
+    """The loop over steps, with its checkpoints and its books."""
+
+    def __init__(
+        self,
+        module: Any,
+        data: Dataset,
+        options: TrainOptions,
+        run: Path,
+        watch: Callable[[TrainProgress], None],
+    ) -> None:
+        self._data, self._options, self._run, self._watch = data, options, run, watch
+        self._batches, self._steps = batches(data, options)
+        self._per_epoch = max(1, self._steps // options.epochs)
+        adam = optimiser(options, self._steps)
+        self._evaluate = make_evaluate(module, data, options.batch_size)
+        self._state, self._step = make_step(module, adam, data.space, options)
+        self.history: list[dict[str, Any]] = []
+        self.samples_per_s = 0.0
+        self.resumed_at = 0
+
+    def run(self) -> None:
+        from tensorboardX import SummaryWriter
+
+        checkpoints = Checkpoints(self._run / "checkpoints")
+        losses = self._resume(checkpoints)
+        number = self.resumed_at
+        begun, begun_at = time.monotonic(), number
+        saved = begun
+        board = SummaryWriter(str(self._run / "tensorboard"), purge_step=number)
+        with board, _interrupts() as interrupted:
+            try:
+                while number < self._steps:
+                    if interrupted():
+                        self._save(checkpoints, number, losses)
+                        raise KeyboardInterrupt
+                    state = self._state
+                    state.weights, state.other, state.optimiser, loss = self._step(
+                        state.weights,
+                        state.other,
+                        state.optimiser,
+                        np.int32(number),
+                        *next(self._batches),
+                    )
+                    losses.append(loss)
+                    number += 1
+                    if number == begun_at + 1:
+                        jax.block_until_ready(loss)  # compiling is not training speed
+                        begun = time.monotonic()
+                    else:
+                        done = (number - begun_at - 1) * self._options.batch_size
+                        self.samples_per_s = done / max(time.monotonic() - begun, 1e-9)
+                    whole, rest = divmod(number, self._per_epoch)
+                    ended = number == self._steps or (rest == 0 and whole < self._options.epochs)
+                    if ended:
+                        losses = self._end_epoch(number, losses, board)
+                    self._report(number)
+                    if ended or time.monotonic() - saved > CHECKPOINT_S:
+                        self._save(checkpoints, number, losses)
+                        saved = time.monotonic()
+            finally:
+                checkpoints.close()
+
+    def best(self) -> dict[str, Any]:
+        """Return the metrics of the epoch with the smallest validation loss."""
+        return min(self.history, key=lambda h: (h["loss"], h["epoch"]))
+
+    def _resume(self, checkpoints: Checkpoints) -> list[Any]:
+        found = checkpoints.restore(self._state)
+        if found is None:
+            return []
+        self.resumed_at, self._state, progress = found
+        self._batches.set_state(progress["order"])
+        self.history = progress["history"]
+        return list(progress["losses"])
+
+    def _save(self, checkpoints: Checkpoints, number: int, losses: list[Any]) -> None:
+        progress = {
+            "order": self._batches.get_state(),
+            "history": self.history,
+            "losses": [float(x) for x in losses],
+        }
+        checkpoints.save(number, self._state, progress)
+
+    def _end_epoch(self, number: int, losses: list[Any], board: Any) -> list[Any]:
+        found = self._evaluate(self._state)
+        entry = {
+            **found,
+            "epoch": min(number // self._per_epoch, self._options.epochs),
+            "step": number,
+            "train_loss": float(np.mean([float(x) for x in losses])) if losses else float("nan"),
+            "learning_rate": learning_rate(self._state),
+        }
+        self.history.append(entry)
+        for key in ("loss", "accuracy", "train_loss", "learning_rate"):
+            board.add_scalar(key, entry[key], number)
+        board.flush()
+        if self.best() is entry:
+            weights = network.to_weights(self._state.weights)
+            weights |= network.to_weights(self._state.other)
+            part = self._run / f".{BEST}.part"
+            save_file(weights, part)
+            part.replace(self._run / BEST)
+        return []
+
+    def _report(self, number: int) -> None:
+        last = self.history[-1] if self.history else None
+        self._watch(
+            TrainProgress(
+                step=number,
+                steps=self._steps,
+                epoch=min(number // self._per_epoch + 1, self._options.epochs),
+                epochs=self._options.epochs,
+                samples_per_s=self.samples_per_s,
+                loss=None if last is None else last["train_loss"],
+                validation=last,
+            )
+        )

@@ -1,0 +1,78 @@
+"""Crash Team Racing as data: tracks, controls, and the keys that emulators give them."""
+
+from __future__ import annotations
+
+import re
+
+from autopilot.specs import GameSpec
+
+TITLES = (
+    *("Crash Cove", "Roo's Tubes", "Tiger Temple", "Coco Park", "Mystery Caves", "Blizzard Bluff"),
+    *("Sewer Speedway", "Dingo Canyon", "Papu's Pyramid", "Dragon Mines", "Polar Pass"),
+    *("Cortex Castle", "Tiny Arena", "Hot Air Skyway", "N. Gin Labs", "Oxide Station"),
+    *("Slide Coliseum", "Turbo Track"),
+)
+"""All 18 tracks, as the game writes them."""
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z]+", "-", title.lower().replace("'", "").replace(".", "")).strip("-")
+
+
+TRACKS = {_slug(title): title for title in TITLES}
+"""The name that a user types -> the name in the game."""
+
+ALIASES = {
+    **{track.split("-")[0]: track for track in TRACKS if track[:2] not in ("n-", "ho")},
+    **{"roo": "roos-tubes", "papu": "papus-pyramid", "hot-air": "hot-air-skyway"},
+    **{"skyway": "hot-air-skyway", "ngin": "n-gin-labs", "gin": "n-gin-labs", "labs": "n-gin-labs"},
+}
+"""Short names: mostly the first word."""
+
+_ARROWS = {"left": "left", "right": "right", "up": "up", "down": "down"}
+
+KEYBOARD = {
+    "duckstation": {
+        **_ARROWS,
+        **{"accelerate": "k", "brake": "j", "item": "l", "slide_left": "q", "slide_right": "e"},
+    },
+    "pcsx-redux": {
+        **_ARROWS,
+        **{"accelerate": "x", "brake": "z", "item": "d", "slide_left": "q", "slide_right": "r"},
+    },
+    "retroarch": {
+        **_ARROWS,
+        **{"accelerate": "z", "brake": "a", "item": "x", "slide_left": "q", "slide_right": "w"},
+    },
+}
+"""Emulator -> control -> key: their defaults for Cross, Square, Circle, L1 and R1."""
+
+GAMEPAD = {
+    "default": {
+        **{direction: f"dpad_{direction}" for direction in _ARROWS},
+        **{"accelerate": "a", "brake": "x", "item": "b", "slide_left": "lb", "slide_right": "rb"},
+    }
+}
+"""The Xbox button in the place of each PlayStation button."""
+
+CTR = GameSpec(
+    name="ctr",
+    title="Crash Team Racing (in an emulator)",
+    controls=tuple(KEYBOARD["duckstation"]),
+    label_map="ctr-timetrial",
+    hz=10.0,
+    frame_size=(160, 90),
+    frame_source="screen",
+    device="keyboard",
+    reader="keyboard",
+    tracks=tuple(TRACKS),
+    aliases=ALIASES,
+    track_help="a track's name or its first word, e.g. coco-park or coco",
+    modes={
+        "N": "normal: drive as well as you can",
+        "A": "adjust: start against a wall or on the grass and recover",
+        "D": "dark: the dark section of a track, again and again",
+    },
+    bindings={"keyboard": KEYBOARD, "gamepad": GAMEPAD},
+    hotkeys={"pause": "t", "save": "o", "quit": "p"},
+)

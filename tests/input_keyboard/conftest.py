@@ -1,0 +1,154 @@
+"""A real X server for the keyboard tests, and a human at its keyboard."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from Xlib import XK, X
+from Xlib.display import Display
+from Xlib.ext import xtest
+
+NAMES = {code: name.removeprefix("XK_") for name, code in vars(XK).items() if name[:3] == "XK_"}
+
+
+class Desktop:
+    """An Xvfb of its own; `name` is its DISPLAY."""
+
+    def __init__(self, *options: str) -> None:
+        if shutil.which("Xvfb") is None:
+            pytest.skip("missing: Xvfb (Debian package xvfb)")
+        read_end, write_end = os.pipe()
+        self.process = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "320x240x24", "-noreset"]
+            + list(options),
+            pass_fds=[write_end],
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(write_end)
+        with os.fdopen(read_end) as pipe:
+            self.name = f":{pipe.readline().strip()}"
+        self.display = Display(self.name)
+
+    def code(self, key: str) -> int:
+        return self.display.keysym_to_keycode(XK.string_to_keysym(key))
+
+    def down(self) -> set[str]:
+        """What is down, as X names it, whoever pressed it."""
+        bits = self.display.query_keymap()
+        return {
+            NAMES[self.display.keycode_to_keysym(code, 0)]
+            for code in range(8, 256)
+            if bits[code // 8] >> code % 8 & 1
+        }
+
+    def press(self, key: str) -> None:
+        xtest.fake_input(self.display, X.KeyPress, self.code(key))
+        self.display.sync()
+
+    def release(self, key: str) -> None:
+        xtest.fake_input(self.display, X.KeyRelease, self.code(key))
+        self.display.sync()
+
+    def tap(self, key: str, seconds: float = 0.04) -> None:
+        self.press(key)
+        time.sleep(seconds)
+        self.release(key)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Window:
+    """A window with the focus, that remembers every key event."""
+
+    def __init__(self, name: str) -> None:
+        self.display = Display(name)
+        self.window = self.display.screen().root.create_window(
+            *(0, 0, 100, 100, 0, X.CopyFromParent),
+            event_mask=X.KeyPressMask | X.KeyReleaseMask | X.ExposureMask,
+        )
+        self.window.map()
+        while self.display.next_event().type != X.Expose:
+            pass
+        self.window.set_input_focus(X.RevertToParent, X.CurrentTime)
+        # Auto-repeat would add presses that nobody made.
+        self.display.change_keyboard_control(auto_repeat_mode=X.AutoRepeatModeOff)
+        self.display.sync()
+
+    def events(self) -> list[tuple[str, str, bool]]:
+        """What came since the last call: press or release, the key, whether it is synthetic."""
+        self.display.sync()
+        found = []
+        while self.display.pending_events():
+            event: Any = self.display.next_event()
+            if event.type in (X.KeyPress, X.KeyRelease):
+                kind = "press" if event.type == X.KeyPress else "release"
+                name = NAMES[self.display.keycode_to_keysym(event.detail, 0)]
+                found.append((kind, name, bool(event.send_event)))
+        return found
+
+    def close(self) -> None:
+        self.display.change_keyboard_control(auto_repeat_mode=X.AutoRepeatModeOn)
+        self.display.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Desktop]:
+    desktop = Desktop()
+    yield desktop
+    desktop.stop()
+
+
+@pytest.fixture
+def desktop(server: Desktop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
+    """The X server that DISPLAY names; a test must leave all keys up."""
+    monkeypatch.setenv("DISPLAY", server.name)
+    yield server
+    left = server.down()
+    for code in range(8, 256):
+        xtest.fake_input(server.display, X.KeyRelease, code)
+    server.display.sync()
+    assert left == set(), "keys left down"
+
+
+@pytest.fixture
+def own_desktop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desktop]]:
+    """Starts X servers that the test may kill."""
+    servers: list[Desktop] = []
+
+    def start(*options: str) -> Desktop:
+        servers.append(Desktop(*options))
+        monkeypatch.setenv("DISPLAY", servers[-1].name)
+        return servers[-1]
+
+    yield start
+    for one in servers:
+        one.stop()
+
+
+@pytest.fixture
+def window(desktop: Desktop) -> Iterator[Window]:
+    window = Window(desktop.name)
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool], float], float]:
+    """Returns after how many seconds something came true; fails when it does not."""
+
+    def wait(condition: Callable[[], bool], seconds: float) -> float:
+        start = time.monotonic()
+        while not condition():
+            assert time.monotonic() - start < seconds, "did not happen in time"
+            time.sleep(0.005)
+        return time.monotonic() - start
+
+    return wait

@@ -1,0 +1,125 @@
+"""Reading what a human holds on a real X server, without our own presses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from autopilot.errors import DeviceError, UserError
+from autopilot_input_keyboard.device import KeyboardEmitter
+from autopilot_input_keyboard.keys import pynput_keyboard
+from autopilot_input_keyboard.reader import listener_state, open_reader
+
+BINDINGS = {"left": "left", "go": "x", "brake": "z"}
+HOTKEYS = {"pause": "t", "save": "o", "quit": "p"}
+
+
+@pytest.fixture
+def reader(desktop):
+    reader = open_reader(BINDINGS, HOTKEYS)
+    yield reader
+    reader.close()
+    reader.close()
+
+
+def test_held_is_what_is_down_now(reader, desktop, wait_until):
+    assert reader.held() == frozenset()
+    desktop.press("Left")
+    desktop.press("x")
+    wait_until(lambda: reader.held() == {"left", "go"}, 1.0)
+    desktop.release("Left")
+    wait_until(lambda: reader.held() == {"go"}, 1.0)
+    desktop.release("x")
+    wait_until(lambda: reader.held() == frozenset(), 1.0)
+
+
+def test_a_key_bound_to_nothing_is_no_control(reader, desktop):
+    desktop.press("a")
+    time.sleep(0.05)
+    assert reader.held() == frozenset()
+    desktop.release("a")
+
+
+def test_our_own_presses_are_never_the_humans(reader, desktop, wait_until):
+    emitter = KeyboardEmitter({**BINDINGS, "echo": "t"})
+    desktop.press("z")
+    wait_until(lambda: reader.held() == {"brake"}, 1.0)
+    seen = set()
+    for turn in range(200):
+        emitter.hold(frozenset({"left", "echo"} if turn % 2 else {"go"}))
+        seen.add(reader.held())
+        time.sleep(turn % 7 / 1000)
+    emitter.close()
+    time.sleep(0.05)
+    assert seen | {reader.held()} == {frozenset({"brake"})}
+    assert reader.hotkeys() == ()
+    desktop.release("z")
+
+
+def test_a_hotkey_counts_once_per_press_however_long_it_is_held(reader, desktop):
+    desktop.tap("t", 1.2)  # long enough for auto-repeat
+    desktop.tap("o")
+    time.sleep(0.04)
+    desktop.tap("t")
+    time.sleep(0.04)
+    assert reader.hotkeys() == ("pause", "save", "pause")
+    assert reader.hotkeys() == ()
+
+
+def test_a_hotkey_down_from_the_start_was_not_pressed(desktop):
+    desktop.press("p")
+    reader = open_reader(BINDINGS, HOTKEYS)
+    time.sleep(0.05)
+    assert reader.hotkeys() == ()
+    desktop.release("p")
+    reader.close()
+
+
+def test_it_says_so_when_the_x_server_is_gone(own_desktop, wait_until):
+    desktop = own_desktop()
+    reader = open_reader(BINDINGS, HOTKEYS)
+    desktop.stop()
+
+    def fails():
+        try:
+            reader.held()
+        except DeviceError:
+            return True
+        return False
+
+    wait_until(fails, 2.0)
+    reader.close()
+
+
+def test_an_unknown_key_is_named(desktop):
+    with pytest.raises(UserError, match="did you mean left"):
+        open_reader({"left": "leftt"}, HOTKEYS)
+
+
+def test_without_a_display_one_line_says_so():
+    code = "from autopilot_input_keyboard.reader import open_reader as r; r({'a': 'x'}, {})"
+    env = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith("autopilot.errors.DeviceError: no keyboard: ")
+
+
+def test_the_event_listener_of_other_systems_follows_presses(desktop, window, wait_until):
+    down, disconnect = listener_state(pynput_keyboard(), ["left", "x", "f1"])
+
+    def names():
+        window.events()  # under Xvfb, other traffic brings the listener its events
+        return down()
+
+    wait_until(lambda: (desktop.tap("F1", 0), names())[1] == frozenset(), 1.0)
+    desktop.press("Left")
+    desktop.press("x")
+    wait_until(lambda: names() == {"left", "x"}, 2.0)
+    desktop.release("Left")
+    wait_until(lambda: names() == {"x"}, 2.0)
+    desktop.release("x")
+    wait_until(lambda: names() == frozenset(), 2.0)
+    disconnect()

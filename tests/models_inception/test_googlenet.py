@@ -1,0 +1,165 @@
+"""GoogLeNet: documented shapes, parameter counts, auxiliary heads, training, errors."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from autopilot.errors import UserError
+from autopilot.plugins.registry import Registry
+from autopilot.specs import load
+from autopilot_models_inception import googlenet
+from flax import nnx
+
+README = Path(__file__).parents[2] / "plugins/models_inception/README.md"
+
+
+def _build(height=90, width=160, outputs=(3,), seed=0, **config):
+    return googlenet.build(height, width, outputs, nnx.Rngs(seed), **config)
+
+
+def _parameters(module) -> int:
+    return sum(p.size for p in jax.tree.leaves(nnx.state(module, nnx.Param)))
+
+
+def _rows(text: str) -> list[tuple[str, str, int]]:
+    found = re.findall(r"\| (\w+) \|[^|\n]*\| ([\dx]+) \| ([\d,]+) \|", text)
+    return [(name, shape, int(count.replace(",", ""))) for name, shape, count in found]
+
+
+@pytest.mark.parametrize(
+    "text", [googlenet.GoogLeNet.__doc__, README.read_text()], ids=["docstring", "readme"]
+)
+def test_documented_table_is_what_the_network_does(text):
+    net = _build()
+    net.eval()
+    modules = {name: getattr(net, name) for name in ("conv1", "reduce2", "conv2", "heads")}
+    modules |= dict(net.blocks.items())
+    actual = []
+    x = jax.ShapeDtypeStruct((2, 90, 160, 3), jnp.float32)
+    for name, layer in net.stages():
+        x = jax.eval_shape(layer, x)
+        shape = "x".join(str(n) for n in jax.tree.leaves(x)[0].shape[1:])
+        actual.append((name, shape, _parameters(modules[name]) if name in modules else 0))
+    assert _rows(text) == actual
+
+
+def test_parameter_count_with_three_outputs():
+    assert _parameters(_build()) == 5_976_627
+    assert "5,976,627 parameters with one axis of 3 values" in README.read_text()
+
+
+def test_the_plugin_offers_it_with_its_defaults():
+    spec = Registry().get("model", "inception")
+    net = load(spec.build)(90, 160, (3,), nnx.Rngs(0), **spec.config)
+    assert _parameters(net) == 5_976_627
+    assert net.dropout.rate == spec.config["dropout"] == 0.4
+
+
+@pytest.mark.parametrize("outputs", [(3,), (2, 5, 4)])
+def test_one_array_of_logits_per_axis(outputs):
+    logits = _build(32, 48, outputs)(jnp.zeros((2, 32, 48, 3)))
+    assert [y.shape for y in logits] == [(2, n) for n in outputs]
+
+
+def test_without_aux_the_loss_has_one_part():
+    parts = _build(32, 32).training_logits(jnp.zeros((1, 32, 32, 3)))
+    assert [weight for weight, _ in parts] == [1.0]
+
+
+def test_auxiliary_heads_feed_the_lower_blocks_only():
+    net = _build(65, 70, (3, 2), aux=True, dropout=0.0)
+    images = jax.random.uniform(jax.random.key(0), (2, 65, 70, 3)) * 255
+    parts = net.training_logits(images)
+    assert [weight for weight, _ in parts] == [1.0, 0.3, 0.3]
+    assert all([y.shape for y in logits] == [(2, 3), (2, 2)] for _, logits in parts)
+    np.testing.assert_array_equal(parts[0][1][0], net(images)[0])
+
+    def aux_loss(net):
+        return sum(y.sum() for _, logits in net.training_logits(images)[1:] for y in logits)
+
+    grads = nnx.grad(aux_loss)(net)
+    assert jnp.abs(grads["blocks"]["inception4d"]["one"]["kernel"][...]).max() > 0
+    assert jnp.abs(grads["blocks"]["inception4e"]["one"]["kernel"][...]).max() == 0
+
+
+def test_jit_with_split_and_merge_gives_the_same_logits():
+    net = _build(32, 48, (3, 2))
+    net.eval()
+    images = jax.random.uniform(jax.random.key(0), (2, 32, 48, 3)) * 255
+    graph, state = nnx.split(net)
+    jitted = jax.jit(lambda state, x: nnx.merge(graph, state)(x))(state, images)
+    for a, b in zip(jitted, net(images), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_dropout_acts_in_training_only_and_reads_its_own_stream():
+    images = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3)) * 255
+    a, b, c = (
+        googlenet.build(32, 32, (3,), nnx.Rngs(params=0, dropout=d)) for d in (1, 1, 2)
+    )
+    first = a(images)[0]
+    np.testing.assert_array_equal(first, b(images)[0])
+    assert not np.array_equal(first, c(images)[0])
+    assert not np.array_equal(first, a(images)[0])
+    a.eval()
+    np.testing.assert_array_equal(a(images)[0], a(images)[0])
+
+
+def test_the_same_seed_gives_the_same_network():
+    states = [jax.tree.leaves(nnx.state(_build(32, 32, seed=s), nnx.Param)) for s in (7, 7, 8)]
+    assert all(np.array_equal(a, b) for a, b in zip(states[0], states[1], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(states[0], states[2], strict=True))
+
+
+@pytest.mark.parametrize(("smallest", "aux"), [(32, False), (65, True)])
+def test_too_small_images_are_refused(smallest, aux):
+    net = _build(smallest, smallest, aux=aux)
+    net.training_logits(jnp.zeros((1, smallest, smallest, 3)))
+    for height, width in ((smallest - 1, 160), (90, smallest - 1)):
+        with pytest.raises(UserError, match=f"pixels or more, not {width}x{height}"):
+            _build(height, width, aux=aux)
+
+
+def _train(steps: int) -> tuple[list[float], list[bytes]]:
+    net = _build(48, 64, (3,), dropout=0.0)
+    graph, params, rest = nnx.split(net, nnx.Param, ...)
+    images = jax.image.resize(
+        jax.random.uniform(jax.random.key(1), (32, 3, 4, 3)), (32, 48, 64, 3), "linear"
+    ) * 255
+    labels = jax.random.randint(jax.random.key(2), (32,), 0, 3)
+    adam = optax.adam(1e-3)
+
+    def loss(params):
+        logits = nnx.merge(graph, params, rest)(images)[0]
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+    @jax.jit
+    def step(params, opt):
+        value, grads = jax.value_and_grad(loss)(params)
+        updates, opt = adam.update(grads, opt)
+        return optax.apply_updates(params, updates), opt, value
+
+    opt, losses = adam.init(params), []
+    for _ in range(steps):
+        params, opt, value = step(params, opt)
+        losses.append(float(value))
+    return losses, [np.asarray(p).tobytes() for p in jax.tree.leaves(params)]
+
+
+@pytest.mark.slow
+def test_a_few_steps_overfit_random_labels():
+    losses, _ = _train(80)
+    assert 0.3 < losses[0] < 3 * math.log(3), "a fresh network knows nothing and is not wild"
+    assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.slow
+def test_training_twice_gives_the_same_bits():
+    assert _train(3)[1] == _train(3)[1]
