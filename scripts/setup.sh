@@ -107,7 +107,7 @@ install_uv() {
     else
         set -- "$(python_with pip)" -m pip install --target .venv-tools
     fi
-    "$@" --quiet 'uv>=0.7' >&2 || stop "pip could not install uv; see above, or install uv yourself"
+    "$@" --quiet --disable-pip-version-check 'uv>=0.7' >&2 || stop "pip could not install uv; see above, or install uv yourself"
 }
 
 download_python() {
@@ -142,11 +142,13 @@ if ! usable .venv/bin/python; then
     rm -rf .venv
     "$uv" venv --quiet --relocatable --python "$python" .venv
 fi
-say "installing Python packages"
+say "installing Python packages (1.5 GB on disk)"
 set -- -e .
+[ -t 2 ] || set -- --quiet "$@"
 for member in core plugins/*/; do
     set -- "$@" -e "$member"
 done
-"$uv" pip install --quiet --python .venv/bin/python --compile-bytecode \
+# Byte code now, so that the first start of the command is as quick as the later ones.
+"$uv" pip install --python .venv/bin/python --compile-bytecode \
     --constraints constraints.txt --group dev "$@"
 fingerprint >.venv/.setup

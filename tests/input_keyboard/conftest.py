@@ -25,8 +25,7 @@ class Desktop:
             pytest.skip("missing: Xvfb (Debian package xvfb)")
         read_end, write_end = os.pipe()
         self.process = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "320x240x24", "-noreset"]
-            + list(options),
+            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "320x240x24", *options],
             pass_fds=[write_end],
             stderr=subprocess.DEVNULL,
         )
@@ -101,7 +100,7 @@ class Window:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Desktop]:
-    desktop = Desktop()
+    desktop = Desktop("-noreset")
     yield desktop
     desktop.stop()
 
@@ -124,7 +123,7 @@ def own_desktop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Deskt
     servers: list[Desktop] = []
 
     def start(*options: str) -> Desktop:
-        servers.append(Desktop(*options))
+        servers.append(Desktop("-noreset", *options))
         monkeypatch.setenv("DISPLAY", servers[-1].name)
         return servers[-1]
 

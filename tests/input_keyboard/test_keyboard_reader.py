@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -50,8 +51,8 @@ def test_our_own_presses_are_never_the_humans(reader, desktop, wait_until):
     seen = set()
     for turn in range(200):
         emitter.hold(frozenset({"left", "echo"} if turn % 2 else {"go"}))
-        seen.add(reader.held())
         time.sleep(turn % 7 / 1000)
+        seen.add(reader.held())
     emitter.close()
     time.sleep(0.05)
     assert seen | {reader.held()} == {frozenset({"brake"})}
@@ -108,6 +109,8 @@ def test_without_a_display_one_line_says_so():
 
 
 def test_the_event_listener_of_other_systems_follows_presses(desktop, window, wait_until):
+    from pynput.keyboard import Listener
+
     down, disconnect = listener_state(pynput_keyboard(), ["left", "x", "f1"])
 
     def names():
@@ -123,3 +126,9 @@ def test_the_event_listener_of_other_systems_follows_presses(desktop, window, wa
     desktop.release("x")
     wait_until(lambda: names() == frozenset(), 2.0)
     disconnect()
+
+    def ended():
+        desktop.tap("F1", 0)  # on X11 the thread ends with the next event only
+        return not any(isinstance(thread, Listener) for thread in threading.enumerate())
+
+    wait_until(ended, 2.0)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Image = NDArray[np.uint8]
-    """An RGB picture, uint8, shape (H, W, 3)."""
+type Image = NDArray[np.uint8]
+"""An RGB picture, uint8, shape (H, W, 3). Evaluated lazily: listing plugins imports no numpy."""
 
 Held = frozenset[str]
 """The controls held at one instant: a state, never press or release events."""

@@ -71,7 +71,7 @@ class Overlay:
 
 
 def _caption(picture: Any, text: str, x: int, colour: tuple[int, int, int]) -> None:
-    cv2.putText(picture, text, (x, 22), FONT, 0.5, (0, 0, 0), 4, cv2.LINE_AA)
+    cv2.putText(picture, text, (x + 1, 23), FONT, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(picture, text, (x, 22), FONT, 0.5, colour, 1, cv2.LINE_AA)
 
 

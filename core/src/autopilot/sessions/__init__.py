@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from autopilot.sessions.cache import Cached, cached, gather
-from autopilot.sessions.format import FORMAT, Row, SessionInfo
+from autopilot.sessions.info import FORMAT, SessionInfo
+from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Health, Session
 from autopilot.sessions.store import SessionStore
 from autopilot.sessions.writer import SessionWriter

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import filelock
 import numpy as np
@@ -54,22 +54,21 @@ def cached(
     what `transform` does) or `size` (width, height) change, or the folder is damaged. Raises
     ValueError when `transform` returns another shape, SessionError when the disk is full.
     """
-    variant = _digest([key, size])
-    name = f"{session.info.id}-{variant}-{_digest(session.fingerprint())}"
-    folder, shape = root / name, (size[1], size[0], 3)
+    name = f"{session.path.name}-{_digest([key, size])}"
+    folder = root / f"{name}-{_digest(session.fingerprint())}"
+    shape = (size[1], size[0], 3)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(root / f".{session.info.id}-{variant}.lock"):
-            if (found := _load(folder, shape)) is not None:
-                return found
-            for old in root.glob(f"{session.info.id}-{variant}-*"):
-                shutil.rmtree(old)
-            _build(session, folder, shape, transform)
+        with filelock.FileLock(root / f".{name}.lock"):
+            if (found := _load(folder, shape)) is None:
+                for old in root.glob(f"{name}-*"):
+                    shutil.rmtree(old)
+                _build(session, folder, shape, transform)
+                found = _load(folder, shape)
     except OSError as e:
-        raise SessionError(f"cannot keep {session.info.id} in {root}: {e.strerror}") from e
-    built = _load(folder, shape)
-    assert built is not None, "what was just written reads back"
-    return built
+        raise SessionError(f"cannot keep {name} in {root} ({e.strerror}): free some space") from e
+    assert found is not None, "what was just written reads back"
+    return found
 
 
 def gather(caches: Sequence[Cached], indices: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
@@ -109,9 +108,9 @@ def _build(
             t_ns.append(row.frame.t_ns)
         f.flush()
         os.fsync(f.fileno())
-    rows = json.dumps([held, t_ns])
-    (tmp / "rows.json").write_text(rows)
-    (tmp / "crc32").write_text(str(zlib.crc32(rows.encode(), crc)))
+    rows = json.dumps([held, t_ns]).encode()
+    (tmp / "rows.json").write_bytes(rows)
+    (tmp / "crc32").write_text(str(zlib.crc32(rows, crc)))
     tmp.rename(folder)
 
 
@@ -134,5 +133,5 @@ def _load(folder: Path, shape: tuple[int, int, int]) -> Cached | None:
     return Cached(images, [frozenset(h) for h in held], np.array(t_ns, np.int64))
 
 
-def _digest(data: Any) -> str:
+def _digest(data: list[object]) -> str:
     return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,18 +11,8 @@ from pathlib import Path
 import filelock
 
 from autopilot.errors import SessionError
-from autopilot.sessions.format import (
-    Edits,
-    Row,
-    SessionInfo,
-    contains,
-    is_whole,
-    part_path,
-    scan,
-    seal,
-    segment_path,
-    segments,
-)
+from autopilot.sessions.info import Edits, Ranges, SessionInfo, contains, merged
+from autopilot.sessions.segments import SEALED, Row, read_segment, scan, seal, segments
 from autopilot.types import Action, ActionSpace
 
 _NO_INFO = "put it back from a copy, or delete the folder"
@@ -46,15 +37,9 @@ class Health:
     def text(self) -> str:
         """The same in words: `ok`, or what is wrong."""
         words = ["being recorded"] if self.live else []
-        words += [f"{self.damaged} damaged frames skipped"] if self.damaged else []
-        words += [f"{self.torn} unfinished segments recovered"] if self.torn else []
+        words += [f"damaged frames: {self.damaged}"] if self.damaged else []
+        words += [f"unfinished segments, recovered: {self.torn}"] if self.torn else []
         return ", ".join(words) or "ok"
-
-
-@dataclass(frozen=True)
-class _Scan:
-    actions: dict[int, Action | None]
-    torn: int
 
 
 class Session:
@@ -67,7 +52,7 @@ class Session:
     def __init__(self, path: Path, info: SessionInfo, live: bool) -> None:
         self.path = path
         self.info = info
-        self.live = live
+        self._live = live
 
     @classmethod
     def open(cls, path: Path) -> Session:
@@ -75,8 +60,8 @@ class Session:
 
         Raises SessionError when `session.json` is missing, damaged or of a newer format.
         """
-        live = _is_locked(path)  # asked first: a session that ends meanwhile is not called cut off
-        info: SessionInfo = SessionInfo.load(path / "session.json", _NO_INFO)
+        live = _is_locked(path)  # asked first, or a session that just ends would look interrupted
+        info = SessionInfo.load(path / "session.json", _NO_INFO)
         if info.ended == "recording" and not live:
             info = info.model_copy(update={"ended": "interrupted"})
         return cls(path, info, live)
@@ -86,20 +71,18 @@ class Session:
         """The axes that this session is labelled with."""
         return ActionSpace.from_json(self.info.action_space)
 
-    @cached_property
+    @property
     def health(self) -> Health:
         """What a full read of the session finds; every CRC is checked."""
-        found = self._scan
+        actions, torn = self._scan
         edits = self._edits()
-        count = self.info.frames if self.info.frames is not None else self._end
         gone = edits.deleted + edits.purged
-        missing = (i for i in range(count) if i not in found.actions)
-        damaged = sum(not contains(gone, i) for i in missing)
-        return Health(len(found.actions), damaged, found.torn, self.live)
+        count = self._end if self.info.frames is None else self.info.frames
+        damaged = sum(i not in actions and not contains(gone, i) for i in range(count))
+        return Health(len(actions), damaged, 0 if self._live else torn, self._live)
 
     def __len__(self) -> int:
-        deleted = self.deleted()
-        return sum(not contains(deleted, index) for index in self._scan.actions)
+        return len(self._actions(include_deleted=False))
 
     def rows(self, include_deleted: bool = False) -> Iterator[Row]:
         """Yield the intact rows in order, one segment in memory at a time.
@@ -107,17 +90,14 @@ class Session:
         Raises SessionError when the frames are not of the size that `session.json` names.
         """
         deleted = [] if include_deleted else self.deleted()
-        for number in segments(self.path):
-            for record in scan(_read(self.path, number)[1]):
-                if contains(deleted, record.values["index"]):
-                    continue
-                try:
-                    yield record.row(self.info.height, self.info.width)
-                except (ValueError, OSError) as e:
-                    raise SessionError(
-                        f"{self.path}: frame {record.values['index']} is not"
-                        f" {self.info.width}x{self.info.height}: {_NO_INFO}"
-                    ) from e
+        for name in segments(self.path):
+            for record in scan(read_segment(self.path, name)[0]):
+                if not contains(deleted, record.index):
+                    try:
+                        yield record.row(self.info.height, self.info.width)
+                    except (ValueError, OSError) as e:
+                        size = f"{self.info.width}x{self.info.height}"
+                        raise SessionError(f"{self.path}: a frame is not {size}: {_NO_INFO}") from e
 
     def duration_s(self) -> float:
         """Return how long was driven, in seconds; pauses and deleted rows do not count."""
@@ -126,86 +106,96 @@ class Session:
     def label_counts(self, include_deleted: bool = False) -> dict[str, int]:
         """Return how many rows have each label in words; `skipped` for those without one."""
         space = self.action_space
-        deleted = [] if include_deleted else self.deleted()
         counts = {space.describe(space.split(i)): 0 for i in range(space.joint_size)}
         counts["skipped"] = 0
-        for index, action in self._scan.actions.items():
-            if not contains(deleted, index):
-                counts["skipped" if action is None else space.describe(action)] += 1
+        for action in self._actions(include_deleted):
+            counts["skipped" if action is None else space.describe(action)] += 1
         return {label: n for label, n in counts.items() if n}
 
-    def deleted(self) -> list[tuple[int, int]]:
+    def deleted(self) -> Ranges:
         """Return the ranges [start, stop) of rows that are softly deleted, in order."""
         return self._edits().deleted
 
     def delete(self, start: int, stop: int) -> None:
         """Delete the rows [start, stop) softly; raises SessionError for rows that do not exist."""
         self._check_range(start, stop)
-        with self._editing():
-            edits = self._edits()
-            self._save(edits, _merged([*edits.deleted, (start, stop)]))
+        with self._editing() as edits:
+            self._save(merged([*edits.deleted, (start, stop)]), edits.purged)
 
     def restore(self, start: int, stop: int) -> None:
         """Bring the rows [start, stop) back; raises SessionError for rows that do not exist."""
         self._check_range(start, stop)
-        with self._editing():
-            edits = self._edits()
+        with self._editing() as edits:
             left = [(a, min(b, start)) for a, b in edits.deleted]
             right = [(max(a, stop), b) for a, b in edits.deleted]
-            self._save(edits, _merged(left + right))
+            self._save(merged(left + right), edits.purged)
 
     def purge(self) -> int:
         """Remove the deleted rows from the disk for good, and return how many they were.
 
         Also seals what a crash left unsealed and removes its leftovers. A crash at any point
         leaves a session that reads the same; purging again finishes the work. Raises SessionError
-        while the session is recorded or when the disk fails.
+        while the session is recorded, or when the disk fails.
         """
-        lock = filelock.FileLock(self.path / ".lock")
+        removed = 0
         try:
-            with lock.acquire(timeout=1), self._editing():
-                return self._purge()
+            with filelock.FileLock(self.path / ".lock", timeout=1), self._editing() as edits:
+                for name in segments(self.path):
+                    data, whole = read_segment(self.path, name)
+                    doomed = sum(contains(edits.deleted, r.index) for r in scan(data))
+                    if doomed or not whole:
+                        seal(data, self.path / (name + SEALED), edits.deleted)
+                    removed += doomed
+                for leftover in [*self.path.glob("*.part"), *self.path.glob("*.tmp")]:
+                    leftover.unlink()
+                if edits.deleted:
+                    self._save([], merged(edits.purged + edits.deleted))
         except filelock.Timeout:
             raise SessionError(f"{self.path} is being recorded: end that first") from None
-        except OSError as e:
-            raise SessionError(f"cannot purge {self.path} ({e.strerror}): nothing is lost") from e
+        self.__dict__.pop("_scan", None)
+        return removed
 
     def fingerprint(self) -> list[object]:
         """Return plain data that change whenever the rows do."""
-        stats = [(p.name, p.stat()) for p in segments(self.path).values()]
-        return [
-            *([name, stat.st_size, stat.st_mtime_ns] for name, stat in stats),
-            self.deleted(),
-            [self.info.id, self.info.width, self.info.height],
-        ]
+        stats: list[object] = [self.deleted(), self.info.width, self.info.height]
+        for path in sorted(self.path.glob("seg-*")):
+            with suppress(FileNotFoundError):  # sealed meanwhile: changed, then
+                stat = path.stat()
+                stats += [path.name, stat.st_size, stat.st_mtime_ns]
+        return stats
 
     @cached_property
-    def _scan(self) -> _Scan:
-        actions: dict[int, Action | None] = {}
-        torn = 0
-        for number in segments(self.path):
-            path, data = _read(self.path, number)
-            torn += not (is_whole(path, data) or (self.live and path.suffix == ".part"))
-            for record in scan(data):
-                action = record.values["action"]
-                actions[record.values["index"]] = None if action is None else tuple(action)
-        return _Scan(actions, torn)
+    def _scan(self) -> tuple[dict[int, Action | None], int]:
+        """The labels of all intact rows by index, and the number of torn segments."""
+        actions, torn = {}, 0
+        for name in segments(self.path):
+            data, whole = read_segment(self.path, name)
+            actions.update({record.index: record.action for record in scan(data)})
+            torn += not whole
+        return actions, torn
 
     @property
     def _end(self) -> int:
-        return max(self._scan.actions, default=-1) + 1
+        return max(self._scan[0], default=-1) + 1
+
+    def _actions(self, include_deleted: bool) -> list[Action | None]:
+        deleted = [] if include_deleted else self.deleted()
+        return [action for i, action in self._scan[0].items() if not contains(deleted, i)]
 
     def _edits(self) -> Edits:
         path = self.path / "edits.json"
-        edits: Edits = Edits.load(path, _NO_EDITS) if path.exists() else Edits()
-        return edits
+        return Edits.load(path, _NO_EDITS) if path.exists() else Edits()
 
-    def _editing(self) -> filelock.BaseFileLock:
-        return filelock.FileLock(self.path / ".edits.lock", timeout=10)
+    @contextmanager
+    def _editing(self) -> Iterator[Edits]:
+        try:
+            with filelock.FileLock(self.path / ".edits.lock", timeout=10):
+                yield self._edits()
+        except OSError as e:
+            raise SessionError(f"cannot change {self.path} ({e}): nothing is lost") from e
 
-    def _save(self, edits: Edits, deleted: list[tuple[int, int]]) -> None:
-        edits.model_copy(update={"deleted": deleted}).save(self.path / "edits.json")
-        self.__dict__.pop("health", None)
+    def _save(self, deleted: Ranges, purged: Ranges) -> None:
+        Edits(deleted=deleted, purged=purged).save(self.path / "edits.json")
 
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start < stop <= self._end:
@@ -213,59 +203,13 @@ class Session:
                 f"{self.path} has no rows {start} to {stop}: choose from 0 to {self._end}"
             )
 
-    def _purge(self) -> int:
-        edits = self._edits()
-        removed = 0
-        for number, path in segments(self.path).items():
-            data = _read(self.path, number)[1]
-            doomed = sum(contains(edits.deleted, r.values["index"]) for r in scan(data))
-            if doomed or path.suffix == ".part":
-                seal(data, segment_path(self.path, number), edits.deleted)
-            removed += doomed
-        for pattern in ("*.part", "*.tmp"):
-            for path in self.path.glob(pattern):
-                path.unlink()
-        if edits.deleted:
-            purged = _merged(edits.purged + edits.deleted)
-            self._save(edits.model_copy(update={"purged": purged}), [])
-        self.__dict__.pop("_scan", None)
-        self.__dict__.pop("health", None)
-        return removed
-
-
-def _read(folder: Path, number: int) -> tuple[Path, bytes]:
-    """Return a segment's bytes, and the file that they came from; none when it is gone.
-
-    The sealed form is tried again last: a recorder may be renaming the part meanwhile.
-    """
-    sealed, part = segment_path(folder, number), part_path(folder, number)
-    for path in (sealed, part, sealed):
-        try:
-            return path, path.read_bytes()
-        except FileNotFoundError:
-            continue
-        except OSError as e:
-            raise SessionError(f"cannot read {path} ({e.strerror}): check the disk") from e
-    return sealed, b""
-
-
-def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the same rows as the fewest ranges, in order; empty ranges vanish."""
-    merged: list[tuple[int, int]] = []
-    for start, stop in sorted((a, b) for a, b in ranges if a < b):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
-        else:
-            merged.append((start, stop))
-    return merged
-
 
 def _is_locked(path: Path) -> bool:
     lock = path / ".lock"
     if not lock.exists():
         return False
     try:
-        with filelock.FileLock(lock).acquire(timeout=0.1, poll_interval=0.02):
+        with filelock.FileLock(lock, timeout=0.1, poll_interval=0.02):
             return False
     except filelock.Timeout:
         return True

@@ -11,25 +11,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 import filelock
 
 from autopilot.errors import SessionError
-from autopilot.home import check_name
-from autopilot.sessions.format import (
-    SCHEMA,
-    Row,
-    SessionInfo,
-    encode,
-    part_path,
-    seal,
-    segment_path,
-    sync_folder,
-)
+from autopilot.sessions.info import SessionInfo, sync_folder
+from autopilot.sessions.segments import PART, SCHEMA, SEALED, Row, encode, seal
 from autopilot.types import ActionSpace
 
-_MIN_FREE = 50_000_000
+_MIN_FREE_MB = 50
 _SEGMENT_LIMIT = 64_000_000  # bytes; readers hold one segment in memory
 _SYNC_S = 1.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -38,15 +29,15 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class SessionWriter:
     """Records one session into a new folder `root/<info.id>`.
 
-    A row is written to the kernel before `append` returns and to the disk about once a second;
-    a segment is sealed in the background every `segment_s` seconds. As a context manager it
-    closes as `saved`, or as `interrupted` when left through an exception.
+    A row reaches the kernel before `append` returns and the disk about a second later; a segment
+    is sealed in the background every `segment_s` seconds. As a context manager it closes as
+    `saved`, or as `interrupted` when left through an exception.
 
-    Raises UserError for an unsafe id, SessionError when the folder is taken or cannot be written.
+    Raises SessionError when the folder is taken, or cannot be written, or the disk is nearly full.
     """
 
     def __init__(self, root: Path, info: SessionInfo, segment_s: float = 10.0) -> None:
-        self.path = root / check_name(info.id, "session")
+        self.path = root / info.id
         self.frames = 0
         self._info = info.model_copy(update={"ended": "recording", "frames": None})
         self._sizes = ActionSpace.from_json(info.action_space).sizes
@@ -60,10 +51,9 @@ class SessionWriter:
         self._lock = filelock.FileLock(self.path / ".lock", thread_local=False)
         try:
             root.mkdir(parents=True, exist_ok=True)
-            if (free := shutil.disk_usage(root).free) < _MIN_FREE:
+            if (free := shutil.disk_usage(root).free // 1_000_000) < _MIN_FREE_MB:
                 raise SessionError(
-                    f"only {free // 1_000_000} MB are free in {root}:"
-                    f" recording needs {_MIN_FREE // 1_000_000} MB, free some space"
+                    f"only {free} MB are free in {root}: recording needs {_MIN_FREE_MB} MB"
                 )
             self.path.mkdir(exist_ok=True)
             self._lock.acquire(timeout=1)
@@ -83,37 +73,34 @@ class SessionWriter:
     def append(self, row: Row) -> None:
         """Write one row; when this returns, the row survives the end of the process.
 
-        Raises ValueError when the frame or the action does not fit `info`, SessionError when the
-        disk is full or fails; what was appended before stays readable.
+        Raises ValueError when the frame or the action does not fit `info` or the writer is closed,
+        SessionError when the disk is full or fails; what was appended before stays readable.
         """
-        shape = (self._info.height, self._info.width, 3)
-        if row.frame.image.shape != shape or row.frame.image.dtype != "uint8":
-            raise ValueError(
-                f"frame is {row.frame.image.dtype} {row.frame.image.shape}, not {shape}"
-            )
+        image, shape = row.frame.image, (self._info.height, self._info.width, 3)
+        if self._closed:
+            raise ValueError(f"{self.path} is closed")
+        if image.shape != shape or image.dtype != "uint8":
+            raise ValueError(f"a frame is {image.dtype} {image.shape}, not uint8 {shape}")
         if row.action is not None and (
             len(row.action) != len(self._sizes)
-            or not all(0 <= i < size for i, size in zip(row.action, self._sizes, strict=True))
+            or any(not 0 <= i < n for i, n in zip(row.action, self._sizes, strict=True))
         ):
-            raise ValueError(f"action {row.action} is not in an action space of {self._sizes}")
-        data = encode(row, self.frames)
-        now = time.monotonic()
+            raise ValueError(f"action {row.action} does not fit axes of {self._sizes} values")
+        data, now = encode(row, self.frames), time.monotonic()
         try:
             self._check_tasks()
             if now - self._started >= self._segment_s or self._size >= _SEGMENT_LIMIT:
                 self._finish_segment()
             if self._file is None:
-                self._file = part_path(self.path, self._number).open("xb", buffering=0)
-                self._size = 0
-                self._started = now
-                self._write(self._file, SCHEMA.serialize())
-            self._write(self._file, data)
-            self.frames += 1
-            if now - self._synced >= _SYNC_S:
-                self._synced = now
-                self._tasks.append(self._pool.submit(self._sync, self._file))
+                self._file = self._segment.with_suffix(PART).open("xb", 0)
+                self._size, self._started = 0, now
+            self._write(self._file, data if self._size else bytes(SCHEMA.serialize()) + data)
         except OSError as e:
             self._fail(e)
+        self.frames += 1
+        if now - self._synced >= _SYNC_S:
+            self._synced = now
+            self._tasks.append(self._pool.submit(self._sync, self._file))
 
     def close(self, ended: str = "saved") -> None:
         """Seal what is left and note how the session ended. Calling it twice is harmless.
@@ -122,9 +109,9 @@ class SessionWriter:
         """
         if self._closed:
             return
+        known = {"ended": ended, "frames": self.frames}
+        info = SessionInfo.model_validate(self._info.model_dump() | known)
         self._closed = True
-        changes = {"ended": ended, "frames": self.frames}
-        info = SessionInfo.model_validate(self._info.model_dump() | changes)
         try:
             self._finish_segment()
             self._pool.shutdown(wait=True)
@@ -150,7 +137,7 @@ class SessionWriter:
         with suppress(SessionError):  # the error on its way out is the one to report
             self.close("interrupted")
 
-    def _write(self, file: io.FileIO, data: Any) -> None:
+    def _write(self, file: io.FileIO, data: bytes) -> None:
         rest = memoryview(data)
         try:
             while rest:  # a disk that fills up takes a part before it refuses
@@ -161,9 +148,13 @@ class SessionWriter:
             raise
         self._size += len(data)
 
+    @property
+    def _segment(self) -> Path:
+        return self.path / f"seg-{self._number:05d}"
+
     def _finish_segment(self) -> None:
         if self._file is not None:
-            self._tasks.append(self._pool.submit(self._seal, self._file, self._number))
+            self._tasks.append(self._pool.submit(self._seal, self._file, self._segment))
             self._file = None
             self._number += 1
 
@@ -171,10 +162,10 @@ class SessionWriter:
         os.fsync(file.fileno())
         sync_folder(self.path)
 
-    def _seal(self, file: io.FileIO, number: int) -> None:
+    def _seal(self, file: io.FileIO, segment: Path) -> None:
         file.close()
-        part = part_path(self.path, number)
-        seal(part.read_bytes(), segment_path(self.path, number))
+        part = segment.with_suffix(PART)
+        seal(part.read_bytes(), segment.with_suffix(SEALED), [])
         part.unlink()
 
     def _check_tasks(self) -> None:
@@ -183,10 +174,7 @@ class SessionWriter:
             self._tasks.pop(0).result()
 
     def _fail(self, error: OSError) -> NoReturn:
+        safe = f"{self.frames} frames are safe in {self.path}"
         if error.errno in _FULL:
-            raise SessionError(
-                f"disk full: {self.frames} frames are safe in {self.path}; free some space"
-            ) from error
-        raise SessionError(
-            f"cannot write ({error.strerror}): {self.frames} frames are safe in {self.path}"
-        ) from error
+            raise SessionError(f"disk full: {safe}; free some space") from error
+        raise SessionError(f"cannot write ({error.strerror}): {safe}") from error

@@ -4,7 +4,7 @@ Started as `python -m autopilot_input_keyboard.emitter SECONDS KEY...` with the 
 press; it first releases them all, since on X11 a key outlives the process that pressed it. Each
 line of standard input is a JSON list of the keys to hold from now on; each is answered by a line,
 `null` or the text of an error. At the end of input, on SIGTERM, and after SECONDS without a line
-while keys are held, it releases everything.
+it releases what it holds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
+
+from autopilot.errors import DeviceError
 
 from autopilot_input_keyboard.keys import key_codes, on_x11, pynput_keyboard, x11_numbers
 
@@ -34,22 +36,28 @@ class Keys:
 
             display = Display()
             x11_numbers(display, self._codes)
+            xtest = display.query_extension("XTEST")
             display.close()
+            if xtest is None:
+                raise DeviceError(
+                    "this X server takes no key presses; start it without `-extension XTEST`"
+                )
         self.down: frozenset[str] = frozenset()
 
     def hold(self, names: frozenset[str]) -> None:
         """Make exactly these keys down; only differences are sent."""
+        fresh = names - self.down
         for name in self.down - names:
             self._controller.release(self._codes[name])
-        for name in names - self.down:
+        self.down |= names  # before the presses: a signal that ends us may come between them
+        for name in fresh:
             self._controller.press(self._codes[name])
         self.down = names
 
-    def release_all(self) -> None:
-        """Release every key, whoever pressed it."""
+    def release_stale(self) -> None:
+        """Release every key, whoever pressed it: a killed process may have left some down."""
         for code in self._codes.values():
             self._controller.release(code)
-        self.down = frozenset()
 
 
 def serve(keys: Keys, timeout_s: float, lines: queue.SimpleQueue[str | None]) -> None:
@@ -90,11 +98,11 @@ def main(timeout_s: float, names: list[str]) -> int:
     try:
         keys = Keys(names)
         try:
-            keys.release_all()
+            keys.release_stale()
             answer(None)
             serve(keys, timeout_s, lines)
         finally:
-            keys.release_all()
+            keys.hold(frozenset())
     except Exception as e:  # noqa: BLE001 - whatever a driver raises, the parent reports in a line
         answer(" ".join(str(e).split()) or type(e).__name__)
         return 1

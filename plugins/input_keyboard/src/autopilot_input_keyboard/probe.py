@@ -40,5 +40,5 @@ def probe() -> list[Probe]:
         wayland = bool(os.environ.get("WAYLAND_DISPLAY"))
         note = "; in this Wayland session only X11 windows see it" if wayland else ""
         return [Probe("keyboard", ok=True, detail=f"a pressed key arrives (XTest){note}")]
-    fix = "the X server must offer the XTEST extension: start it without `-extension XTEST`"
+    fix = "close the program that holds the keyboard (a screen lock, a menu) and try again"
     return [Probe("keyboard", ok=False, detail="a pressed key does not arrive", fix=fix)]

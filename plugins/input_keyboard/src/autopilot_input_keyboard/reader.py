@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -101,7 +102,7 @@ State = tuple[Callable[[], frozenset[str]], Callable[[], None]]
 def x11_state(keyboard: ModuleType, names: Iterable[str]) -> State:
     """Ask the X server which keys are down: no event can be lost, repeated or late."""
     from Xlib.display import Display
-    from Xlib.error import DisplayError
+    from Xlib.error import ConnectionClosedError, DisplayError
 
     try:
         display = Display()
@@ -113,7 +114,11 @@ def x11_state(keyboard: ModuleType, names: Iterable[str]) -> State:
         bits = display.query_keymap()
         return frozenset(n for n, code in numbers.items() if bits[code // 8] >> code % 8 & 1)
 
-    return down, display.close
+    def disconnect() -> None:
+        with contextlib.suppress(ConnectionClosedError):  # by a server that is gone
+            display.close()
+
+    return down, disconnect
 
 
 def listener_state(keyboard: ModuleType, names: Iterable[str]) -> State:

@@ -1,0 +1,229 @@
+"""Training speed against PyTorch: same architecture, batch, dtype, input and optimiser.
+
+Each measurement runs in a process of its own, the two sides in turn, pinned to the same cores;
+medians over the rounds; one JSON with samples/s and `ratio` (ours / PyTorch) per network.
+
+    python benchmarks/train_speed.py --torch-python /path/to/venv/bin/python
+
+Without `--torch-python` only our side runs. A step takes a uint8 batch of 160x90 frames from the
+host, normalises it and does one Adam update of a three-way softmax.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BATCH = {"nvidia": 256, "inception": 32}
+HEIGHT, WIDTH, CLASSES = 90, 160, 3
+
+
+def batches(size: int, count: int = 4):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, size, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    labels = rng.integers(0, CLASSES, (count, size), dtype=np.int32)
+    return list(zip(images, labels, strict=True))
+
+
+def ours(network: str, size: int):
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from autopilot.plugins.registry import Registry
+    from autopilot.specs import load
+    from flax import nnx
+
+    spec = Registry().get("model", network)
+    net = load(spec.build)(HEIGHT, WIDTH, (CLASSES,), nnx.Rngs(0), **spec.config)
+    graph, params, rest = nnx.split(net, nnx.Param, ...)
+    adam = optax.adam(1e-4)
+
+    def loss(params, rest, images, labels):
+        net = nnx.merge(graph, params, rest)
+        logits = net(images.astype(jnp.float32))[0]
+        value = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        return value, nnx.state(net, nnx.RngState)
+
+    def step(state, images, labels):
+        params, rest, opt = state
+        (value, rest), grads = jax.value_and_grad(loss, has_aux=True)(params, rest, images, labels)
+        updates, opt = adam.update(grads, opt, params)
+        return (optax.apply_updates(params, updates), rest, opt), value
+
+    jitted = jax.jit(step, donate_argnums=0)
+    state = (params, rest, adam.init(params))
+
+    def run(images, labels) -> float:
+        nonlocal state
+        state, value = jitted(state, images, labels)
+        return float(value)
+
+    return run, f"jax {jax.__version__}"
+
+
+def torchs(network: str, size: int):
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+
+    def conv(i, o, k, stride=1, pad=None):
+        return nn.Sequential(
+            nn.Conv2d(i, o, k, stride, k // 2 if pad is None else pad), nn.ReLU(inplace=True)
+        )
+
+    class Block(nn.Module):
+        def __init__(self, i, one, r3, three, r5, five, pool):
+            super().__init__()
+            self.branches = nn.ModuleList(
+                [
+                    conv(i, one, 1),
+                    nn.Sequential(conv(i, r3, 1), conv(r3, three, 3)),
+                    nn.Sequential(conv(i, r5, 1), conv(r5, five, 5)),
+                    nn.Sequential(nn.MaxPool2d(3, 1, 1), conv(i, pool, 1)),
+                ]
+            )
+
+        def forward(self, x):
+            return torch.cat([b(x) for b in self.branches], 1)
+
+    def dense(i, o, drop=0.0):
+        return nn.Sequential(nn.Linear(i, o), nn.ReLU(inplace=True), nn.Dropout(drop))
+
+    def halve():
+        return nn.MaxPool2d(3, 2, 1)
+
+    if network == "nvidia":
+        sizes = ((3, 24, 5, 2), (24, 36, 5, 2), (36, 48, 5, 2), (48, 64, 3, 1), (64, 64, 3, 1))
+        net = nn.Sequential(
+            *(conv(i, o, k, s, 0) for i, o, k, s in sizes),
+            nn.Flatten(),
+            dense(64 * 4 * 13, 1164, 0.5),
+            dense(1164, 100, 0.5),
+            dense(100, 50),
+            dense(50, 10),
+            nn.Linear(10, CLASSES),
+        )
+    else:
+        net = nn.Sequential(
+            conv(3, 64, 7, 2),
+            halve(),
+            conv(64, 64, 1),
+            conv(64, 192, 3),
+            halve(),
+            Block(192, 64, 96, 128, 16, 32, 32),
+            Block(256, 128, 128, 192, 32, 96, 64),
+            halve(),
+            Block(480, 192, 96, 208, 16, 48, 64),
+            Block(512, 160, 112, 224, 24, 64, 64),
+            Block(512, 128, 128, 256, 24, 64, 64),
+            Block(512, 112, 144, 288, 32, 64, 64),
+            Block(528, 256, 160, 320, 32, 128, 128),
+            halve(),
+            Block(832, 256, 160, 320, 32, 128, 128),
+            Block(832, 384, 192, 384, 48, 128, 128),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.4),
+            nn.Linear(1024, CLASSES),
+        )
+    channels_last = os.environ.get("CHANNELS_LAST") == "1"
+    if channels_last:
+        net = net.to(memory_format=torch.channels_last)
+    adam = torch.optim.Adam(net.parameters(), 1e-4)
+    criterion = nn.CrossEntropyLoss()
+
+    def run(images, labels) -> float:
+        x = torch.from_numpy(images).permute(0, 3, 1, 2)
+        x = x.to(torch.float32, memory_format=torch.channels_last) if channels_last else x.float()
+        adam.zero_grad()
+        value = criterion(net(x / 127.5 - 1), torch.from_numpy(labels).long())
+        value.backward()
+        adam.step()
+        return value.item()
+
+    return run, f"torch {torch.__version__}"
+
+
+def measure(side: str, network: str, steps: int) -> dict[str, object]:
+    size = BATCH[network]
+    run, version = (ours if side == "ours" else torchs)(network, size)
+    data = batches(size)
+    for i in range(3):
+        run(*data[i % len(data)])
+    wall, cpu = [], []
+    for i in range(steps):
+        start, used = time.perf_counter(), time.process_time()
+        run(*data[i % len(data)])
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - used)
+    return {
+        "samples_per_s": size / statistics.median(wall),
+        "cpu_ms_per_sample": 1e3 * statistics.median(cpu) / size,
+        "version": version,
+    }
+
+
+def child(python: str, side: str, network: str, arguments: argparse.Namespace) -> dict[str, object]:
+    command = [python, __file__, "--side", side, "--networks", network]
+    command += ["--steps", str(arguments.steps), "--cores", arguments.cores]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{side} {network} failed: {done.stderr.strip()[-2000:]}")
+    result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--torch-python", help="interpreter that has torch; without it, ours only")
+    parser.add_argument("--networks", nargs="+", default=list(BATCH), choices=list(BATCH))
+    parser.add_argument("--rounds", type=int, default=3, help="processes per side and network")
+    parser.add_argument("--steps", type=int, default=10, help="timed steps per process")
+    parser.add_argument("--cores", default="", help="e.g. 0,1: pin both sides to these cores")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/train_speed.json"))
+    parser.add_argument("--side", choices=["ours", "torch"], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.cores:
+        os.sched_setaffinity(0, {int(core) for core in arguments.cores.split(",")})
+    if arguments.side:
+        print(json.dumps(measure(arguments.side, arguments.networks[0], arguments.steps)))
+        return
+    sides = {"ours": sys.executable}
+    if arguments.torch_python:
+        sides["torch"] = arguments.torch_python
+    report: dict[str, object] = {"machine": platform.processor() or platform.machine()}
+    report["cores"] = len(os.sched_getaffinity(0))
+    for network in arguments.networks:
+        runs: dict[str, list[dict[str, object]]] = {side: [] for side in sides}
+        for _ in range(arguments.rounds):
+            for side, python in sides.items():
+                runs[side].append(child(python, side, network, arguments))
+        entry: dict[str, object] = {"batch": BATCH[network]}
+        for side in sides:
+            entry[side] = {"version": runs[side][0]["version"]} | {
+                key: round(statistics.median(float(str(r[key])) for r in runs[side]), 3)
+                for key in ("samples_per_s", "cpu_ms_per_sample")
+            }
+        if "torch" in sides:
+            entry["ratio"] = round(
+                entry["ours"]["samples_per_s"] / entry["torch"]["samples_per_s"], 3
+            )
+        report[network] = entry
+        print(json.dumps({network: entry}), flush=True)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The JSON files of a session: `session.json`, what it is, and `edits.json`, what is deleted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Buffer
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
+
+from autopilot.errors import SessionError, UserError
+from autopilot.home import check_name
+from autopilot.types import ActionSpace
+
+FORMAT = 1
+Side = Annotated[int, Field(gt=0, le=8192)]
+Ranges = list[tuple[int, int]]
+"""Ranges [start, stop) of row indices."""
+
+
+class _Versioned(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, value: int) -> int:
+        if value > FORMAT:
+            raise SessionError(
+                f"made by a newer autopilot (format {value}; this one reads {FORMAT}): upgrade"
+            )
+        return value
+
+    @classmethod
+    def load(cls, path: Path, advice: str) -> Self:
+        """Read and check the file; raises SessionError that names it and ends with `advice`."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except SessionError as e:
+            raise SessionError(f"{path}: {e}") from None
+        except OSError as e:
+            raise SessionError(f"cannot read {path} ({e.strerror}): {advice}") from e
+        except ValueError as e:
+            raise SessionError(f"{path} is damaged: {advice}") from e
+
+    def save(self, path: Path) -> None:
+        """Write the file atomically; raises OSError."""
+        write_atomic(path, self.model_dump_json(indent=2).encode() + b"\n")
+
+
+class SessionInfo(_Versioned):
+    """What is known of a session as a whole: `session.json`.
+
+    `action_space` has the form of `ActionSpace.to_json`; `created` is ISO 8601 in UTC; `frames`
+    is how many rows were recorded, known once the session is closed.
+    """
+
+    id: str
+    game: str
+    driver: str
+    track: str
+    mode: str
+    hz: PositiveFloat
+    width: Side
+    height: Side
+    controls: tuple[str, ...]
+    label_map: str
+    action_space: list[dict[str, Any]]
+    lockstep: bool
+    noise: float = 0.0
+    created: str
+    versions: dict[str, str]
+    ended: Literal["recording", "saved", "quit", "interrupted"]
+    frames: int | None = None
+
+    @field_validator("id")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        try:
+            return check_name(value, "session")
+        except UserError as e:
+            raise ValueError(str(e)) from e
+
+    @field_validator("action_space")
+    @classmethod
+    def _valid(cls, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        ActionSpace.from_json(value)
+        return value
+
+
+class Edits(_Versioned):
+    """Rows that are softly deleted, and rows that a purge removed for good."""
+
+    deleted: Ranges = []
+    purged: Ranges = []
+
+
+def contains(ranges: Ranges, index: int) -> bool:
+    """Return whether one of the ranges holds the index."""
+    return any(start <= index < stop for start, stop in ranges)
+
+
+def merged(ranges: Ranges) -> Ranges:
+    """Return the same rows as the fewest ranges, in order; empty ranges vanish."""
+    out: Ranges = []
+    for start, stop in sorted((a, b) for a, b in ranges if a < b):
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(stop, out[-1][1]))
+        else:
+            out.append((start, stop))
+    return out
+
+
+def write_atomic(path: Path, data: Buffer) -> None:
+    """Write a file so that any crash leaves the old one or the new one, whole and on the disk."""
+    tmp = path.with_name(path.name + ".tmp")
+    try:
+        with tmp.open("wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        tmp.replace(path)
+    except OSError:
+        tmp.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were created or removed in the folder last through a power cut."""
+    if os.name == "nt":  # which cannot open a folder
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
