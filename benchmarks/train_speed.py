@@ -48,7 +48,7 @@ def ours(network: str, size: int):
     adam = optax.adam(1e-4)
 
     def loss(params, rest, images, labels):
-        net = nnx.merge(graph, params, rest)
+        net = nnx.merge(graph, params, rest, copy=True)
         logits = net(images.astype(jnp.float32))[0]
         value = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
         return value, nnx.state(net, nnx.RngState)

@@ -70,7 +70,7 @@ def test_no_video_named():
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UserError, match="there is no video file .*nothing.mp4"):
+    with pytest.raises(UserError, match=r"there is no video file .*nothing\.mp4"):
         open_video(SourceSettings(video=str(tmp_path / "nothing.mp4")))
 
 

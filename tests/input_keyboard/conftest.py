@@ -54,9 +54,8 @@ class Desktop:
         xtest.fake_input(self.display, X.KeyRelease, self.code(key))
         self.display.sync()
 
-    def tap(self, key: str, seconds: float = 0.04) -> None:
+    def tap(self, key: str) -> None:
         self.press(key)
-        time.sleep(seconds)
         self.release(key)
 
     def stop(self) -> None:

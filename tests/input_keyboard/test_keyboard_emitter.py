@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from autopilot.errors import DeviceError, UserError
@@ -91,6 +92,33 @@ def test_no_key_stays_down_when_the_driver_and_its_group_are_ended(desktop, wait
     took = wait_until(lambda: desktop.down() == set(), 1.5)
     process.communicate()
     assert took < 1.5
+
+
+BUSY_DRIVER = """
+import sys
+import time
+from autopilot_input_keyboard.device import KeyboardEmitter
+emitter = KeyboardEmitter({"left": "left", "go": "x"}, timeout_s=60)
+print(flush=True)
+while True:
+    emitter.hold(frozenset({"left"}))
+    emitter.hold(frozenset({"left", "go"}))
+"""
+
+
+def test_no_key_stays_down_when_the_driver_is_killed_between_two_holds(desktop, wait_until):
+    for pause_ms in range(10, 18):
+        process = subprocess.Popen(
+            [sys.executable, "-c", BUSY_DRIVER],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        process.stdout.readline()
+        time.sleep(pause_ms / 1000)
+        process.kill()
+        assert process.communicate()[1] == "", "the owner of the keys ends quietly"
+        wait_until(lambda: desktop.down() == set(), 1.5)
 
 
 def test_no_key_stays_down_when_the_driver_hangs(desktop, wait_until):

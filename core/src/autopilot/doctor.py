@@ -85,10 +85,9 @@ def _instants() -> Iterator[tuple[int, int]]:
 
 def _jax() -> Probe:
     try:
-        import jax
+        from autopilot.policy.network import engine
 
-        devices = ", ".join(str(d.device_kind) for d in jax.devices())
-        return Probe("JAX", True, f"{jax.__version__} on {devices}", required=True)
+        return Probe("JAX", True, engine(), required=True)
     except Exception as e:  # noqa: BLE001 - a broken installation fails in its own way
         return Probe("JAX", False, f"{type(e).__name__}: {e}", "install again", required=True)
 

@@ -17,6 +17,11 @@ Weights = dict[str, NDArray[Any]]
 """Dotted path -> array, as stored in a bundle."""
 
 
+def engine() -> str:
+    """Return which JAX runs networks here, and on what."""
+    return f"{jax.__version__} on {', '.join(str(d.device_kind) for d in jax.devices())}"
+
+
 def build(
     registry: Registry,
     model: str,

@@ -38,7 +38,7 @@ class _Versioned(BaseModel):
         """Read and check the file; raises SessionError that names it and ends with `advice`."""
         try:
             return cls.model_validate_json(path.read_bytes())
-        except SessionError as e:
+        except UserError as e:
             raise SessionError(f"{path}: {e}") from None
         except OSError as e:
             raise SessionError(f"cannot read {path} ({e.strerror}): {advice}") from e
@@ -54,7 +54,8 @@ class SessionInfo(_Versioned):
     """What is known of a session as a whole: `session.json`.
 
     `action_space` has the form of `ActionSpace.to_json`; `created` is ISO 8601 in UTC; `frames`
-    is how many rows were recorded, known once the session is closed.
+    is how many rows were recorded, known once the session is closed. Raises UserError for an `id`
+    that is unsafe as a folder's name.
     """
 
     id: str
@@ -78,10 +79,7 @@ class SessionInfo(_Versioned):
     @field_validator("id")
     @classmethod
     def _safe(cls, value: str) -> str:
-        try:
-            return check_name(value, "session")
-        except UserError as e:
-            raise ValueError(str(e)) from e
+        return check_name(value, "session")
 
     @field_validator("action_space")
     @classmethod

@@ -182,7 +182,7 @@ def read_segment(folder: Path, name: str) -> tuple[bytes, bool]:
 
 def _decode(buffer: pa.Buffer, at: int) -> tuple[pa.RecordBatch, pa.Buffer] | None:
     """Return the batch that begins at that byte, and its frame; None where there is none."""
-    size = int.from_bytes(buffer.slice(at + 4, 4).to_pybytes(), "little")
+    size = int.from_bytes(buffer[at + 4 : at + 8].to_pybytes(), "little")
     if at % 8 or not 0 < size <= min(_HEADER_LIMIT, buffer.size - at - 8):
         return None
     try:

@@ -107,7 +107,8 @@ def _select(game: Game, home: Home, options: TrainOptions) -> list[Session]:
         if odd:
             raise UserError(f"session {odd[0]} is not of {game.spec.name}")
     else:
-        found = [s for s in store.all()[0] if s.info.game == game.spec.name]
+        mine = [s for s in store.all()[0] if s.info.game == game.spec.name]
+        found = [s for s in mine if s.info.ended != "recording"]
     found = [s for s in found if len(s)]
     if not found:
         raise UserError(

@@ -1,1 +1,1 @@
-"""A bundled plugin of autopilot."""
+"""Gymnasium CarRacing as a game of autopilot: simulator, label map, referee and demonstrator."""

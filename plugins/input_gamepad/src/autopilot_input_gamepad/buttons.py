@@ -53,11 +53,15 @@ def check(names: Iterable[str]) -> None:
 def _report_type() -> type[XUSB_REPORT]:
     from vgamepad.api import XUSB_REPORT
 
-    class Report(XUSB_REPORT):
+    def unsigned(name: str) -> property:
+        field = getattr(XUSB_REPORT, name)
+        return property(lambda state: field.__get__(state) & 255, field.__set__)
+
+    class Report(XUSB_REPORT):  # type: ignore[misc]  # the library has no types
         """vgamepad declares the triggers as signed bytes, and Linux would be sent -1 for 255."""
 
-        bLeftTrigger = property(lambda self: XUSB_REPORT.bLeftTrigger.__get__(self) & 255)
-        bRightTrigger = property(lambda self: XUSB_REPORT.bRightTrigger.__get__(self) & 255)
+        bLeftTrigger = unsigned("bLeftTrigger")
+        bRightTrigger = unsigned("bRightTrigger")
 
     return Report
 

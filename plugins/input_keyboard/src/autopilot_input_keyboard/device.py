@@ -67,9 +67,8 @@ class KeyboardEmitter:
         """
         unbound = sorted(controls - self._bindings.keys())
         if unbound:
-            raise UserError(
-                f"no key is bound to {', '.join(unbound)}; bound are: {', '.join(self._bindings)}"
-            )
+            bound = ", ".join(self._bindings)
+            raise UserError(f"no key is bound to {', '.join(unbound)}; bound are: {bound}")
         keys = frozenset(self._bindings[control] for control in controls)
         # Until the answer, a reader must take both the old and the new ones for ours.
         self.keys |= keys

@@ -9,7 +9,9 @@ it releases what it holds.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import queue
 import signal
 import sys
@@ -76,7 +78,9 @@ def serve(keys: Keys, timeout_s: float, lines: queue.SimpleQueue[str | None]) ->
 
 def answer(error: str | None) -> None:
     """Tell the driver that a line is done, or what went wrong."""
-    print(json.dumps(error), flush=True)
+    # Unbuffered, so that nothing is left to fail later; a driver that is gone needs no answer.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), f"{json.dumps(error)}\n".encode())
 
 
 def main(timeout_s: float, names: list[str]) -> int:

@@ -15,7 +15,7 @@ from autopilot_input_keyboard.device import our_keys
 from autopilot_input_keyboard.keys import check, key_codes, on_x11, pynput_keyboard, x11_numbers
 
 POLL_S = 0.01
-"""A tap lasts 30 ms and more, so that no press of a hotkey falls between two polls."""
+"""Between two polls; a tap lasts 30 ms and more, so that no press of a hotkey is missed."""
 
 
 class KeyboardReader:

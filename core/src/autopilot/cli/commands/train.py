@@ -78,10 +78,11 @@ def command(app: App, settings: tuple[str, ...], restart: bool, **options: Any) 
         result = train(app.registry, app.home, chosen, watch, restart)
     data = {**asdict(result), "bundle": str(result.bundle), "run": str(result.run)}
     best, frames = result.best, result.frames
+    speed = f", {result.samples_per_s:.0f} samples/s" if result.samples_per_s else ""
     app.print(
         data,
         f"bundle {result.name}: epoch {best['epoch']}, validation accuracy "
         f"{100 * best['accuracy']:.1f} % on {frames['validation']} frames of held-out data "
-        f"({frames['train']} trained on, {result.samples_per_s:.0f} samples/s)\n"
+        f"({frames['train']} trained on{speed})\n"
         f"curves and plots in {result.run}",
     )

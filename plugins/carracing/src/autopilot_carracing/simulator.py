@@ -1,0 +1,95 @@
+"""CarRacing-v3 in lock-step: frame source, output device and clock of one race in one object."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+from autopilot.types import NOTHING, Frame, Held, Image
+from gymnasium.envs.box2d.car_dynamics import Car
+from gymnasium.envs.box2d.car_racing import (
+    FPS,
+    GRASS_DIM,
+    WINDOW_H,
+    WINDOW_W,
+    CarRacing,
+)
+
+from autopilot_carracing.referee import CarRacingReferee
+from autopilot_carracing.track import CentreLine
+from autopilot_carracing.window import Window
+
+STEER, GAS, BRAKE = 0.3, 0.4, 0.25
+"""What a held control means to the simulator: steering to 0.3 rad of the wheels' 0.4, 40 % gas,
+25 % brake. All of either spins the car, whoever drives it with keys."""
+SHOW_EVERY = 2
+"""Simulator frames per picture in a window: 25 pictures a second."""
+REACH_PX = math.hypot(WINDOW_W / 2, WINDOW_H * 3 / 4)
+"""From the car to the farthest corner of the picture."""
+
+
+class Simulator(CarRacing):  # type: ignore[misc]
+    """CarRacing-v3 that draws only when asked to, and only what can be seen; same pixels."""
+
+    def __init__(self) -> None:
+        super().__init__(render_mode="rgb_array")
+
+    def astray(self, rng: np.random.Generator) -> None:
+        """Put the car beside the road, in any direction."""
+        _, beta, x, y = self.track[0]
+        off = rng.uniform(4.0, 12.0) * rng.choice([-1, 1])
+        self.car.destroy()
+        self.car = Car(
+            self.world,
+            beta + rng.uniform(-math.pi, math.pi),
+            x + off * math.cos(beta),
+            y + off * math.sin(beta),
+        )
+
+    def _render(self, mode: str) -> Image | None:
+        # step() draws an observation that nobody looks at: nine tenths of its time.
+        return None if mode == "state_pixels" else super()._render(mode)
+
+    def _render_road(self, zoom: float, translation: Any, angle: float) -> None:
+        self._eye = tuple(self.car.hull.position)
+        super()._render_road(zoom, translation, angle)
+
+    def _draw_colored_polygon(
+        self,
+        surface: Any,
+        poly: Any,
+        color: Any,
+        zoom: float,
+        translation: Any,
+        angle: float,
+        clip: bool = True,
+    ) -> None:
+        # Gymnasium transforms every polygon before it looks whether it is in the picture.
+        if not clip or math.dist(poly[0], self._eye) < REACH_PX / zoom + 1.5 * GRASS_DIM:
+            super()._draw_colored_polygon(surface, poly, color, zoom, translation, angle, clip)
+
+
+class Race:
+    """One race: gives frames, holds controls, and steps the simulator at each tick.
+
+    `frames` simulator frames (1/50 s each) pass per decision. With a window, they pass in real
+    time.
+    """
+
+    lockstep = True
+
+    def __init__(self, seed: int, frames: int, laps: int, window: Window | None) -> None:
+        self.simulator = Simulator()
+        self.simulator.reset(seed=seed)
+        self.line = CentreLine(self.simulator.track)
+        self.locate()
+        self.referee = CarRacingReferee(self.line.tiles, self.place, laps)
+        self._frames = frames
+        self._window = window
+        self._count = 0
+        self._held: Held = NOTHING
+        self._drawn: Frame | None = None
+        self._due = time.monotonic()
+        self._show()
