@@ -25,18 +25,16 @@ WARNING = "<!-- Written by `make docs`; change the code's docstrings and help te
 def main() -> int:
     """Write, or check, every page."""
     pages = {"docs/cli.md": cli_page(), "docs/plugins/hooks.md": hooks_page()}
-    stale = [path for path, text in pages.items() if not _same(ROOT / path, text)]
-    if "--check" in sys.argv[1:]:
-        print("\n".join(f"{path} is stale: run `make docs`" for path in stale))
-        return bool(stale)
-    for path in stale:
-        (ROOT / path).write_text(pages[path], encoding="utf-8")
-        print(f"wrote {path}")
-    return 0
-
-
-def _same(path: Path, text: str) -> bool:
-    return path.exists() and path.read_text(encoding="utf-8") == text
+    check = "--check" in sys.argv[1:]
+    stale = 0
+    for name, text in pages.items():
+        path = ROOT / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale += 1
+            print(f"{name} is stale: run `make docs`" if check else f"writing {name}")
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    return int(check and stale > 0)
 
 
 def cli_page() -> str:
@@ -67,19 +65,13 @@ def commands(
 
 def hooks_page() -> str:
     """Return every hook, what it returns, and what the returned descriptors point to."""
-    parts = [WARNING, "# Hooks", inspect.getdoc(hookspecs) or ""]
-    parts += [f"The hook API described here is version {hookspecs.API_VERSION}.", "## The hooks"]
+    parts = [WARNING, "# Hooks", _doc(hookspecs)]
+    parts += [f"This is hook API {hookspecs.API_VERSION}.", "## The hooks"]
     for name, hook in _own(hookspecs, inspect.isfunction):
         if name.startswith("autopilot_"):
-            parts += [f"### {name}", _code(f"def {_signature(name, hook)}"), _doc(hook)]
-    for title, module in (
-        ("Descriptors", specs),
-        ("What plugins implement", interfaces),
-        ("The vocabulary as data", types),
-        ("A ready-made label map", labels),
-        ("Errors to raise", errors),
-    ):
-        parts += [f"## {title}", f"`{module.__name__}`: {_doc(module)}"]
+            parts += [f"### {name}", _signature(f"def {name}", hook), _doc(hook)]
+    for module in (specs, interfaces, types, labels, errors):
+        parts += [f"## {module.__name__}", _doc(module)]
         for _, cls in _own(module, inspect.isclass):
             parts += _class(cls)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -88,42 +80,34 @@ def hooks_page() -> str:
 def _class(cls: Any) -> list[str]:
     parts = [f"### {cls.__name__}", _doc(cls)]
     if dataclasses.is_dataclass(cls):
-        rows = [f"| `{f.name}` | `{_type(f.type)}` | {_default(f)} |" for f in _fields(cls)]
-        parts.append("\n".join(["| field | type | default |", "|---|---|---|", *rows]))
+        rows = ["| field | type | default |", "|---|---|---|"]
+        parts.append("\n".join(rows + [_field(f) for f in dataclasses.fields(cls)]))
     for name, member in vars(cls).items():
         if name.startswith("_"):
             continue
         if isinstance(member, property):
-            returns = inspect.signature(member.fget).return_annotation  # type: ignore[arg-type]
-            parts += [_code(f"{name}: {returns}  # property"), _doc(member)]
+            returns = member.fget.__annotations__["return"]
+            parts += [f"```python\n{name}: {returns}  # property\n```", _doc(member)]
         elif inspect.isfunction(member) or isinstance(member, classmethod):
-            parts += [_code(_signature(name, getattr(cls, name))), _doc(member)]
+            parts += [_signature(name, getattr(cls, name)), _doc(member)]
     return parts
 
 
-def _fields(cls: Any) -> list[dataclasses.Field[Any]]:
-    return [f for f in dataclasses.fields(cls) if not f.name.startswith("_")]
-
-
-def _default(field: dataclasses.Field[Any]) -> str:
+def _field(field: dataclasses.Field[Any]) -> str:
+    default = "required" if field.default is dataclasses.MISSING else f"`{field.default!r}`"
     if field.default_factory is not dataclasses.MISSING:
-        return f"`{field.default_factory()!r}`"
-    return "required" if field.default is dataclasses.MISSING else f"`{field.default!r}`"
+        default = f"`{field.default_factory()!r}`"
+    annotation = str(field.type).replace("|", "\\|")  # a bar would end the table's cell
+    return f"| `{field.name}` | `{annotation}` | {default} |"
 
 
 def _own(module: Any, kind: Any) -> list[tuple[str, Any]]:
     return [(n, m) for n, m in vars(module).items() if kind(m) and m.__module__ == module.__name__]
 
 
-def _type(annotation: Any) -> str:
-    return str(annotation).replace("|", "\\|")
-
-
 def _signature(name: str, function: Any) -> str:
-    return f"{name}{inspect.signature(function)}".replace("'", "")
-
-
-def _code(text: str) -> str:
+    # Annotations are strings, which inspect quotes.
+    text = f"{name}{inspect.signature(function)}".replace("'", "")
     return f"```python\n{text}\n```"
 
 

@@ -165,8 +165,9 @@ class SessionWriter:
     def _seal(self, file: io.FileIO, segment: Path) -> None:
         file.close()
         part = segment.with_suffix(PART)
-        seal(part.read_bytes(), segment.with_suffix(SEALED), [])
-        part.unlink()
+        with suppress(OSError):  # a part is read as well as a sealed segment, and `purge` seals it
+            seal(part.read_bytes(), segment.with_suffix(SEALED), [])
+            part.unlink()
 
     def _check_tasks(self) -> None:
         """Raise what a finished task of the background raised."""

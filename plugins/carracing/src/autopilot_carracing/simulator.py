@@ -9,13 +9,8 @@ from typing import Any
 import numpy as np
 from autopilot.types import NOTHING, Frame, Held, Image
 from gymnasium.envs.box2d.car_dynamics import Car
-from gymnasium.envs.box2d.car_racing import (
-    FPS,
-    GRASS_DIM,
-    WINDOW_H,
-    WINDOW_W,
-    CarRacing,
-)
+from gymnasium.envs.box2d.car_racing import FPS, GRASS_DIM, WINDOW_H, WINDOW_W, CarRacing
+from numpy.typing import NDArray
 
 from autopilot_carracing.referee import CarRacingReferee
 from autopilot_carracing.track import CentreLine
@@ -74,17 +69,15 @@ class Simulator(CarRacing):  # type: ignore[misc]
 class Race:
     """One race: gives frames, holds controls, and steps the simulator at each tick.
 
-    `frames` simulator frames (1/50 s each) pass per decision. With a window, they pass in real
-    time.
+    `frames` simulator frames (1/50 s each) pass per decision. In a window they pass in real time.
     """
 
     lockstep = True
 
-    def __init__(self, seed: int, frames: int, laps: int, window: Window | None) -> None:
-        self.simulator = Simulator()
-        self.simulator.reset(seed=seed)
-        self.line = CentreLine(self.simulator.track)
-        self.locate()
+    def __init__(self, simulator: Simulator, frames: int, laps: int, window: Window | None) -> None:
+        self.simulator = simulator
+        self.line = CentreLine(simulator.track)
+        self.place = self.line.locate(*simulator.car.hull.position)
         self.referee = CarRacingReferee(self.line.tiles, self.place, laps)
         self._frames = frames
         self._window = window
@@ -92,4 +85,65 @@ class Race:
         self._held: Held = NOTHING
         self._drawn: Frame | None = None
         self._due = time.monotonic()
-        self._show()
+        if window is not None:
+            self._show(window)
+
+    def read(self) -> Frame:
+        """Return the screen as it is now, uint8 RGB (400, 600, 3); `t_ns` is simulated time.
+
+        Raises EOFError when the window was closed.
+        """
+        if self._window is not None and self._window.closed:
+            raise EOFError("the window was closed")
+        t_ns = self._count * 1_000_000_000 // FPS
+        if self._drawn is None or self._drawn.t_ns != t_ns:
+            self._drawn = Frame(self.simulator.render(), t_ns)
+        return self._drawn
+
+    def hold(self, controls: Held) -> None:
+        """Hold exactly these controls from the next tick on."""
+        self._held = controls
+
+    def release_all(self) -> None:
+        """Let go of everything."""
+        self._held = NOTHING
+
+    def close(self) -> None:
+        """Let go of everything; there is nothing else to give back."""
+        self.release_all()
+
+    def tick(self) -> None:
+        """Let one decision's simulator frames pass with what is held."""
+        steer = ("right" in self._held) - ("left" in self._held)
+        brake = "brake" in self._held
+        gas = "accelerate" in self._held and not brake
+        action = np.array([STEER * steer, GAS * gas, BRAKE * brake])
+        self.referee.start_decision()
+        for _ in range(self._frames):
+            self._step(action)
+            if self._window is not None:
+                self._keep_pace(self._window)
+
+    def _step(self, action: NDArray[np.float64]) -> None:
+        simulator = self.simulator
+        _, reward, terminated, _, _ = simulator.step(action)
+        self._count += 1
+        car = simulator.car
+        self.place = self.line.locate(*car.hull.position, self.place)
+        on_grass = sum(not wheel.tiles for wheel in car.wheels)
+        self.referee.watch(self.place, car.hull.angle, on_grass, reward, terminated)
+
+    def _keep_pace(self, window: Window) -> None:
+        self._due += 1 / FPS
+        if self._count % SHOW_EVERY == 0:
+            self._show(window)
+        wait = self._due - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        else:
+            # Late, or paused: go on from here, without a burst to catch up.
+            self._due -= wait
+
+    def _show(self, window: Window) -> None:
+        self.read()
+        window.show(self.simulator.surf)
