@@ -69,7 +69,9 @@ install_packages() { # $1: lines as missing_packages prints them
 }
 
 find_python() {
-    pyenv=${PYENV_ROOT:-$HOME/.pyenv}/versions
+    [ -z "${PYTHON:-}" ] || usable "$PYTHON" ||
+        say "PYTHON=$PYTHON does not run, or is not 3.12 or 3.13; looking for another"
+    pyenv=${PYENV_ROOT:-${HOME:-}/.pyenv}/versions
     for candidate in ${PYTHON:+"$PYTHON"} python3.13 "$pyenv"/3.13*/bin/python \
         /usr/local/bin/python3.13 python3.12 "$pyenv"/3.12*/bin/python \
         /usr/local/bin/python3.12 python3; do

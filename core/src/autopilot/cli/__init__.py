@@ -82,7 +82,7 @@ Examples:
 """,
 )
 @click.version_option(__version__, prog_name="autopilot")
-@click.option("--safe-mode", is_flag=True, help="Load no plugin but core's own.")
+@click.option("--safe-mode", is_flag=True, help="Load no plugin at all.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.pass_context
 def cli(ctx: click.Context, safe_mode: bool, debug: bool) -> None:

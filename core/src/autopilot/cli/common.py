@@ -54,7 +54,7 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--home", metavar="DIR", help="Where sessions, bundles and races live.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-    @click.option("--safe-mode", is_flag=True, help="Load no plugin but core's own.")
+    @click.option("--safe-mode", is_flag=True, help="Load no plugin at all.")
     @click.option("--debug", is_flag=True, help="Show tracebacks.")
     @click.pass_context
     @functools.wraps(command)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pluggy
 
-from autopilot import __version__, builtin, hookspecs
+from autopilot import hookspecs
 from autopilot.errors import PluginError
 from autopilot.specs import (
     CommandSpec,
@@ -69,17 +69,14 @@ class Plugin:
 class Registry:
     """All plugins of this environment and what they provide.
 
-    `safe_mode` loads none but core's own. Nothing is imported beyond the plugins' entry modules.
+    `safe_mode` loads none. Nothing is imported beyond the plugins' entry modules.
     """
 
     def __init__(self, safe_mode: bool = False) -> None:
         self.safe_mode = safe_mode
-        self.plugins = [
-            Plugin("autopilot-core", "builtin", __version__, "autopilot.builtin", builtin)
-        ]
+        self.plugins: list[Plugin] = []
         self._pm = pluggy.PluginManager("autopilot")
         self._pm.add_hookspecs(hookspecs)
-        self._pm.register(builtin, name=self.plugins[0].key)
         self._provided: dict[str, list[tuple[Plugin, Any]]] = {}
         if not safe_mode:
             for plugin, entry_point in _entry_points():

@@ -29,10 +29,13 @@ def build(
     size: tuple[int, int],
     outputs: Sequence[int],
     seed: int = 0,
+    abstract: bool = False,
 ) -> nnx.Module:
     """Return a freshly initialised network for images of `size` (width, height).
 
-    Raises PluginError when there is no such model or it cannot be built.
+    An `abstract` one has shapes for weights: all that loading a bundle needs, without the seconds
+    that compiling the initialisers takes. Raises PluginError when there is no such model or it
+    cannot be built.
     """
     plugin, spec = registry.find("model", model)
     unknown = set(config) - set(spec.config)
@@ -40,11 +43,16 @@ def build(
         known = ", ".join(spec.config) or "none"
         raise PluginError(f"model {model!r} has no setting {min(unknown)!r}; there are: {known}")
     make = registry.load("model", model, spec.build)
-    rngs = nnx.Rngs(params=seed, dropout=seed + 1)
-    try:
-        module: nnx.Module = make(
+
+    def construct() -> nnx.Module:
+        rngs = nnx.Rngs(params=seed, dropout=seed + 1)
+        made: nnx.Module = make(
             size[1], size[0], tuple(outputs), rngs, **{**spec.config, **config}
         )
+        return made
+
+    try:
+        module: nnx.Module = nnx.eval_shape(construct) if abstract else construct()
     except (TypeError, ValueError) as e:
         raise PluginError(f"{plugin.dist}: cannot build model {model!r}: {e}") from e
     return module
@@ -67,7 +75,7 @@ def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
 
     Raises BundleError when names or shapes differ.
     """
-    own = to_weights(state)
+    own = {".".join(map(str, path)): v for path, v in nnx.to_flat_state(state)}
     if own.keys() != weights.keys():
         odd = sorted(own.keys() ^ weights.keys())[0]
         raise BundleError(f"the weights do not fit the network: {odd!r} is on one side only")
@@ -89,6 +97,7 @@ def probability_function(module: nnx.Module) -> Callable[[Any, Any], tuple[jax.A
     """Return a jitted `(weights, image uint8 (H, W, 3)) -> one probability vector per axis`."""
     module.eval()
     graph, _, rng = split(module)
+    rng = jax.tree.map(_blank, rng)
 
     @jax.jit
     def probabilities(weights: Any, image: jax.Array) -> tuple[jax.Array, ...]:
@@ -97,3 +106,10 @@ def probability_function(module: nnx.Module) -> Callable[[Any, Any], tuple[jax.A
         return tuple(jax.nn.softmax(axis[0]) for axis in logits)
 
     return probabilities
+
+
+def _blank(random: Any) -> Any:
+    """Return any random state in the place of an abstract one: evaluation draws nothing."""
+    if jax.numpy.issubdtype(random.dtype, jax.dtypes.prng_key):
+        return jax.numpy.broadcast_to(jax.random.key(0), random.shape)
+    return np.zeros(random.shape, random.dtype)

@@ -28,6 +28,7 @@ class Policy:
             manifest.config,
             self.preprocess.size,
             manifest.space.sizes,
+            abstract=True,
         )
         _, state, _ = network.split(module)
         self._weights = network.with_weights(state, read_weights(folder, manifest))

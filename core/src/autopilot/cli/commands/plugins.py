@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from autopilot import __version__
 from autopilot.cli.common import App, common, examples
+from autopilot.hookspecs import API_VERSION
 from autopilot.plugins import KINDS
 
 
@@ -43,7 +45,8 @@ def command(app: App, errors: bool) -> None:
     ]
 
     def show() -> None:
-        width = max(len(p.dist) for p in app.registry.plugins)
+        click.echo(f"autopilot-core {__version__}, hook API {API_VERSION}")
+        width = max((len(p.dist) for p in app.registry.plugins), default=0)
         for p in app.registry.plugins:
             what = "; ".join(
                 f"{kind}{'s' if len(names) > 1 else ''}: {', '.join(names)}"

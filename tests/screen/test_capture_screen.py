@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from autopilot.capture.screen import open_screen, probe
+from autopilot_screen.screen import open_screen, probe
 from autopilot.errors import DeviceError
 from autopilot.types import SourceSettings
 from Xlib import X

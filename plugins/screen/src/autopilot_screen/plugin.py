@@ -1,4 +1,4 @@
-"""Core's own plugin: the frame sources that every screen game shares."""
+"""What this plugin provides: the frame sources that every screen game shares."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def autopilot_frame_sources() -> list[FrameSourceSpec]:
         FrameSourceSpec(
             "screen",
             "a region of the screen (mss)",
-            open="autopilot.capture.screen:open_screen",
-            probe="autopilot.capture.screen:probe",
+            open="autopilot_screen.screen:open_screen",
+            probe="autopilot_screen.screen:probe",
         ),
         FrameSourceSpec(
             "video",
             "a video file, or a camera such as OBS's virtual one",
-            open="autopilot.capture.video:open_video",
+            open="autopilot_screen.video:open_video",
         ),
     ]

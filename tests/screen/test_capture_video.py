@@ -8,7 +8,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from autopilot.capture.video import open_video
+from autopilot_screen.video import open_video
 from autopilot.errors import DeviceError, UserError
 from autopilot.types import SourceSettings
 
@@ -79,7 +79,7 @@ def test_a_file_that_is_no_video_gives_one_line_and_no_noise(tmp_path):
     junk.write_bytes(b"no video" * 500)
     code = (
         "import sys\n"
-        "from autopilot.capture.video import open_video\n"
+        "from autopilot_screen.video import open_video\n"
         "from autopilot.errors import UserError\n"
         "from autopilot.types import SourceSettings\n"
         "try: open_video(SourceSettings(video=sys.argv[1]))\n"

@@ -1,1 +1,0 @@
-"""Frame sources that core itself offers: a region of the screen, a video file or camera."""

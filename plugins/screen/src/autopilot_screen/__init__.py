@@ -1,0 +1,1 @@
+"""The screen, video files and cameras as frame sources of autopilot."""
