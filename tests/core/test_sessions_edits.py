@@ -67,8 +67,8 @@ def test_a_purge_removes_the_deleted_rows_and_no_other(
     left = set(range(ROWS))
     for ranges in (first, second):
         deleted: set[int] = set()
-        for start, stop in ranges:
-            stop = min(stop, max(left, default=-1) + 1)
+        end = max(left, default=-1) + 1
+        for start, stop in ((a, min(b, end)) for a, b in ranges):
             if start < stop:
                 session.delete(start, stop)
                 deleted |= left & {*range(start, stop)}

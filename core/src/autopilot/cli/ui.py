@@ -83,10 +83,3 @@ def race_tables(result: Any, folder: Any) -> None:
     for title, head, rows in table_rows(result):
         table(title, head, rows)
     out.print(f"* = incident; saved in {folder} (race.json, race.md, race.png)")
-
-
-def demo_tables(result: Any) -> None:
-    """Print what the demo came to."""
-    race_tables(result.race, result.folder)
-    parts = ", ".join(f"{name} {s:.0f} s" for name, s in result.seconds.items())
-    out.print(f"film: {result.film}\ntook {sum(result.seconds.values()):.0f} s: {parts}")

@@ -46,9 +46,7 @@ def build(
 
     def construct() -> nnx.Module:
         rngs = nnx.Rngs(params=seed, dropout=seed + 1)
-        made: nnx.Module = make(
-            size[1], size[0], tuple(outputs), rngs, **{**spec.config, **config}
-        )
+        made: nnx.Module = make(size[1], size[0], tuple(outputs), rngs, **{**spec.config, **config})
         return made
 
     try:

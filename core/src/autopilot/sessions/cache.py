@@ -66,6 +66,7 @@ def cached(
                 _build(session, folder, shape, transform)
                 found = _load(folder, shape)
     except OSError as e:
+        shutil.rmtree(_unfinished(folder), ignore_errors=True)
         raise SessionError(f"cannot keep {name} in {root} ({e.strerror}): free some space") from e
     assert found is not None, "what was just written reads back"
     return found
@@ -92,7 +93,7 @@ def gather(caches: Sequence[Cached], indices: NDArray[np.int64], out: NDArray[np
 def _build(
     session: Session, folder: Path, shape: tuple[int, int, int], transform: Callable[[Image], Image]
 ) -> None:
-    tmp = folder.with_name(folder.name + ".tmp")
+    tmp = _unfinished(folder)
     tmp.mkdir()
     held: list[list[str]] = []
     t_ns: list[int] = []
@@ -131,6 +132,10 @@ def _load(folder: Path, shape: tuple[int, int, int]) -> Cached | None:
     if len(images) != len(held) or zlib.crc32(rows, crc) != expected:
         return None
     return Cached(images, [frozenset(h) for h in held], np.array(t_ns, np.int64))
+
+
+def _unfinished(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".tmp")
 
 
 def _digest(data: list[object]) -> str:

@@ -76,9 +76,10 @@ class Session:
         """What a full read of the session finds; every CRC is checked."""
         actions, torn = self._scan
         edits = self._edits()
-        gone = edits.deleted + edits.purged
-        count = self._end if self.info.frames is None else self.info.frames
-        damaged = sum(i not in actions and not contains(gone, i) for i in range(count))
+        gone = merged(edits.deleted + edits.purged)
+        recorded = max([self._end, self.info.frames or 0, *(stop for _, stop in gone)])
+        left = recorded - sum(stop - start for start, stop in gone)
+        damaged = left - sum(not contains(gone, i) for i in actions)
         return Health(len(actions), damaged, 0 if self._live else torn, self._live)
 
     def __len__(self) -> int:
@@ -138,20 +139,17 @@ class Session:
         while the session is recorded, or when the disk fails.
         """
         removed = 0
-        try:
-            with filelock.FileLock(self.path / ".lock", timeout=1), self._editing() as edits:
-                for name in segments(self.path):
-                    data, whole = read_segment(self.path, name)
-                    doomed = sum(contains(edits.deleted, r.index) for r in scan(data))
-                    if doomed or not whole:
-                        seal(data, self.path / (name + SEALED), edits.deleted)
-                    removed += doomed
-                for leftover in [*self.path.glob("*.part"), *self.path.glob("*.tmp")]:
-                    leftover.unlink()
-                if edits.deleted:
-                    self._save([], merged(edits.purged + edits.deleted))
-        except filelock.Timeout:
-            raise SessionError(f"{self.path} is being recorded: end that first") from None
+        with self._editing() as edits, filelock.FileLock(self.path / ".lock", timeout=1):
+            for name in segments(self.path):
+                data, whole = read_segment(self.path, name)
+                doomed = sum(contains(edits.deleted, r.index) for r in scan(data))
+                if doomed or not whole:
+                    seal(data, self.path / (name + SEALED), edits.deleted)
+                removed += doomed
+            for leftover in [*self.path.glob("*.part"), *self.path.glob("*.tmp")]:
+                leftover.unlink()
+            if edits.deleted:
+                self._save([], merged(edits.purged + edits.deleted))
         self.__dict__.pop("_scan", None)
         return removed
 
@@ -191,8 +189,10 @@ class Session:
         try:
             with filelock.FileLock(self.path / ".edits.lock", timeout=10):
                 yield self._edits()
+        except filelock.Timeout:
+            raise SessionError(f"{self.path} is being recorded or edited: end that first") from None
         except OSError as e:
-            raise SessionError(f"cannot change {self.path} ({e}): nothing is lost") from e
+            raise SessionError(f"cannot change {self.path} ({e.strerror}): nothing is lost") from e
 
     def _save(self, deleted: Ranges, purged: Ranges) -> None:
         Edits(deleted=deleted, purged=purged).save(self.path / "edits.json")

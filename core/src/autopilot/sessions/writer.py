@@ -94,8 +94,12 @@ class SessionWriter:
             if self._file is None:
                 self._file = self._segment.with_suffix(PART).open("xb", 0)
                 self._size, self._started = 0, now
-            self._write(self._file, data if self._size else bytes(SCHEMA.serialize()) + data)
+            rest = memoryview(data if self._size else bytes(SCHEMA.serialize()) + data)
+            self._size += len(rest)
+            while rest:  # a disk that fills up takes a part before it refuses
+                rest = rest[self._file.write(rest) :]
         except OSError as e:
+            self._finish_segment()  # what comes after half a row might not be found
             self._fail(e)
         self.frames += 1
         if now - self._synced >= _SYNC_S:
@@ -136,17 +140,6 @@ class SessionWriter:
             return
         with suppress(SessionError):  # the error on its way out is the one to report
             self.close("interrupted")
-
-    def _write(self, file: io.FileIO, data: bytes) -> None:
-        rest = memoryview(data)
-        try:
-            while rest:  # a disk that fills up takes a part before it refuses
-                rest = rest[file.write(rest) :]
-        except OSError:
-            with suppress(OSError):
-                file.seek(file.truncate(self._size))
-            raise
-        self._size += len(data)
 
     @property
     def _segment(self) -> Path:
