@@ -120,7 +120,7 @@ class ActionSpace:
                     for a in data
                 )
             )
-        except (TypeError, KeyError) as e:
+        except (TypeError, KeyError, OverflowError) as e:
             raise ValueError(f"not an action space: {data!r:.80}") from e
 
     def __str__(self) -> str:

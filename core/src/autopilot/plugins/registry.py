@@ -129,6 +129,9 @@ class Registry:
                     raise TypeError(
                         f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}"
                     )
+            names = [spec.name for spec in specs]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"{hook_name} offers {min(twice)!r} twice")
         except (Exception, SystemExit) as e:  # noqa: BLE001 - foreign code
             plugin.faults.append(_fault(hook_name, e))
             return []
@@ -165,7 +168,7 @@ class Registry:
         plugin, _ = self.find(kind, name)
         try:
             return load(target)
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             raise PluginError(f"{plugin.dist}: cannot load {kind} {name!r}: {_one_line(e)}") from e
 
     def _unknown(self, kind: str, name: str, known: list[str]) -> str:

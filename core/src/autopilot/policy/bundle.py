@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autopilot.errors import BundleError
 from autopilot.home import write_json
@@ -33,7 +33,7 @@ class Manifest(BaseModel):
     config: dict[str, Any]
     action_space: list[dict[str, Any]]
     preprocess: dict[str, Any]
-    hz: float
+    hz: float = Field(gt=0, allow_inf_nan=False)
     sessions: list[str]
     options: dict[str, Any]
     metrics: dict[str, Any]

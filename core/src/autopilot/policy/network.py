@@ -71,17 +71,18 @@ def to_weights(state: Any) -> Weights:
 def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
     """Return `state` with its arrays replaced.
 
-    Raises BundleError when names or shapes differ.
+    Raises BundleError when names, types or shapes differ.
     """
     own = {".".join(map(str, path)): v for path, v in nnx.to_flat_state(state)}
     if own.keys() != weights.keys():
         odd = sorted(own.keys() ^ weights.keys())[0]
         raise BundleError(f"the weights do not fit the network: {odd!r} is on one side only")
     for name, array in own.items():
-        if array.shape != weights[name].shape:
+        found, wanted = ((str(a.dtype), a.shape) for a in (weights[name], array))
+        if found != wanted:
             raise BundleError(
-                f"the weights do not fit the network: {name!r} is {weights[name].shape}, "
-                f"not {array.shape}"
+                f"the weights do not fit the network: {name!r} is {found[0]} {found[1]}, "
+                f"not {wanted[0]} {wanted[1]}"
             )
     return nnx.from_flat_state(
         [

@@ -13,18 +13,28 @@ from autopilot.frames import rescale
 if TYPE_CHECKING:
     from autopilot.types import Image
 
+LARGEST_SIDE = 8192  # pixels; as in sessions
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
     """Crop, then rescale. `source` and `size` are (width, height), `crop` (x, y, width, height).
 
-    `recipe` names this very procedure; a bundle made by another one is refused.
+    `recipe` names this very procedure; a bundle made by another one is refused. Raises ValueError
+    for sizes that no picture has.
     """
 
     source: tuple[int, int]
     size: tuple[int, int]
     crop: tuple[int, int, int, int] | None = None
     recipe: str = "crop-rescale-1"
+
+    def __post_init__(self) -> None:
+        x, y, width, height = self.crop or (0, 0, *self.source)
+        sides = (*self.source, *self.size, width, height)
+        inside = x + width <= self.source[0] and y + height <= self.source[1]
+        if min(x, y) < 0 or not inside or not 1 <= min(sides) <= max(sides) <= LARGEST_SIDE:
+            raise ValueError(f"no such preprocessing: {self}")
 
     def __call__(self, image: Image) -> Image:
         """Return uint8 RGB (height, width, 3) of `size`.
@@ -68,5 +78,5 @@ class Preprocess:
                 (int(size[0]), int(size[1])),
                 None if crop is None else (int(crop[0]), int(crop[1]), int(crop[2]), int(crop[3])),
             )
-        except (KeyError, TypeError, ValueError, IndexError) as e:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as e:
             raise BundleError(f"the bundle's preprocessing cannot be read: {data!r:.100}") from e

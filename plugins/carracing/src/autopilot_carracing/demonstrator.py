@@ -15,27 +15,31 @@ from autopilot.types import Held
 from numpy.typing import NDArray
 
 from autopilot_carracing.simulator import Race
-from autopilot_carracing.track import TILE_M, CentreLine, wrap
+from autopilot_carracing.track import TILE_M, wrap
 
-SMOOTH_TILES = 2.7
+SMOOTH_TILES = 2.5
 """Sigma of the Gaussian that rounds the centre line off: bends are cut a little, as one does."""
-LOOK_M, LOOK_S = 5.0, 0.25
-"""The point to steer at lies this far ahead, plus so many seconds at the present speed."""
-WHEELBASE_M = 3.6
-"""3.24 m on the drawing board; the tyres slip."""
-DEAD_RAD = 0.07
-"""The wheels are left alone for less than this: full lock one way then the other is a zigzag."""
-YAW_S = 0.02
-JOINT_GAIN = 0.1
-CORNER_ACC, BRAKE_ACC, ASTRAY_ACC = 135.0, 80.0, 100.0
-"""m/s² that it reckons with in a bend, while braking, and to get back to the line. The car grips
-with 219 on the road and 131 on the grass."""
-TOP_SPEED, CREEP_SPEED, TURN_SPEED = 65.0, 20.0, 20.0
-SIGHT_TILES = 10
-"""The picture shows 37 m of road ahead of the car."""
-MARGIN_M = 1.5
-GAS_BELOW, BRAKE_ABOVE = 0.8, 5.0
-GAS_JOINT, GAS_SLIP = 0.25, 0.3
+LOOK_M, LOOK_S = 4.5, 0.27
+"""The point to aim at lies this far ahead, plus so many seconds at the present speed."""
+WHEELBASE_M = 3.8
+"""3.24 m on the drawing board, but the tyres slip."""
+DEAD_RAD = 0.066
+"""Steering that is wanted by less than this is left out, or the car would zigzag."""
+JOINT_GAIN, YAW_S = 0.12, 0.03
+"""Damping: the share of the wheels' angle and the seconds of turning to reckon with."""
+CORNER_ACC, BRAKE_ACC, ASTRAY_ACC = 135.0, 84.0, 100.0
+"""m/s² to plan with: in bends, in braking, and on the way back to the line. The car grips with 219
+on the road and 131 on the grass."""
+TOP_SPEED, CREEP_SPEED, TURN_SPEED = 66.0, 21.0, 22.0
+"""m/s on a straight; what is always allowed; with the aim far to the side or behind."""
+TURN_RAD, FREE_BEND = 1.2, 0.025
+"""The aim is far to the side beyond this bearing; a bend (1/m) that needs no slowing down."""
+SIGHT_TILES, MARGIN_TILES = 10, 0.7
+"""How far ahead it looks for bends (the picture shows 37 m), and how early it is slow enough."""
+GAS_BELOW, BRAKE_ABOVE = 0.7, 5.0
+"""m/s below and above the limit: between them it coasts."""
+GAS_JOINT, GAS_SLIP = 0.3, 0.28
+"""No gas with the wheels turned or the car sliding by more (radians): that is how it spins."""
 
 
 class CarRacingDemonstrator:
@@ -83,6 +87,31 @@ class CarRacingDemonstrator:
         """Return the speed from which it can still brake for every bend in sight."""
         tiles = np.arange(SIGHT_TILES)
         curvature = self._curvature[(int(self._race.place.at) + tiles) % len(self._path)]
-        room = np.maximum(tiles * TILE_M - MARGIN_M, 0.0)
+        room = TILE_M * np.maximum(tiles - MARGIN_TILES, 0.0)
         squares = CORNER_ACC / np.maximum(curvature, 1e-4) + 2 * BRAKE_ACC * room
         return min(TOP_SPEED, math.sqrt(squares.min()))
+
+
+def _turn_limit(bearing: float, bend: float) -> float:
+    """Return the speed at which it can still turn to the point that it aims at."""
+    if abs(bearing) > TURN_RAD:
+        return TURN_SPEED
+    return max(CREEP_SPEED, math.sqrt(ASTRAY_ACC / max(bend - FREE_BEND, 1e-4)))
+
+
+def _smooth(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a closed line (N, 2), rounded off by a Gaussian of `SMOOTH_TILES`."""
+    reach = math.ceil(4 * SMOOTH_TILES)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SMOOTH_TILES) ** 2)
+    weights /= weights.sum()
+    closed = np.concatenate([points[-reach:], points, points[:reach]])
+    return np.stack([np.convolve(column, weights, "valid") for column in closed.T], axis=1)
+
+
+def _curvature(path: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the curvature (N,), 1/m and never negative, at each point of a closed line."""
+    step = np.roll(path, -1, axis=0) - path
+    heading = np.arctan2(step[:, 1], step[:, 0])
+    turn = (np.roll(heading, -1) - heading + np.pi) % (2 * np.pi) - np.pi
+    curvature = np.abs(turn) / np.maximum(np.hypot(*step.T), 1.0)
+    return (np.roll(curvature, 1) + 2 * curvature + np.roll(curvature, -1)) / 4

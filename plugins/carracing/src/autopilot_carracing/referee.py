@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 from autopilot.types import Reading
+from gymnasium.envs.box2d.car_racing import FPS
 
 from autopilot_carracing.track import Place, wrap
 
 EPISODE_FRAMES = 1000
 """CarRacing-v3's TimeLimit."""
-FPS = 50
 LAP_SHARE = 0.95
 """The share of the tiles that a lap must have passed, gymnasium's `lap_complete_percent`."""
 JUMP_TILES = 3.0

@@ -16,9 +16,9 @@ from autopilot_carracing.referee import CarRacingReferee
 from autopilot_carracing.track import CentreLine
 from autopilot_carracing.window import Window
 
-STEER, GAS, BRAKE = 0.3, 0.4, 0.25
-"""What a held control means to the simulator: steering to 0.3 rad of the wheels' 0.4, 40 % gas,
-25 % brake. All of either spins the car, whoever drives it with keys."""
+STEER, GAS, BRAKE = 0.32, 0.45, 0.2
+"""What a held control means: the wheels turned by 0.32 of their 0.4 rad, 45 % gas, 20 % brake. All of
+it spins the car, whoever holds the keys."""
 SHOW_EVERY = 2
 """Simulator frames per picture in a window: 25 pictures a second."""
 REACH_PX = math.hypot(WINDOW_W / 2, WINDOW_H * 3 / 4)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+TILE_M = 3.5
 NEAR_TILES = 15
 LOST_M = 12.0
 """A road is 6.7 m to each side; farther off than this, the nearest road may be another."""

@@ -8,9 +8,9 @@ import numpy as np
 from autopilot.errors import UserError
 from autopilot.interfaces import World
 from autopilot.types import WorldRequest
+from gymnasium.envs.box2d.car_racing import FPS
 
 from autopilot_carracing.demonstrator import CarRacingDemonstrator
-from autopilot_carracing.referee import FPS
 from autopilot_carracing.simulator import Race, Simulator
 from autopilot_carracing.window import Window
 

@@ -63,9 +63,8 @@ def command(
             state = "PAUSED" if p.paused else "recording"
             line(f"{state} {p.track}: {p.frames} frames  {p.timing.achieved_hz:.1f}/s  {labels}")
 
-        done = record(
-            found, app.home, chosen, lambda w: None if scripted else ui.countdown(w), watch
-        )
+        before = (lambda world: None) if scripted else ui.countdown
+        done = record(found, app.home, chosen, before, watch)
     data = [
         {
             "session": p.path.name,

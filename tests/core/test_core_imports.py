@@ -1,0 +1,96 @@
+"""What starting up costs and imports; the import contracts of the workspace."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"jax", "cv2", "pynput", "vgamepad", "gymnasium", "flax", "optax", "orbax", "grain"} | {
+    "numpy",
+    "mss",
+    "pygame",
+    "pyarrow",
+    "pydantic",
+    "matplotlib",
+    "rich",
+    "av",
+}
+
+PROGRAM = """
+import json, sys
+sys.argv = ["autopilot", *sys.argv[1:]]
+from autopilot.cli import main
+try:
+    main()
+except SystemExit as e:
+    code = e.code
+else:
+    code = 0
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["plugins"], ["plugins", "--json", "--errors"], ["--version"]]
+)
+def test_listing_imports_nothing_heavy(args: list[str], ribbon: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *args],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ribbon)},
+        timeout=60,
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code in (0, None)
+    found = {m.partition(".")[0] for m in modules}
+    assert "autopilot_ribbon" in found or args == ["--version"], "plugins were loaded"
+    assert not found & HEAVY
+
+
+def test_the_help_of_each_command_imports_no_network_or_game() -> None:
+    names = ["record", "sessions", "train", "drive", "race", "demo", "doctor", "plugins"]
+    program = (
+        "import sys\nfrom autopilot.cli import cli\n"
+        f"for name in {names}:\n    cli.main([name, '--help'], standalone_mode=False)\n"
+        f"print({HEAVY} & set(sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.strip() == "set()", done.stderr
+
+
+def test_import_contracts_hold() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+def test_core_is_small() -> None:
+    lines = {
+        path: len(path.read_text().splitlines())
+        for path in (ROOT / "core/src/autopilot").rglob("*.py")
+    }
+    assert sum(lines.values()) <= 4000
+    commands = {p.name: n for p, n in lines.items() if p.parent.name == "commands"}
+    assert {name: n for name, n in commands.items() if n > 95} == {}
+
+
+def test_the_start_up_benchmark_prints_its_figures() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/startup.py", "--runs", "2"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+    )
+    figures = json.loads(done.stdout)
+    assert set(figures) == {"runs", "python -c pass", "autopilot --help", "autopilot plugins"}
+    for name in ("autopilot --help", "autopilot plugins"):
+        assert 0 < figures[name]["wall_s"] < 30
+        assert 0 < figures[name]["cpu_s"] < 1.5, "many times the floor, whatever else runs"

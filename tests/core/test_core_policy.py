@@ -1,0 +1,367 @@
+"""Selector, preprocessing and bundles: from probabilities and pixels to files and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+import struct
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autopilot.errors import AutopilotError, BundleError, PluginError, UserError
+from autopilot.plugins import Registry
+from autopilot.policy import Policy, Preprocess, Selector, network, read_manifest, save_bundle
+from autopilot.policy.bundle import read_weights
+from autopilot.types import ActionSpace, Axis
+
+SPACE = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
+P = np.array([0.2, 0.5, 0.3], np.float32)
+
+
+def draws(selector: Selector, p: Any, n: int) -> list[int]:
+    return [selector.select([p])[0] for _ in range(n)]
+
+
+def test_argmax_takes_the_largest_on_every_axis() -> None:
+    chosen = Selector("argmax", temperature=5).select([P, np.array([0.9, 0.1])])
+    assert chosen == (1, 0)
+
+
+def test_weighted_draws_in_proportion() -> None:
+    n = 6000
+    counts = Counter(draws(Selector("weighted", 1.0, seed=5), P, n))
+    chi_square = sum((counts[i] - n * p) ** 2 / (n * p) for i, p in enumerate(P.tolist()))
+    assert chi_square < 13.8, "0.1 % of fair draws exceed that at two degrees of freedom"
+
+
+@pytest.mark.parametrize(("temperature", "power"), [(0.5, 2.0), (2.0, 0.5)])
+def test_temperature_sharpens_and_flattens(temperature: float, power: float) -> None:
+    n, wanted = 6000, P.astype(float) ** power
+    wanted /= wanted.sum()
+    counts = Counter(draws(Selector("weighted", temperature, seed=6), P, n))
+    assert sum((counts[i] - n * w) ** 2 / (n * w) for i, w in enumerate(wanted)) < 13.8
+
+
+def test_the_limits_of_temperature() -> None:
+    assert set(draws(Selector("weighted", 0.0, seed=1), P, 50)) == {1}
+    assert set(draws(Selector("weighted", 1e-3, seed=1), P, 50)) == {1}
+    flat = Counter(draws(Selector("weighted", 1e9, seed=1), P, 3000))
+    assert max(flat.values()) - min(flat.values()) < 200
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
+    first, again = (draws(Selector(seed=3), P, 200) for _ in range(2))
+    assert first == again
+    assert first != draws(Selector(seed=4), P, 200)
+
+
+def test_certain_probabilities_are_no_trouble() -> None:
+    certain = np.array([0.0, 0.0, 1.0], np.float32)
+    for temperature in (0.01, 1.0, 3.0):
+        assert set(draws(Selector("weighted", temperature), certain, 100)) == {2}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("dice", 1.0), ("weighted", -0.1), ("weighted", float("nan")), ("weighted", float("inf"))],
+)
+def test_bad_selectors_are_refused(args: tuple[str, float]) -> None:
+    with pytest.raises(UserError):
+        Selector(*args)
+
+
+def picture(width: int, height: int) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_preprocessing_may_change_nothing_crop_or_rescale() -> None:
+    image = picture(160, 90)
+    assert np.array_equal(Preprocess((160, 90), (160, 90))(image), image)
+    cropped = Preprocess((160, 90), (60, 40), (10, 20, 60, 40))(image)
+    assert np.array_equal(cropped, image[20:60, 10:70])
+    assert cropped.flags.c_contiguous
+    half = Preprocess((160, 90), (80, 45))(image)
+    assert half.shape == (45, 80, 3)
+    means = image.reshape(45, 2, 80, 2, 3).mean((1, 3))
+    assert np.abs(half - means).max() <= 1, "shrinking averages"
+
+
+def test_frames_of_another_size_are_refused() -> None:
+    with pytest.raises(BundleError, match="frames are 90x160.*for 160x90"):
+        Preprocess((160, 90), (160, 90))(picture(90, 160))
+
+
+def test_preprocessing_round_trip_and_key() -> None:
+    one = Preprocess((160, 90), (80, 40), (0, 10, 160, 80))
+    data = json.loads(json.dumps(one.to_json()))
+    assert Preprocess.from_json(data) == one
+    others = [
+        Preprocess((160, 90), (80, 40)),
+        Preprocess((160, 90), (80, 41), (0, 10, 160, 80)),
+        Preprocess((160, 90), (80, 40), (0, 11, 160, 80)),
+    ]
+    assert len({p.key for p in [one, *others]}) == 4
+    assert Preprocess.from_json(data).key == one.key
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"recipe": "crop-rescale-2"}, "another preprocessing"),
+        ({"recipe": None}, "another preprocessing"),
+        ({"size": [1]}, "cannot be read"),
+        ({"size": ["a", 2]}, "cannot be read"),
+        ({"source": None}, "cannot be read"),
+        ({"crop": [0, 0]}, "cannot be read"),
+        ({"size": [float("inf"), 2]}, "cannot be read"),
+        ({"size": [0, 90]}, "cannot be read"),
+        ({"size": [10**9, 10**9]}, "cannot be read"),
+        ({"crop": [0, 0, 161, 90]}, "cannot be read"),
+        ({"crop": [-4, 0, 16, 9]}, "cannot be read"),
+    ],
+)
+def test_damaged_preprocessing_is_refused(change: dict[str, Any], says: str) -> None:
+    data = Preprocess((160, 90), (160, 90)).to_json() | change
+    with pytest.raises(BundleError, match=says):
+        Preprocess.from_json(data)
+
+
+@pytest.fixture(scope="module")
+def registry(ribbon: Path) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ribbon)
+        yield Registry()
+
+
+def manifest(**change: Any) -> dict[str, Any]:
+    return {
+        "name": "b",
+        "game": "ribbon",
+        "label_map": "ribbon",
+        "model": "tiny",
+        "config": {"width": 4},
+        "action_space": SPACE.to_json(),
+        "preprocess": Preprocess((160, 90), (160, 90)).to_json(),
+        "hz": 10.0,
+        "sessions": ["a"],
+        "options": {"seed": 1},
+        "metrics": {"loss": 0.5},
+        "versions": {"autopilot-core": "0.1.0"},
+    } | change
+
+
+@pytest.fixture(scope="module")
+def weights(registry: Registry) -> dict[str, Any]:
+    module = network.build(registry, "tiny", {"width": 4}, (160, 90), (3,), seed=2)
+    return network.to_weights(network.split(module)[1])
+
+
+Bundle = Callable[..., Path]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, weights: dict[str, Any]) -> Bundle:
+    def make(name: str = "b", **change: Any) -> Path:
+        folder = tmp_path / "bundles" / name
+        save_bundle(folder, manifest(**change), weights)
+        return folder
+
+    return make
+
+
+def test_a_bundle_round_trip(bundle: Bundle, registry: Registry, weights: dict[str, Any]) -> None:
+    folder = bundle()
+    found = read_manifest(folder)
+    assert found.model_dump() == manifest(
+        format=1, weights_sha256=hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
+    )
+    read = read_weights(folder, found)
+    assert read.keys() == weights.keys()
+    assert all(np.array_equal(read[k], weights[k]) for k in weights)
+    policy = Policy.load(folder, registry)
+    image = picture(160, 90)
+    (p,) = policy.probabilities(image)
+    assert p.shape == (3,)
+    assert p.sum() == pytest.approx(1, abs=1e-5)
+    module = network.build(registry, "tiny", {"width": 4}, (160, 90), (3,), seed=2)
+    (logits,) = module(np.float32(image)[None])
+    wanted = np.exp(logits[0] - logits[0].max())
+    assert p == pytest.approx(wanted / wanted.sum(), abs=1e-5), "the very weights that were saved"
+
+
+def test_the_same_input_gives_the_same_bytes(
+    tmp_path: Path, weights: dict[str, Any]
+) -> None:
+    for folder, names in (("one", sorted(weights)), ("two", sorted(weights, reverse=True))):
+        save_bundle(tmp_path / folder, manifest(), {n: weights[n] for n in names})
+    for file in ("manifest.json", "weights.safetensors"):
+        one, two = ((tmp_path / f / file).read_bytes() for f in ("one", "two"))
+        assert one == two
+
+
+def test_saving_replaces_a_bundle_and_leaves_no_litter(bundle: Bundle) -> None:
+    folder = bundle()
+    (folder / "stale").write_text("x")
+    bundle(hz=12.5)
+    assert read_manifest(folder).hz == 12.5
+    assert sorted(p.name for p in folder.iterdir()) == ["manifest.json", "weights.safetensors"]
+    assert [p.name for p in folder.parent.iterdir()] == ["b"]
+
+
+def test_a_missing_bundle_names_the_others(bundle: Bundle, tmp_path: Path) -> None:
+    bundle("coco")
+    with pytest.raises(BundleError, match=r"no bundle 'cocoa' in .*there are: coco"):
+        read_manifest(tmp_path / "bundles" / "cocoa")
+    with pytest.raises(BundleError, match="autopilot train"):
+        read_manifest(tmp_path / "nowhere" / "cocoa")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"format": 2}, "newer autopilot.*upgrade"),
+        ({"surprise": 1}, "surprise"),
+        ({"hz": "fast"}, "hz"),
+        ({"hz": 0.0}, "hz"),
+        ({"hz": -1.0}, "hz"),
+        ({"config": []}, "config"),
+        ({"action_space": [{"name": "steer"}]}, "not an action space"),
+        ({"action_space": []}, "axes"),
+        ({"preprocess": {"recipe": "magic"}}, "another preprocessing"),
+        ({"model": "no-such-net"}, "unknown model"),
+        ({"config": {"depth": 3}}, "no setting 'depth'"),
+        ({"config": {"width": 5}}, "do not fit the network"),
+        ({"config": {"width": 0}}, "do not fit the network"),
+        ({"config": {"width": "wide"}}, "tiny"),
+        ({"weights_sha256": "0" * 64}, "damaged"),
+    ],
+)
+def test_a_changed_manifest_is_refused_in_one_line(
+    bundle: Bundle, registry: Registry, change: dict[str, Any], says: str
+) -> None:
+    folder = bundle()
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises((BundleError, PluginError), match=says) as e:
+        Policy.load(folder, registry)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "{}", "\xff\xfe", '{"format": "1"}'])
+def test_a_manifest_that_is_none_is_refused(bundle: Bundle, text: str) -> None:
+    folder = bundle()
+    (folder / "manifest.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(BundleError, match="bundle b") as e:
+        read_manifest(folder)
+    assert "\n" not in str(e.value)
+
+
+def rewrite(folder: Path, data: bytes) -> None:
+    """Put other weights into a bundle, with a digest that agrees."""
+    (folder / "weights.safetensors").write_bytes(data)
+    path = folder / "manifest.json"
+    found = json.loads(path.read_text()) | {"weights_sha256": hashlib.sha256(data).hexdigest()}
+    path.write_text(json.dumps(found))
+
+
+def header(tensors: dict[str, Any], data: bytes = b"") -> bytes:
+    text = json.dumps(tensors).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def bomb() -> bytes:
+    huge = {"dtype": "F32", "shape": [10**9, 10**9], "data_offsets": [0, 4 * 10**18]}
+    return header({"conv1.kernel": huge})
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path("pwned").touch, ())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not safetensors",
+        struct.pack("<Q", 2**63) + b"{}",
+        bomb(),
+        pickle.dumps(Evil()),
+        header({"conv1.kernel": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}, b"1234"),
+        header({"conv1.kernel": {"dtype": "OBJ", "shape": [1], "data_offsets": [0, 8]}}, b"12345678"),
+    ],
+    ids=["empty", "text", "long-header", "bomb", "pickle", "wrong-size", "object"],
+)
+def test_weights_that_are_none_are_refused_and_run_nothing(
+    bundle: Bundle, registry: Registry, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = bundle()
+    rewrite(folder, data)
+    with pytest.raises(BundleError, match="bundle b: weights.safetensors cannot be read"):
+        Policy.load(folder, registry)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_weights_of_another_network_are_refused(
+    bundle: Bundle, registry: Registry, weights: dict[str, Any]
+) -> None:
+    from safetensors.numpy import save
+
+    folder = bundle()
+    first = min(weights)
+    for changed, says in (
+        ({k: v for k, v in weights.items() if k != first}, "on one side only"),
+        (weights | {"extra": np.zeros(1, np.float32)}, "'extra' is on one side only"),
+        (weights | {first: np.zeros((1, 2), np.float32)}, r"is float32 \(1, 2\), not"),
+        (weights | {first: weights[first].astype(np.int8)}, "int8"),
+    ):
+        rewrite(folder, save(changed))
+        with pytest.raises(BundleError, match=says):
+            Policy.load(folder, registry)
+
+
+def test_a_flipped_bit_or_missing_weights(bundle: Bundle, registry: Registry) -> None:
+    folder = bundle()
+    path = folder / "weights.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(BundleError, match="damaged"):
+        Policy.load(folder, registry)
+    path.unlink()
+    with pytest.raises(BundleError, match="cannot be read"):
+        Policy.load(folder, registry)
+
+
+def test_a_bundle_that_does_not_fit_says_so_in_words(bundle: Bundle, registry: Registry) -> None:
+    policy = Policy.load(bundle(), registry)
+    policy.check_fits("ribbon", SPACE, (160, 90))
+    other = ActionSpace((Axis("steer", ("left", "right"), (1, 0)),))
+    with pytest.raises(BundleError, match=r"steer: left forward right.*wants \[steer: left right\]"):
+        policy.check_fits("kart", other, (160, 90))
+    with pytest.raises(BundleError, match="160x90 frames, but kart gives 320x180"):
+        policy.check_fits("kart", SPACE, (320, 180))
+
+
+def test_a_bundle_may_be_moved_and_copied(
+    bundle: Bundle, registry: Registry, tmp_path: Path
+) -> None:
+    shutil.copytree(bundle(), tmp_path / "elsewhere")
+    (p,) = Policy.load(tmp_path / "elsewhere", registry).probabilities(picture(160, 90))
+    assert np.isfinite(p).all()
+
+
+def test_saving_a_manifest_that_makes_no_sense_is_an_error(
+    tmp_path: Path, weights: dict[str, Any]
+) -> None:
+    with pytest.raises((ValueError, TypeError, AutopilotError)):
+        save_bundle(tmp_path / "b", manifest(surprise=1), weights)
+    assert not (tmp_path / "b").exists()

@@ -1,0 +1,239 @@
+"""The documentation as tests: generated pages are current, and pages say what is true."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import pytest
+from autopilot import hookspecs
+from autopilot.cli import cli
+from autopilot.cli.common import App
+from autopilot.plugins import KINDS, Registry
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ROOT = Path(__file__).parents[2]
+RIBBON = ROOT / "tests/third_party/autopilot-ribbon"
+TUTORIAL = ROOT / "docs/plugins/tutorial.md"
+PAGES = sorted(
+    page
+    for pattern in ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md")
+    for page in ROOT.glob(pattern)
+)
+PARSER = MarkdownIt("gfm-like", {"linkify": False})
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+
+
+def tokens(page: Path) -> list[Token]:
+    return PARSER.parse(page.read_text(encoding="utf-8"))
+
+
+def inlines(page: Path, kind: str) -> Iterator[Token]:
+    for token in tokens(page):
+        yield from (child for child in token.children or [] if child.type == kind)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives a page's headings."""
+    found: set[str] = set()
+    seen: Counter[str] = Counter()
+    parsed = tokens(page)
+    for opening, inline in pairwise(parsed):
+        if opening.type == "heading_open":
+            text = "".join(child.content for child in inline.children or [])
+            slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+            found.add(slug if not seen[slug] else f"{slug}-{seen[slug]}")
+            seen[slug] += 1
+    return found
+
+
+def tutorial_files() -> dict[str, str]:
+    """The files that the tutorial shows: path within the plugin's folder -> content."""
+    found = {}
+    parsed = tokens(TUTORIAL)
+    for i, fence in enumerate(parsed):
+        if fence.type == "fence" and i > 1:
+            path = re.match(r"`autopilot-ribbon/([^`]+)`", parsed[i - 2].content)
+            if path:
+                found[path[1]] = fence.content
+    return found
+
+
+def command_lines(page: Path) -> list[list[str]]:
+    """Every `autopilot …` that a code block tells the reader to type, as its arguments."""
+    prompts = {"": "", "sh": "", "console": "$ "}
+    lines = [
+        line.removeprefix(prompts[token.info])
+        for token in tokens(page)
+        if token.type == "fence" and token.info in prompts
+        for line in token.content.replace("\\\n", " ").splitlines()
+        if line.startswith(f"{prompts[token.info]}autopilot ")
+    ]
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+def parse(
+    arguments: list[str], command: click.Command = cli, parent: click.Context | None = None
+) -> click.Context:
+    """Let click read a command line, down to the last command, without running it."""
+    obj = None if parent else App()
+    context = command.make_context(command.name, list(arguments), parent, obj=obj)
+    if not isinstance(command, click.Group):
+        return context
+    _, rest, _ = command.make_parser(context).parse_args(list(arguments))
+    _, child, rest = command.resolve_command(context, rest)
+    assert child is not None
+    return parse(rest, child, context)
+
+
+def test_generated_pages_are_current():
+    done = subprocess.run(
+        [sys.executable, "scripts/gen_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_examples_in_the_help_can_be_parsed():
+    text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^ +autopilot (.*?)(?:   .*)?$", text, re.M)
+    assert len(lines) > 20
+    for line in lines:
+        try:
+            parse(shlex.split(line))
+        except click.ClickException as e:
+            pytest.fail(f"autopilot {line}: {e.format_message()}")
+
+
+def test_every_hook_is_documented():
+    reference = anchors(ROOT / "docs/plugins/hooks.md")
+    overview = (ROOT / "docs/plugins/index.md").read_text(encoding="utf-8")
+    hooks = [name for name in vars(hookspecs) if name.startswith("autopilot_")]
+    assert len(hooks) == len(KINDS)
+    for hook in hooks:
+        assert hook in reference
+        assert f"`{hook}`" in overview
+    for _, descriptor in KINDS.values():
+        assert descriptor.__name__.lower() in reference
+
+
+@every_page
+def test_command_lines_can_be_parsed(page):
+    for arguments in command_lines(page):
+        try:
+            context = parse(arguments)
+        except click.exceptions.Exit:
+            continue  # --help and --version
+        except click.ClickException as e:
+            pytest.fail(f"autopilot {shlex.join(arguments)}: {e.format_message()}")
+        for kind, own in (("game", "ribbon"), ("model", "tiny")):
+            known = {own, *(spec.name for _, spec in Registry().provided(kind))}
+            given = context.params.get(kind)
+            # Pages show one misspelt name, and what autopilot answers.
+            assert given in {None, "ribon", *known}, shlex.join(arguments)
+
+
+@every_page
+def test_commands_and_options_in_running_text_exist(page):
+    for code in inlines(page, "code_inline"):
+        words = code.content.split()
+        if words[:1] == ["make"] and len(words) > 1:
+            makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+            assert re.search(rf"^{re.escape(words[1])}:", makefile, re.M), code.content
+        if words[:1] != ["autopilot"] or len(words) < 2 or words[1] == "…":
+            continue
+        context = cli.make_context("autopilot", ["doctor"], obj=App())
+        names = [word for word in words[1:] if not word.startswith("-")]
+        command = cli.get_command(context, names[0]) if names else cli
+        assert command is not None, code.content
+        known = {o for p in [*cli.params, *command.params] for o in [*p.opts, *p.secondary_opts]}
+        given = {word.partition("=")[0] for word in words if word.startswith("-")}
+        assert given <= known | {"-h", "--help"}, code.content
+
+
+def test_options_named_alone_exist():
+    context = cli.make_context("autopilot", ["doctor"], obj=App())
+    commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
+    known = {
+        option for c in commands if c for p in c.params for option in [*p.opts, *p.secondary_opts]
+    } | {"--help", "--check"}
+    for page in PAGES:
+        for code in inlines(page, "code_inline"):
+            if option := re.match(r"--[a-z][a-z-]*", code.content):
+                assert option[0] in known, f"{page.name}: {code.content}"
+
+
+@every_page
+def test_links_lead_somewhere(page):
+    targets = [str(t.attrs["href"]) for t in inlines(page, "link_open")]
+    targets += [str(t.attrs["src"]) for t in inlines(page, "image")]
+    for target in targets:
+        if re.match(r"https?:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        other = (page.parent / name).resolve() if name else page
+        assert other.is_relative_to(ROOT), target
+        assert other.exists(), f"{target} is missing"
+        if anchor:
+            assert anchor in anchors(other), f"{name or page.name} has no heading #{anchor}"
+
+
+@every_page
+def test_pages_name_no_folder_of_one_machine(page):
+    text = page.read_text(encoding="utf-8")
+    found = re.search(r"(?<![\w.])(/(home|mnt|opt|root|srv|tmp|work|Users)/\S*|[A-Z]:\\\S*)", text)
+    assert found is None, found
+
+
+def test_tutorial_shows_every_file_of_the_plugin_as_it_is():
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=RIBBON,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert tutorial_files() == {path: (RIBBON / path).read_text("utf-8") for path in listed}
+
+
+def test_changelog_has_this_version():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(PROJECT['project']['version'])} - ", text, re.M)
+
+
+def test_architecture_names_every_dependency():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    cells = {word for row in re.findall(r"^\| ([^|]+) \|", text, re.M) for word in row.split(", ")}
+    wanted = set(PROJECT["dependency-groups"]["dev"])
+    for path in [ROOT / "core/pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")]:
+        wanted |= set(tomllib.loads(path.read_text(encoding="utf-8"))["project"]["dependencies"])
+    names = {re.split(r"[^\w-]", requirement)[0] for requirement in wanted} - {"autopilot-core"}
+    assert names <= cells
+
+
+def test_every_plugin_is_in_the_pages_that_list_them_all():
+    folders = [path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")]
+    readme, index, architecture = (
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in ("README.md", "docs/index.md", "ARCHITECTURE.md")
+    )
+    for folder in folders:
+        assert re.search(rf"-e plugins/{folder}\b", readme), f"README's pip install lacks {folder}"
+        assert f"(../plugins/{folder}/README.md)" in index
+        assert re.search(rf"^  {folder} ", architecture, re.M), folder
+
+
+def test_architecture_draws_the_layers_that_are_checked():
+    contract = PROJECT["tool"]["importlinter"]["contracts"][0]
+    fences = [t.content.split("\n") for t in tokens(ROOT / "ARCHITECTURE.md") if t.type == "fence"]
+    assert [*contract["layers"], ""] in fences
