@@ -109,7 +109,8 @@ install_uv() {
     else
         set -- "$(python_with pip)" -m pip install --target .venv-tools
     fi
-    "$@" --quiet --disable-pip-version-check 'uv>=0.7' >&2 || stop "pip could not install uv; see above, or install uv yourself"
+    "$@" --quiet --disable-pip-version-check 'uv>=0.7' >&2 ||
+        stop "pip could not install uv; see above, or install uv yourself"
 }
 
 download_python() {

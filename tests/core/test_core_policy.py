@@ -105,7 +105,7 @@ def test_preprocessing_round_trip_and_key() -> None:
     others = [
         Preprocess((160, 90), (80, 40)),
         Preprocess((160, 90), (80, 41), (0, 10, 160, 80)),
-        Preprocess((160, 90), (80, 40), (0, 11, 160, 80)),
+        Preprocess((160, 90), (80, 40), (0, 10, 160, 79)),
     ]
     assert len({p.key for p in [one, *others]}) == 4
     assert Preprocess.from_json(data).key == one.key

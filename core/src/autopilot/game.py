@@ -6,6 +6,7 @@ import difflib
 import re
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,12 +84,17 @@ class OpenWorld:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.device.close()
-        if self.reader is not None:
-            self.reader.close()
-        self.source.close()
-        if self.on_close is not None:
-            self.on_close()
+        _close(self)
+
+
+def _close(world: World | OpenWorld) -> None:
+    """Close every part that is there, the device first, whichever of them fails."""
+    with ExitStack() as stack:
+        if world.on_close is not None:
+            stack.callback(world.on_close)
+        for part in (world.source, world.reader, world.device):
+            if part is not None:
+                stack.callback(part.close)
 
 
 class Game:
@@ -170,22 +176,18 @@ class Game:
         try:
             return self._complete(world, request, choice or DeviceChoice())
         except BaseException:
-            for part in (world.device, world.reader, world.source):
-                if part is not None:
-                    part.close()
-            if world.on_close is not None:
-                world.on_close()
+            _close(world)
             raise
 
     def _complete(self, world: World, request: WorldRequest, choice: DeviceChoice) -> OpenWorld:
         spec = self.spec
         if choice.device and world.device is not None:
             raise UserError(f"{spec.name} takes its controls itself: leave out --input")
-        source = world.source or self._source(choice)
-        reader = world.reader
-        if reader is None and spec.reader is not None:
-            reader = self._reader(spec.reader, choice)
-        if request.human and reader is None:
+        # Each part goes into the world at once, so that it is closed when a later one fails.
+        source = world.source = world.source or self._source(choice)
+        if world.reader is None and spec.reader is not None:
+            world.reader = self._reader(spec.reader, choice)
+        if request.human and world.reader is None:
             raise UserError(f"{spec.name} cannot be played by a human here")
         device = world.device
         if device is None:
@@ -194,7 +196,7 @@ class Game:
             source=source,
             device=device,
             clock=world.clock or WallClock(request.hz),
-            reader=reader,
+            reader=world.reader,
             referee=world.referee,
             demonstrator=world.demonstrator,
             on_close=world.on_close,

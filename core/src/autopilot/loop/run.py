@@ -46,12 +46,13 @@ def run(
                     frame = Frame(rescale(seen.image, size), seen.t_ns)
             except EOFError:
                 return "ended"
-            decision = driver.decide(frame)
+            with timing.stage("decide"):
+                decision = driver.decide(frame)
             with timing.stage("device"):
                 world.device.hold(decision.sent)
-            reading = world.referee.reading() if world.referee else None
-            step = Step(index, frame, seen.image, decision, reading)
             with timing.stage("observe"):
+                reading = world.referee.reading() if world.referee else None
+                step = Step(index, frame, seen.image, decision, reading)
                 for observe in observers:
                     observe(step)
             timing.end_work()

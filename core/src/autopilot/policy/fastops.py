@@ -1,41 +1,209 @@
-"""Convolution and max-pooling whose gradients are fast on the CPU; plain primitives elsewhere."""
+"""Convolution and max-pooling whose gradients are fast on the CPU; plain primitives elsewhere.
+
+XLA's own gradients are slow on the CPU: that of the filter (it reads the whole batch once per
+tap from memory), that of a strided convolution's input (it multiplies the zeros between the
+strides) and that of max-pooling (a scatter). Here the filter gradient is a few matrix products
+per image, while the image is in the cache; the input gradient is one dense convolution per phase
+of the stride; pooling's gradient goes through pairwise maxima. On other back-ends everything is
+the plain primitive. Where the batch is spread over devices, call the network under
+`jax.shard_map`: the loop over images must not cross devices.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial, reduce
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-Padding = str | Sequence[tuple[int, int]]
+Pair = tuple[int, int]
+Pads = tuple[Pair, ...]
+Padding = str | Sequence[Pair]
 """`SAME`, `VALID`, or (before, after) for height and width."""
+
+POSITIONS = 1024
+"""Output positions per matrix product: enough to keep it busy, few enough for the cache."""
+
+
+def _fast() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+def _pads(x: jax.Array, window: Sequence[int], strides: Pair, padding: Padding) -> Pads:
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:3], window, strides, padding)
+    return tuple((int(before), int(after)) for before, after in padding)
 
 
 def conv2d(
-    x: jax.Array, kernel: jax.Array, strides: tuple[int, int] = (1, 1), padding: Padding = "SAME"
+    x: jax.Array, kernel: jax.Array, strides: Pair = (1, 1), padding: Padding = "SAME"
 ) -> jax.Array:
-    """Return the convolution (N, H', W', O) of x (N, H, W, I) with kernel (kh, kw, I, O)."""
+    """Return the convolution (N, H', W', O) of x (N, H, W, I) with kernel (kh, kw, I, O).
+
+    Equal to `lax.conv_general_dilated` up to rounding, gradients included. Reverse mode only on
+    the CPU: `jax.jvp` raises TypeError there.
+    """
+    pads = _pads(x, kernel.shape[:2], strides, padding)
+    return (_cpu_conv if _fast() else _plain_conv)(x, kernel, tuple(strides), pads)
+
+
+def _plain_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
     return lax.conv_general_dilated(
-        x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x, kernel, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-def max_pool(
-    x: jax.Array, window: tuple[int, int], strides: tuple[int, int], padding: Padding = "VALID"
+def _forward(
+    x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _plain_conv(x, kernel, strides, pads), (x, kernel)
+
+
+def _backward(
+    strides: Pair, pads: Pads, saved: tuple[jax.Array, jax.Array], g: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    if strides == (1, 1):
+        (dx,) = jax.vjp(lambda x: _plain_conv(x, kernel, strides, pads), x)[1](g)
+    else:
+        dx = _strided_input_gradient(g, kernel, x.shape, strides, pads)
+    return dx, _filter_gradient(x, g, kernel.shape, strides, pads)
+
+
+_cpu_conv = jax.custom_vjp(_plain_conv, nondiff_argnums=(2, 3))
+_cpu_conv.defvjp(_forward, _backward)
+
+
+def _strided_input_gradient(
+    g: jax.Array, kernel: jax.Array, shape: tuple[int, ...], strides: Pair, pads: Pads
 ) -> jax.Array:
-    """Return the largest value of each window of x (N, H, W, C), shape (N, H', W', C)."""
-    return nnx.max_pool(x, window, strides, padding)
+    """Return the gradient of the input: one convolution of g per phase of the vertical stride.
 
-
-class Conv(nnx.Conv):  # type: ignore[misc]
-    """`nnx.Conv` for images: same parameters and initialisers, computed by `conv2d`.
-
-    Takes kernel_size, strides, padding, use_bias, kernel_init, bias_init and rngs.
+    The phases of the horizontal stride are further output features of the same convolution, so
+    that they come out in memory order.
     """
+    n, ho, wo, o = g.shape
+    _, h, w, c = shape
+    kh, kw = kernel.shape[:2]
+    (sh, sw), ((top, bottom), (left, right)) = strides, pads
+    rows, columns = -(-(h + top + bottom) // sh), -(-(w + left + right) // sw)
+    mw = -(-kw // sw)
+    taps = jnp.pad(kernel, ((0, 0), (0, mw * sw - kw), (0, 0), (0, 0)))
+    phases = []
+    for a in range(sh):
+        phase = taps[a::sh]
+        r = len(phase)
+        if not r:
+            phases.append(jnp.zeros((n, rows, columns, sw * c), g.dtype))
+            continue
+        phase = phase.reshape(r, mw, sw, c, o)[::-1, ::-1].transpose(0, 1, 4, 2, 3)
+        around = ((r - 1, rows - ho), (mw - 1, columns - wo))
+        phases.append(_plain_conv(g, phase.reshape(r, mw, o, sw * c), (1, 1), around))
+    dx = jnp.stack(phases, axis=2).reshape(n, rows * sh, columns * sw, c)
+    return dx[:, top : top + h, left : left + w]
 
-    def __call__(self, inputs: jax.Array, out_sharding: Any = None) -> jax.Array:
-        """Return the convolved images (N, H', W', out_features) of (N, H, W, in_features)."""
-        y = conv2d(inputs, self.kernel[...], self.strides, self.padding)
-        return y if self.bias is None else y + self.bias[...]
+
+def _filter_gradient(
+    x: jax.Array, g: jax.Array, shape: tuple[int, ...], strides: Pair, pads: Pads
+) -> jax.Array:
+    """Return the gradient of a kernel of `shape`: a sum over small groups of images.
+
+    A stride becomes more features of a smaller image (space to depth); g, once per column of the
+    kernel, lies side by side; then each row of the kernel is one matrix product.
+    """
+    n, ho, wo, o = g.shape
+    _, h, w, c = x.shape
+    (kh, kw), (sh, sw) = shape[:2], strides
+    if (kh, kw, sh, sw) == (1, 1, 1, 1) and pads == ((0, 0), (0, 0)):
+        return _product(x.reshape(-1, c), g.reshape(-1, o)).reshape(shape)
+    mh, mw = -(-kh // sh), -(-kw // sw)
+    rows, columns = ho + mh - 1, wo + mw - 1
+    (top, _), (left, _) = pads
+    around = ((0, 0, 0), (top, rows * sh - top - h, 0), (left, columns * sw - left - w, 0))
+
+    def group(total: jax.Array, images: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        x, g = images
+        x = lax.pad(x, jnp.zeros((), x.dtype), (*around, (0, 0, 0)))
+        x = x.reshape(-1, rows, sh, columns, sw, c).transpose(0, 1, 3, 2, 4, 5)
+        x = x.reshape(-1, rows, columns, sh * sw * c)
+        # The barrier keeps XLA from fusing pad and concatenate into a slow element-wise loop.
+        shifted = [jnp.pad(g, ((0, 0), (0, 0), (j, mw - 1 - j), (0, 0))) for j in range(mw)]
+        wide = jnp.concatenate(lax.optimization_barrier(shifted), axis=-1).reshape(-1, mw * o)
+        taps = [_product(x[:, i : i + ho].reshape(-1, x.shape[-1]), wide) for i in range(mh)]
+        return total + jnp.stack(taps), None
+
+    size = max(d for d in range(1, n + 1) if n % d == 0 and (d == 1 or d * ho * wo <= POSITIONS))
+    groups = (x.reshape(-1, size, *x.shape[1:]), g.reshape(-1, size, *g.shape[1:]))
+    total, _ = lax.scan(group, jnp.zeros((mh, sh * sw * c, mw * o), x.dtype), groups)
+    total = total.reshape(mh, sh, sw, c, mw, o).transpose(0, 1, 4, 2, 3, 5)
+    return total.reshape(mh * sh, mw * sw, c, o)[:kh, :kw]
+
+
+def _product(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Return the transpose of a (M, K) times b (M, L), shape (K, L)."""
+    return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
+
+
+def max_pool(
+    x: jax.Array, window: Pair, strides: Pair = (1, 1), padding: Padding = "VALID"
+) -> jax.Array:
+    """Return the largest value of each window of x (N, H, W, C), shape (N, H', W', C).
+
+    Ties: where several inputs of a window share the maximum, the plain primitive sends the
+    gradient to the first; the CPU's sends half each way whenever two equal numbers meet, so it
+    is shared. The sum is the same. Behind a ReLU, where ties are zeros, both end in nothing.
+    """
+    pads = _pads(x, window, strides, padding)
+    if _fast():
+        return _cpu_pool(x, tuple(window), tuple(strides), pads)
+    return _plain_pool(x, window, strides, pads)
+
+
+def _plain_pool(x: jax.Array, window: Pair, strides: Pair, pads: Pads) -> jax.Array:
+    return nnx.max_pool(x, window, strides, pads)
+
+
+def _maxima(x: jax.Array, window: Pair, strides: Pair, pads: Pads) -> jax.Array:
+    """Return the pool as maxima of shifted slices, rows then columns."""
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=-jnp.inf)
+    for axis, (size, stride) in enumerate(zip(window, strides, strict=True), start=1):
+        last = x.shape[axis] - size + 1
+        x = reduce(
+            jnp.maximum,
+            [lax.slice_in_dim(x, i, i + last, stride, axis=axis) for i in range(size)],
+        )
+    return x
+
+
+def _pool_backward(
+    window: Pair, strides: Pair, pads: Pads, x: jax.Array, g: jax.Array
+) -> tuple[jax.Array]:
+    def image(xg: tuple[jax.Array, jax.Array]) -> jax.Array:
+        x, g = xg
+        (dx,) = jax.vjp(lambda x: _maxima(x, window, strides, pads), x[None])[1](g[None])
+        return dx[0]
+
+    return (lax.map(image, (x, g)),)
+
+
+_cpu_pool = jax.custom_vjp(_plain_pool, nondiff_argnums=(1, 2, 3))
+_cpu_pool.defvjp(lambda x, *static: (_plain_pool(x, *static), x), _pool_backward)
+
+
+def _conv_general(
+    x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, **options: Any
+) -> jax.Array:
+    """Stand in for `lax.conv_general_dilated` where `conv2d` can; call it otherwise."""
+    plain = options.get("feature_group_count", 1) == 1 and kernel.ndim == 4
+    dilations = (*options.get("lhs_dilation", ()), *options.get("rhs_dilation", ()))
+    if plain and all(d == 1 for d in dilations) and options.get("precision") is None:
+        return conv2d(x, kernel, strides, padding)
+    return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+
+
+Conv = partial(nnx.Conv, conv_general_dilated=_conv_general)
+"""`nnx.Conv`, computed by `conv2d`: same arguments, parameters and initialisers."""

@@ -38,6 +38,8 @@ class TrainOptions:
         """Raise UserError for a value that makes no sense."""
         if self.epochs < 1 or self.batch_size < 1:
             raise UserError("--epochs and --batch-size must be 1 or more")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"--seed {self.seed} must be from 0 to {2**32 - 1}")
         if self.balance not in ("none", "oversample", "weights"):
             raise UserError(f"--balance {self.balance!r}: say none, oversample or weights")
         if not 0 < self.learning_rate < 1:

@@ -106,7 +106,8 @@ def make_step(
         labels: jax.Array,
         sample_weights: jax.Array,
     ) -> tuple[jax.Array, Any]:
-        network: Any = nnx.merge(graph, weights, rng, other)
+        fresh = jax.tree.map(lambda x: x, rng)  # merging shares variables; these are re-seeded
+        network: Any = nnx.merge(graph, weights, fresh, other)
         nnx.reseed(network, dropout=key)
         heads = (
             network.training_logits(pixels)

@@ -185,6 +185,7 @@ class _Fit:
         self.history: list[dict[str, Any]] = []
         self.samples_per_s = 0.0
         self.resumed_at = 0
+        self._seconds = 0.0
 
     def run(self) -> None:
         from tensorboardX import SummaryWriter
@@ -192,8 +193,7 @@ class _Fit:
         checkpoints = Checkpoints(self._run / "checkpoints")
         losses = self._resume(checkpoints)
         number = self.resumed_at
-        begun, begun_at = time.monotonic(), number
-        saved = begun
+        saved = time.monotonic()
         board = SummaryWriter(str(self._run / "tensorboard"), purge_step=number)
         with board, _interrupts() as interrupted:
             try:
@@ -201,22 +201,17 @@ class _Fit:
                     if interrupted():
                         self._save(checkpoints, number, losses)
                         raise KeyboardInterrupt
+                    begun = time.monotonic()
+                    batch = next(self._batches)
+                    if losses:  # one step ahead at most: memory stays flat, the rate is real
+                        jax.block_until_ready(losses[-1])
                     state = self._state
                     state.weights, state.other, state.optimiser, loss = self._step(
-                        state.weights,
-                        state.other,
-                        state.optimiser,
-                        np.int32(number),
-                        *next(self._batches),
+                        state.weights, state.other, state.optimiser, np.int32(number), *batch
                     )
                     losses.append(loss)
                     number += 1
-                    if number == begun_at + 1:
-                        jax.block_until_ready(loss)  # compiling is not training speed
-                        begun = time.monotonic()
-                    else:
-                        done = (number - begun_at - 1) * self._options.batch_size
-                        self.samples_per_s = done / max(time.monotonic() - begun, 1e-9)
+                    self._pace(number - self.resumed_at, time.monotonic() - begun)
                     whole, rest = divmod(number, self._per_epoch)
                     ended = number == self._steps or (rest == 0 and whole < self._options.epochs)
                     if ended:
@@ -227,6 +222,12 @@ class _Fit:
                         saved = time.monotonic()
             finally:
                 checkpoints.close()
+
+    def _pace(self, steps: int, seconds: float) -> None:
+        """Measure the rate; the first two steps compile and fill the queue."""
+        if steps > 2:
+            self._seconds += seconds
+            self.samples_per_s = (steps - 2) * self._options.batch_size / self._seconds
 
     def best(self) -> dict[str, Any]:
         """Return the metrics of the epoch with the smallest validation loss."""

@@ -35,7 +35,7 @@ from autopilot.cli.common import App, common, examples, world_options
     help="How to choose from the probabilities.",
 )
 @click.option("--temperature", type=float, default=1.0, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--show", is_flag=True, help="Show the frame with the probability bars.")
 @click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")
 @world_options

@@ -26,7 +26,7 @@ from autopilot.cli.common import App, common, examples
     "--select", type=click.Choice(["weighted", "argmax"]), default="weighted", show_default=True
 )
 @click.option("--temperature", type=float, default=1.0, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--films", is_flag=True, help="Film every run.")
 @click.option("--name", help="Name of the race's folder (default: the time).")
 @common

@@ -29,7 +29,7 @@ from autopilot.cli.common import App, common, examples, world_options
 @click.option(
     "--noise", type=float, default=0.0, help="Disturb a demonstrator: share of decisions."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--show", is_flag=True, help="Show the game's window for a demonstrator too.")
 @world_options
 @common

@@ -50,7 +50,7 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--shift", type=click.IntRange(0, 32), default=0, help="Shift sideways, pixels.")
 @click.option("--learning-rate", type=float, default=1e-3, show_default=True)
 @click.option("--validation", type=float, default=0.1, show_default=True, help="Share held out.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Network setting.")
 @click.option("--restart", is_flag=True, help="Throw away an earlier run of this name.")

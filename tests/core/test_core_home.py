@@ -1,0 +1,52 @@
+"""Where things live, and which names may become folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from autopilot.errors import UserError
+from autopilot.home import Home, check_name, write_json
+
+
+def test_the_option_wins_over_the_environment_over_the_platform(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AUTOPILOT_HOME", str(tmp_path / "env"))
+    assert Home.find(str(tmp_path / "given")).root == tmp_path / "given"
+    assert Home.find().root == tmp_path / "env"
+    assert Home.find("~/x").root == Path.home() / "x"
+    for empty in (None, ""):
+        monkeypatch.delenv("AUTOPILOT_HOME", raising=False)
+        if empty is not None:
+            monkeypatch.setenv("AUTOPILOT_HOME", empty)
+        assert Home.find().root == platformdirs.user_data_path("autopilot", appauthor=False)
+
+
+@pytest.mark.parametrize("name", ["coco", "a", "2026-01-31.try_2", "A" * 100])
+def test_plain_names_are_taken(name: str) -> None:
+    assert check_name(name, "bundle") == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../x", "a/b", "/etc", "a\\b", "a..b", ".hidden", "-x", "a b", "a\n", "ü"]
+    + ["a\0", "x" * 101, "C:x", "~"],
+)
+def test_names_that_could_leave_the_folder_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="bundle name .* cannot be used") as e:
+        Home(tmp_path).bundle(name)
+    assert "\n" not in str(e.value)
+
+
+def test_json_is_replaced_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "x.json"
+    write_json(path, {"b": 1, "a": [1, 2]})
+    assert json.loads(path.read_text()) == {"a": [1, 2], "b": 1}
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": [1, 2], "b": 1}
+    assert [p.name for p in path.parent.iterdir()] == ["x.json"], "no half-written file is left"

@@ -1,0 +1,242 @@
+"""The loop and its parts: clock, timing, noise, hotkeys, and release whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autopilot.game import OpenWorld, WallClock
+from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
+from autopilot.loop import DemonstratorDriver, NoisyDriver, RandomDriver, Timing, run
+from autopilot.types import NOTHING, Decision, Frame, Held, Reading, Step
+
+LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
+LABELS = ChoiceLabelMap(
+    [
+        ChoiceAxis(
+            "steer",
+            [Choice("left", LEFT), Choice("forward"), Choice("right", RIGHT)],
+            mirror={"left": "right"},
+        )
+    ]
+)
+FRAME = Frame(np.zeros((9, 16, 3), np.uint8), 0)
+
+
+class Bench:
+    """A source, device, clock, reader and referee that write down what happens."""
+
+    lockstep = True
+
+    def __init__(self, frames: int = 10**6, keys: dict[int, str] | None = None) -> None:
+        self.log: list[Any] = []
+        self.frames, self.keys, self.asked, self.ticks = frames, keys or {}, 0, 0
+        self.finish_at = -1
+
+    def read(self) -> Frame:
+        if self.frames == 0:
+            raise EOFError
+        self.frames -= 1
+        return Frame(np.full((18, 32, 3), self.ticks, np.uint8), self.ticks)
+
+    def hold(self, controls: Held) -> None:
+        self.log.append(controls)
+
+    def release_all(self) -> None:
+        self.log.append("released")
+
+    def close(self) -> None:
+        self.log.append("closed")
+
+    def tick(self) -> None:
+        self.ticks += 1
+
+    def held(self) -> Held:
+        return NOTHING
+
+    def hotkeys(self) -> tuple[str, ...]:
+        self.asked += 1
+        key = self.keys.get(self.asked)
+        return () if key is None else (key,)
+
+    def reading(self) -> Reading:
+        return Reading(finished=self.ticks == self.finish_at)
+
+    def world(self) -> OpenWorld:
+        return OpenWorld(self, self, self, self, self, None, None)
+
+
+class Always:
+    def __init__(self, held: Held = LEFT) -> None:
+        self._held = held
+        self.seen: list[tuple[int, ...]] = []
+
+    def decide(self, frame: Frame) -> Decision:
+        self.seen.append(frame.image.shape)
+        return Decision(self._held, self._held)
+
+
+def drive(bench: Bench, driver: Any = None, **options: Any) -> Any:
+    timing = Timing(10, True)
+    return run(bench.world(), driver or Always(), timing, (16, 9), **options), timing
+
+
+def test_a_limit_an_end_and_a_finish() -> None:
+    bench = Bench()
+    steps: list[Step] = []
+    ending, timing = drive(bench, observers=[steps.append], max_steps=5)
+    assert ending == "limit"
+    assert [s.index for s in steps] == list(range(5))
+    assert [int(s.native[0, 0, 0]) for s in steps] == list(range(5))
+    assert steps[0].frame.image.shape == (9, 16, 3)
+    assert steps[0].native.shape == (18, 32, 3)
+    assert bench.log == [LEFT] * 5 + ["released"]
+    assert timing.report()["steps"] == 5
+    assert drive(Bench(frames=3))[0] == "ended"
+    bench = Bench()
+    bench.finish_at = 2
+    assert drive(bench)[0] == "finished"
+    assert bench.ticks == 2, "the finishing frame is seen, then nothing moves any more"
+
+
+@pytest.mark.parametrize(("key", "ending"), [("save", "saved"), ("quit", "quit")])
+def test_hotkeys_end_it(key: str, ending: str) -> None:
+    bench = Bench(keys={4: key})
+    assert drive(bench)[0] == ending
+    assert bench.log == [LEFT] * 3 + ["released"]
+
+
+def test_a_pause_releases_everything_and_is_not_counted() -> None:
+    bench = Bench(keys={3: "pause", 13: "pause"})
+    pauses: list[bool] = []
+    ending, timing = drive(bench, max_steps=4, on_pause=pauses.append)
+    assert ending == "limit"
+    assert pauses == [True, False]
+    assert bench.log == [LEFT, LEFT, "released", "released", LEFT, LEFT, "released"]
+    assert timing.report()["seconds"] < 0.1, "ten polls of 20 ms are left out"
+
+
+def test_quitting_while_paused() -> None:
+    bench = Bench(keys={2: "pause", 5: "quit"})
+    assert drive(bench)[0] == "quit"
+    assert bench.log[-2:] == ["released", "released"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_everything_is_released_whatever_is_raised(error: type[BaseException]) -> None:
+    class Fails:
+        def __init__(self) -> None:
+            self.left = 3
+
+        def decide(self, frame: Frame) -> Decision:
+            self.left -= 1
+            if self.left == 0:
+                raise error("no")
+            return Decision(LEFT, LEFT)
+
+    def fails(step: Step) -> None:
+        raise error("no")
+
+    for bench, options in ((Bench(), {"driver": Fails()}), (Bench(), {"observers": [fails]})):
+        with pytest.raises(error):
+            drive(bench, **options)
+        assert bench.log[-1] == "released"
+
+
+def test_a_wall_clock_keeps_its_rate_and_never_bursts() -> None:
+    clock = WallClock(50)
+    begun = time.monotonic()
+    for _ in range(10):
+        clock.tick()
+    assert 0.195 < time.monotonic() - begun < 2
+    time.sleep(0.2)  # ten periods late
+    clock.tick()
+    gaps = []
+    for _ in range(5):
+        before = time.monotonic()
+        clock.tick()
+        gaps.append(time.monotonic() - before)
+    assert min(gaps) > 0.005, "the ticks that were missed are not made up for"
+
+
+def test_a_slow_driver_shows_in_the_report() -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.n = 0
+
+        def decide(self, frame: Frame) -> Decision:
+            self.n += 1
+            if self.n % 2:
+                time.sleep(0.06)
+            return Decision(LEFT, LEFT)
+
+    bench = Bench()
+    world = bench.world()
+    world.clock = WallClock(40)
+    timing = Timing(40, False)
+    run(world, Slow(), timing, (16, 9), max_steps=20)
+    report = timing.report()
+    assert report["clock"] == "wall"
+    assert report["wanted_hz"] == 40
+    assert report["steps"] == 20
+    assert 10 <= report["overruns"] <= 20
+    assert report["on_time"] == pytest.approx(1 - report["overruns"] / 20)
+    assert report["achieved_hz"] < 30
+    assert report["achieved_hz"] == pytest.approx(20 / report["seconds"], rel=0.01)
+    for name in ("capture", "device", "observe"):
+        assert 0 <= report["stages_ms"][name]["p50"] <= report["stages_ms"][name]["p99"]
+    assert report["stages_ms"]["decide"]["p99"] >= 60, "every stage that takes time is named"
+
+
+def test_an_empty_run_reports_zeros() -> None:
+    report = Timing(10, False).report()
+    assert report["steps"] == report["overruns"] == 0
+    assert report["achieved_hz"] == 0
+
+
+class Script:
+    def __init__(self, *held: Held) -> None:
+        self._held = held
+        self._n = 0
+
+    def decide(self) -> Held:
+        self._n += 1
+        return self._held[self._n % len(self._held)]
+
+
+def test_noise_changes_what_is_sent_and_never_the_label() -> None:
+    clean = DemonstratorDriver(Script(LEFT, RIGHT, NOTHING), LABELS)
+    noisy = NoisyDriver(
+        DemonstratorDriver(Script(LEFT, RIGHT, NOTHING), LABELS), LABELS, share=0.1, seed=3
+    )
+    pairs = [(clean.decide(FRAME), noisy.decide(FRAME)) for _ in range(2000)]
+    assert all(n.held == c.held for c, n in pairs)
+    disturbed = [n.sent != n.held for _, n in pairs]
+    assert 0.1 < sum(disturbed) / len(pairs) < 0.35
+    sent = Counter(n.sent for _, n in pairs)
+    assert set(sent) == {LEFT, RIGHT, NOTHING}
+    again = NoisyDriver(
+        DemonstratorDriver(Script(LEFT, RIGHT, NOTHING), LABELS), LABELS, share=0.1, seed=3
+    )
+    assert [again.decide(FRAME).sent for _ in range(2000)] == [n.sent for _, n in pairs]
+
+
+def test_a_demonstrator_is_rounded_to_what_the_labels_can_say() -> None:
+    driver = DemonstratorDriver(Script(frozenset({"left", "honk"})), LABELS)
+    assert driver.decide(FRAME) == Decision(LEFT, LEFT)
+
+
+def test_chance_is_seeded_fair_and_holds_for_a_while() -> None:
+    def draw(seed: int) -> list[Held]:
+        driver = RandomDriver(LABELS, seed)
+        return [driver.decide(FRAME).sent for _ in range(3000)]
+
+    first = draw(1)
+    assert first == draw(1)
+    assert first != draw(2)
+    assert all(first[i] == first[i + 1] == first[i + 2] for i in range(0, 3000, 3))
+    assert min(Counter(first).values()) > 800

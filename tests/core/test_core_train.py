@@ -1,0 +1,273 @@
+"""The parts of training: balance, order, augmentation, the learning rate, evaluation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from autopilot.errors import UserError
+from autopilot.policy import Preprocess
+from autopilot.sessions import Cached
+from autopilot.train import TrainOptions
+from autopilot.train.data import BALANCE_LIMIT, Dataset, balanced, batches
+from autopilot.train.step import (
+    augment,
+    cross_entropy,
+    learning_rate,
+    make_evaluate,
+    make_step,
+    optimiser,
+)
+from autopilot.types import ActionSpace, Axis
+
+STEER = Axis("steer", ("left", "forward", "right"), (2, 1, 0))
+PEDAL = Axis("pedal", ("gas", "brake"), (0, 1))
+SPACE = ActionSpace((STEER, PEDAL))
+
+
+def dataset(counts: dict[tuple[int, int], int], validation: int = 4) -> Dataset:
+    """A dataset of 16x8 pictures with so many frames of each action, in blocks."""
+    labels = np.array([a for a, n in counts.items() for _ in range(n)], np.int32)
+    n = len(labels)
+    images = np.random.default_rng(0).integers(0, 256, (n, 8, 16, 3), np.uint8)
+    cache = Cached(images, [frozenset()] * n, np.arange(n))
+    rows = np.arange(n)
+    return Dataset(
+        space=SPACE,
+        hz=10,
+        preprocess=Preprocess((16, 8), (16, 8)),
+        sessions=["s"],
+        caches=[cache],
+        labels=labels,
+        train=rows,
+        validation=rows[:validation],
+        split="",
+    )
+
+
+RARE = {(1, 0): 600, (0, 0): 200, (2, 1): 6}
+
+
+def test_counts_name_every_action() -> None:
+    data = dataset(RARE)
+    assert data.counts(data.train) == {
+        "left+gas": 200,
+        "left+brake": 0,
+        "forward+gas": 600,
+        "forward+brake": 0,
+        "right+gas": 0,
+        "right+brake": 6,
+    }
+
+
+def test_no_balance_changes_nothing() -> None:
+    data = dataset(RARE)
+    rows, weights = balanced(data, "none")
+    assert np.array_equal(rows, data.train)
+    assert set(weights.tolist()) == {1.0}
+
+
+def test_oversampling_equalises_up_to_the_limit() -> None:
+    data = dataset(RARE)
+    rows, weights = balanced(data, "oversample")
+    assert set(weights.tolist()) == {1.0}
+    counts = Counter(map(tuple, data.labels[rows].tolist()))
+    assert counts == {(1, 0): 600, (0, 0): 600, (2, 1): 6 * BALANCE_LIMIT}
+    repeats = Counter(rows.tolist())
+    assert set(repeats) == set(data.train.tolist()), "no frame is lost"
+    for action, times in (((0, 0), 3), ((1, 0), 1), ((2, 1), 10)):
+        own = {n for row, n in repeats.items() if tuple(data.labels[row]) == action}
+        assert own == {times}
+
+
+def test_weights_balance_with_a_mean_of_one_up_to_the_limit() -> None:
+    data = dataset(RARE)
+    rows, weights = balanced(data, "weights")
+    assert np.array_equal(rows, data.train)
+    assert weights[data.train].mean() == pytest.approx(1, abs=1e-5)
+    common, left, rare = weights[0], weights[600], weights[800]
+    assert left / common == pytest.approx(3, rel=1e-5)
+    assert rare / common == pytest.approx(BALANCE_LIMIT, rel=1e-5)
+
+
+def test_only_training_rows_are_balanced() -> None:
+    data = dataset(RARE)
+    data.train, data.validation = data.train[100:], data.train[:100]
+    rows, _ = balanced(data, "oversample")
+    assert not set(rows.tolist()) & set(data.validation.tolist())
+
+
+def order(data: Dataset, options: TrainOptions) -> list[Any]:
+    found, steps = batches(data, options)
+    every = [next(found) for _ in range(steps)]
+    with pytest.raises(StopIteration):
+        next(found)
+    return every
+
+
+def test_each_epoch_holds_every_frame_once_in_a_new_order() -> None:
+    data = dataset({(1, 0): 40, (0, 0): 24})
+    key = {images.tobytes(): i for i, images in enumerate(data.caches[0].images)}
+    options = TrainOptions("m", epochs=3, batch_size=16)
+    drawn = [key[x.tobytes()] for b in order(data, options) for x in b.images]
+    epochs = [drawn[i : i + 64] for i in range(0, 192, 64)]
+    assert all(sorted(e) == list(range(64)) for e in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    first = order(data, options)[0]
+    assert first.images.dtype == np.uint8
+    assert first.images.shape == (16, 8, 16, 3)
+    assert [data.labels[key[x.tobytes()]].tolist() for x in first.images] == first.labels.tolist()
+
+
+def test_the_order_depends_on_the_seed_alone_and_can_be_resumed() -> None:
+    data = dataset({(1, 0): 40, (0, 0): 24})
+
+    def images(seed: int) -> list[bytes]:
+        options = TrainOptions("m", epochs=2, batch_size=16, seed=seed)
+        return [b.images.tobytes() for b in order(data, options)]
+
+    assert images(1) == images(1) != images(2)
+    options = TrainOptions("m", epochs=2, batch_size=16, seed=1)
+    one, steps = batches(data, options)
+    for _ in range(3):
+        next(one)
+    state = one.get_state()
+    two, _ = batches(data, options)
+    two.set_state(state)
+    rest = [next(two).images.tobytes() for _ in range(steps - 3)]
+    assert rest == images(1)[3:]
+
+
+def test_mirroring_flips_picture_and_label_together() -> None:
+    space = ActionSpace((STEER, PEDAL, Axis("slide", ("l1", "r1", "no"), (1, 0, 2))))
+    images = np.random.default_rng(1).integers(0, 256, (64, 4, 6, 3), np.uint8)
+    labels = np.stack([np.arange(64) % 3, np.arange(64) % 2, np.arange(64) // 3 % 3], 1)
+    options = TrainOptions("m", brightness=0)
+    pixels, found = augment(jax.random.key(0), images, jnp.asarray(labels), space, options)
+    flipped = 0
+    for image, pixel, label, new in zip(images, pixels, labels.tolist(), found, strict=True):
+        if np.array_equal(pixel, image):
+            assert new.tolist() == label
+        else:
+            flipped += 1
+            assert np.array_equal(pixel, image[:, ::-1])
+            assert tuple(new.tolist()) == space.mirror(tuple(label))
+    assert 16 < flipped < 48
+    plain, same = augment(
+        jax.random.key(0),
+        images,
+        jnp.asarray(labels),
+        space,
+        TrainOptions("m", mirror=False, brightness=0),
+    )
+    assert np.array_equal(plain, images)
+    assert np.array_equal(same, labels)
+
+
+def test_shift_and_light_keep_size_range_and_label() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (32, 4, 12, 3), np.uint8)
+    labels = jnp.zeros((32, 2), jnp.int32)
+    options = TrainOptions("m", mirror=False, brightness=0, shift=3)
+    pixels, same = augment(jax.random.key(1), images, labels, SPACE, options)
+    assert not same.any()
+    found = set()
+    for image, pixel in zip(images, np.asarray(pixels), strict=True):
+        for by in range(-3, 4):
+            columns = np.clip(np.arange(12) + by, 0, 11)
+            if np.array_equal(pixel, image[:, columns]):
+                found.add(by)
+                break
+        else:
+            pytest.fail("not a shift")
+    assert len(found) >= 5
+    lit, _ = augment(
+        jax.random.key(2), images, labels, SPACE, TrainOptions("m", mirror=False, brightness=0.3)
+    )
+    assert 0 <= float(lit.min()) <= float(lit.max()) <= 255
+    assert len({round(float(m), 3) for m in lit.mean((1, 2, 3))}) == 32
+
+
+def test_the_loss_is_the_weighted_mean_of_the_sum_over_the_axes() -> None:
+    logits = (jnp.log(jnp.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])), jnp.zeros((2, 2)))
+    labels = jnp.array([[1, 0], [2, 1]])
+    each = np.array([-np.log(0.5) + np.log(2), -np.log(0.8) + np.log(2)])
+    for weights in ([1.0, 1.0], [1.5, 0.5]):
+        found = cross_entropy(logits, labels, jnp.array(weights))
+        assert float(found) == pytest.approx((each * weights).sum() / sum(weights), rel=1e-5)
+
+
+class Small(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.heads = nnx.List([nnx.Linear(8 * 16 * 3, n, rngs=rngs) for n in SPACE.sizes])
+
+    def __call__(self, images: jax.Array) -> tuple[jax.Array, ...]:
+        x = images.reshape(images.shape[0], -1) / 255
+        return tuple(head(x) for head in self.heads)
+
+
+def test_the_learning_rate_that_is_applied_follows_the_schedule() -> None:
+    data = dataset({(1, 0): 40, (0, 0): 24})
+    options = TrainOptions("m", epochs=25, batch_size=16, learning_rate=1e-2)
+    state, step = make_step(Small(nnx.Rngs(0)), optimiser(options, 100), SPACE, options)
+    rates, weights = [], [np.asarray(jax.tree.leaves(state.weights)[0])]
+    found, steps = batches(data, options)
+    assert steps == 100
+    for number in range(steps):
+        state.weights, state.other, state.optimiser, _ = step(
+            state.weights, state.other, state.optimiser, np.int32(number), *next(found)
+        )
+        rates.append(learning_rate(state))
+        weights.append(np.asarray(jax.tree.leaves(state.weights)[0]))
+    assert rates[0] == pytest.approx(1e-3)
+    assert max(rates) == pytest.approx(1e-2)
+    assert rates.index(max(rates)) == 2
+    assert all(a > b for a, b in zip(rates[2:], rates[3:], strict=False))
+    assert rates[-1] == pytest.approx(1e-4, rel=0.2)
+    moves = [np.abs(b - a).max() for a, b in zip(weights, weights[1:], strict=False)]
+    assert max(moves[-3:]) < 0.2 * max(moves), "the decay reaches the weights"
+
+
+def test_evaluation_counts_what_it_says() -> None:
+    data = dataset({(1, 0): 40, (0, 0): 21, (2, 1): 9}, validation=70)
+    module = Small(nnx.Rngs(0))
+    state, _ = make_step(module, optimiser(TrainOptions("m"), 10), SPACE, TrainOptions("m"))
+    found = make_evaluate(module, data, batch_size=32)(state)
+    logits = [np.asarray(x, np.float64) for x in module(np.float32(data.caches[0].images))]
+    picked = np.stack([x.argmax(1) for x in logits], 1)
+    assert found["frames"] == 70
+    assert found["accuracy"] == pytest.approx((picked == data.labels).all(1).mean())
+    loss = sum(
+        (np.log(np.exp(x).sum(1)) - x[np.arange(70), data.labels[:, a]]).mean()
+        for a, x in enumerate(logits)
+    )
+    assert found["loss"] == pytest.approx(loss, rel=1e-4)
+    confusion = np.array(found["confusion"]["steer"])
+    assert confusion.sum(1).tolist() == [21, 40, 9], "rows are labels"
+    assert confusion.sum(0).tolist() == np.bincount(picked[:, 0], minlength=3).tolist()
+    assert found["accuracy_by_axis"]["pedal"] == pytest.approx(
+        (picked[:, 1] == data.labels[:, 1]).mean()
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"epochs": 0}, "--epochs"),
+        ({"batch_size": -1}, "--batch-size"),
+        ({"balance": "luck"}, "--balance"),
+        ({"learning_rate": 0.0}, "--learning-rate"),
+        ({"learning_rate": float("nan")}, "--learning-rate"),
+        ({"validation": 1.0}, "--validation"),
+        ({"seed": -1}, "--seed"),
+        ({"seed": 2**40}, "--seed"),
+    ],
+)
+def test_options_that_make_no_sense(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        TrainOptions("m", **change).check()

@@ -1,0 +1,151 @@
+"""A plugin for the tests: a road in real time, with a human's script, faults and delays.
+
+What happens on its device goes, a line each, to the file that PITLANE_LOG names; PITLANE says,
+as JSON, which hotkeys the human presses (`keys`: [frame, hotkey], in order) and what goes wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from autopilot.hookspecs import hookimpl
+from autopilot.interfaces import World
+from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
+from autopilot.specs import DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec
+from autopilot.types import NOTHING, Frame, Probe, Reading
+
+AUTOPILOT_API = 1
+STEER = [Choice("left", frozenset({"left"})), Choice("forward"), Choice("right", frozenset({"right"}))]
+
+
+def plan():
+    return json.loads(os.environ.get("PITLANE", "{}"))
+
+
+def log(what):
+    if path := os.environ.get("PITLANE_LOG"):
+        with Path(path).open("a") as f:
+            f.write(f"{what}\n")
+
+
+class Lane:
+    """Source, device, reader, referee and demonstrator in one."""
+
+    def __init__(self, request):
+        self.plan, self.request, self.frames, self.laps = plan(), request, 0, ()
+        log(f"open {request.track} human={request.human}")
+
+    def read(self):
+        if self.frames == self.plan.get("frames"):
+            raise EOFError
+        self.frames += 1
+        image = np.zeros((90, 160, 3), np.uint8)
+        image[:, : self.frames % 160] = 200
+        return Frame(image, time.monotonic_ns())
+
+    def hold(self, controls):
+        log("hold " + " ".join(sorted(controls)))
+
+    def release_all(self):
+        log("release")
+
+    def close(self):
+        log("close")
+
+    def held(self):
+        return frozenset({"left"}) if self.frames % 3 == 0 else NOTHING
+
+    def hotkeys(self):
+        keys = self.plan.get("keys", [])
+        return (keys.pop(0)[1],) if keys and self.frames >= keys[0][0] else ()
+
+    def reading(self):
+        on = self.frames % 10 in (3, 4)
+        lap = self.frames // 10
+        wanted = self.request.laps
+        return Reading(
+            lap=lap,
+            lap_times_s=tuple(1.0 + 0.25 * i for i in range(lap)),
+            incident=on and lap == 1,
+            finished=0 < wanted <= lap and self.request.track != "endless",
+        )
+
+    def decide(self):
+        if self.frames == self.plan.get("raise_at"):
+            raise RuntimeError("the script has lost its way")
+        time.sleep(self.plan.get("slow_s", 0))
+        return frozenset(self.plan.get("held", ["left"] if self.frames % 4 else ["right"]))
+
+
+def open_world(request):
+    lane = Lane(request)
+    return World(source=lane, device=lane, reader=lane, referee=lane, demonstrator=lane)
+
+
+def labels():
+    axis = ChoiceAxis(
+        "steer", STEER, mirror={"left": "right"}, conflicts=[frozenset({"left", "right"})]
+    )
+    return ChoiceLabelMap([axis])
+
+
+def other_labels():
+    return ChoiceLabelMap([ChoiceAxis("steer", STEER[:2])])
+
+
+def failing_probe():
+    raise RuntimeError("probed too hard")
+
+
+def good_probe():
+    return [Probe("pit wheel", True, "turns"), Probe("pit pedal", False, "is gone", "find it")]
+
+
+def game(name, label_map="pit", **options):
+    common = {"demonstrator": True, "referee": True, "lap_limit_s": 3, "hz": 50}
+    return GameSpec(
+        name,
+        name.title(),
+        ("left", "right"),
+        label_map,
+        open_world="autopilot_pitlane:open_world",
+        tracks=("oval", "endless"),
+        **common | options,
+    )
+
+
+@hookimpl
+def autopilot_games():
+    return [
+        game("pit"),
+        game("other-axes", "pit-other"),
+        game("other-size", "pit-size", frame_size=(80, 45)),
+        game("wild", "pit-wild", demonstrator=False, referee=False),
+        game("gone", "pit-gone", open_world="autopilot_pitlane_no_such:open_world"),
+    ]
+
+
+@hookimpl
+def autopilot_label_maps():
+    return [
+        LabelMapSpec("pit", "p", "pit", "autopilot_pitlane:labels"),
+        LabelMapSpec("pit-other", "p", "other-axes", "autopilot_pitlane:other_labels"),
+        LabelMapSpec("pit-size", "p", "other-size", "autopilot_pitlane:labels"),
+        LabelMapSpec("pit-wild", "p", "wild", "autopilot_pitlane:labels"),
+        LabelMapSpec("pit-gone", "p", "gone", "autopilot_pitlane:labels"),
+    ]
+
+
+@hookimpl
+def autopilot_frame_sources():
+    return [FrameSourceSpec("pit-eye", "fails", "x:y", probe="autopilot_pitlane:failing_probe")]
+
+
+@hookimpl
+def autopilot_devices():
+    return [DeviceSpec("pit-wheel", "w", probe="autopilot_pitlane:good_probe")]
