@@ -108,12 +108,12 @@ def good_probe():
 
 def game(name, label_map="pit", **options):
     common = {"demonstrator": True, "referee": True, "lap_limit_s": 3, "hz": 50}
+    common["open_world"] = "autopilot_pitlane:open_world"
     return GameSpec(
         name,
         name.title(),
         ("left", "right"),
         label_map,
-        open_world="autopilot_pitlane:open_world",
         tracks=("oval", "endless"),
         **common | options,
     )

@@ -30,16 +30,23 @@ def countdown(world: Any) -> None:
 
 @contextmanager
 def progress(*columns: str) -> Iterator[Progress]:
-    """Show a progress bar on stderr; `columns` are rich templates such as `{task.fields[rate]}`."""
-    with Progress(
+    """Make a progress bar on stderr; `columns` are rich templates such as `{task.fields[rate]}`.
+
+    It shows once it is started, so that an error before that stays the only line.
+    """
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("{task.percentage:>3.0f}%"),
         *(TextColumn(c) for c in columns),
         TimeRemainingColumn(),
         console=err,
-    ) as bar:
+    )
+    try:
         yield bar
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autopilot.drive.overlay import Film, Overlay, Window
-from autopilot.errors import UserError
+from autopilot.errors import BundleError, UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld
 from autopilot.home import Home
 from autopilot.interfaces import LabelMap
@@ -60,6 +60,8 @@ class DriveReport:
 def load_policy(name: str, game: Game, home: Home, registry: Registry) -> Policy:
     """Load a bundle and check that it can drive this game; raises BundleError when not."""
     policy = Policy.load(home.bundle(name), registry)
+    if policy.manifest.game != game.spec.name:
+        raise BundleError(f"bundle {name} drives {policy.manifest.game}, not {game.spec.name}")
     space = game.label_map(policy.manifest.label_map).action_space
     policy.check_fits(game.spec.name, space, game.spec.frame_size)
     return policy

@@ -90,7 +90,7 @@ def train(
             "name": name,
             "game": game.spec.name,
             "label_map": game.spec.label_map,
-            "model": model.name,
+            "model": f"{plugin.dist}:{model.name}",
             "config": {**model.config, **options.config},
             "action_space": data.space.to_json(),
             "preprocess": data.preprocess.to_json(),
@@ -135,7 +135,10 @@ def _begin(run: Path, bundle: Path, data: Dataset, options: TrainOptions, restar
     }
     path = run / "run.json"
     if path.exists() and not restart:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise UserError(f"{path} is damaged: --restart throws this training away") from None
         if before != json.loads(json.dumps(config)):
             changed = sorted(
                 k for k in config if before.get(k) != json.loads(json.dumps(config[k]))

@@ -21,13 +21,12 @@ SMOOTH_TILES = 2.5
 """Sigma of the Gaussian that rounds the centre line off: bends are cut a little, as one does."""
 LOOK_M, LOOK_S = 4.5, 0.27
 """The point to aim at lies this far ahead, plus so many seconds at the present speed."""
-WHEELBASE_M = 3.8
+WHEELBASE_M = 3.6
 """3.24 m on the drawing board, but the tyres slip."""
-DEAD_RAD = 0.066
-"""Steering that is wanted by less than this is left out, or the car would zigzag."""
-JOINT_GAIN, YAW_S = 0.12, 0.03
-"""Damping: the share of the wheels' angle and the seconds of turning to reckon with."""
-CORNER_ACC, BRAKE_ACC, ASTRAY_ACC = 135.0, 84.0, 100.0
+DEAD_RAD, JOINT_GAIN = 0.055, 0.12
+"""Steering that is wanted by less is left out, or the car would zigzag; the share of the wheels'
+present angle that counts against what is wanted, for damping."""
+CORNER_ACC, BRAKE_ACC, ASTRAY_ACC = 125.0, 80.0, 100.0
 """m/s² to plan with: in bends, in braking, and on the way back to the line. The car grips with 219
 on the road and 131 on the grass."""
 TOP_SPEED, CREEP_SPEED, TURN_SPEED = 66.0, 21.0, 22.0
@@ -36,10 +35,10 @@ TURN_RAD, FREE_BEND = 1.2, 0.025
 """The aim is far to the side beyond this bearing; a bend (1/m) that needs no slowing down."""
 SIGHT_TILES, MARGIN_TILES = 10, 0.7
 """How far ahead it looks for bends (the picture shows 37 m), and how early it is slow enough."""
-GAS_BELOW, BRAKE_ABOVE = 0.7, 5.0
-"""m/s below and above the limit: between them it coasts."""
-GAS_JOINT, GAS_SLIP = 0.3, 0.28
-"""No gas with the wheels turned or the car sliding by more (radians): that is how it spins."""
+GAS_BELOW, BRAKE_ABOVE = 0.7, 8.0
+"""m/s below and above the limit: between them it coasts, which costs hardly any speed."""
+MAX_SLIP = 0.28
+"""Radians between where the car points and goes beyond which gas would spin it."""
 
 
 class CarRacingDemonstrator:
@@ -65,23 +64,21 @@ class CarRacingDemonstrator:
         if abs(wanted) > DEAD_RAD:
             held.add("left" if wanted > 0 else "right")
         limit = min(self._bend_limit(), _turn_limit(bearing, abs(bend)))
-        may_gas = (abs(joint) < GAS_JOINT or speed < CREEP_SPEED) and abs(slip) < GAS_SLIP
-        if speed < limit - GAS_BELOW and may_gas:
+        if speed < limit - GAS_BELOW and abs(slip) < MAX_SLIP:
             held.add("accelerate")
         elif speed > limit + BRAKE_ABOVE:
             held.add("brake")
         return frozenset(held)
 
     def _aim(self, speed: float) -> tuple[float, float]:
-        """Return the bearing (radians, positive to the left) and distance of the point to aim at."""
+        """Return bearing (radians, positive to the left) and distance of the point to aim at."""
         hull = self._race.simulator.car.hull
         ahead = self._race.place.at + (LOOK_M + LOOK_S * speed) / TILE_M
         i, share = int(ahead), ahead % 1.0
         tiles = len(self._path)
         x, y = (1 - share) * self._path[i % tiles] + share * self._path[(i + 1) % tiles]
         dx, dy = x - hull.position[0], y - hull.position[1]
-        heading = hull.angle + YAW_S * hull.angularVelocity
-        return wrap(math.atan2(-dx, dy) - heading), max(math.hypot(dx, dy), 3.0)
+        return wrap(math.atan2(-dx, dy) - hull.angle), max(math.hypot(dx, dy), 3.0)
 
     def _bend_limit(self) -> float:
         """Return the speed from which it can still brake for every bend in sight."""
@@ -114,4 +111,7 @@ def _curvature(path: NDArray[np.float64]) -> NDArray[np.float64]:
     heading = np.arctan2(step[:, 1], step[:, 0])
     turn = (np.roll(heading, -1) - heading + np.pi) % (2 * np.pi) - np.pi
     curvature = np.abs(turn) / np.maximum(np.hypot(*step.T), 1.0)
-    return (np.roll(curvature, 1) + 2 * curvature + np.roll(curvature, -1)) / 4
+    smoothed: NDArray[np.float64] = np.convolve(
+        np.pad(curvature, 1, mode="wrap"), [0.25, 0.5, 0.25], "valid"
+    )
+    return smoothed

@@ -16,9 +16,10 @@ from autopilot_carracing.referee import CarRacingReferee
 from autopilot_carracing.track import CentreLine
 from autopilot_carracing.window import Window
 
-STEER, GAS, BRAKE = 0.32, 0.45, 0.2
-"""What a held control means: the wheels turned by 0.32 of their 0.4 rad, 45 % gas, 20 % brake. All of
-it spins the car, whoever holds the keys."""
+STEER_RAD, STEER_ACC, GAS, BRAKE = 0.4, 450.0, 0.45, 0.35
+"""What a held control means. The wheels turn to 0.4 rad at most, and at speed v (m/s) to 450 / v²:
+the faster, the less, as far as the tyres can hold. 45 % gas and 35 % brake. With all of it at once
+the car spins, whoever holds the keys."""
 SHOW_EVERY = 2
 """Simulator frames per picture in a window: 25 pictures a second."""
 REACH_PX = math.hypot(WINDOW_W / 2, WINDOW_H * 3 / 4)
@@ -28,6 +29,8 @@ REACH_PX = math.hypot(WINDOW_W / 2, WINDOW_H * 3 / 4)
 class Simulator(CarRacing):  # type: ignore[misc]
     """CarRacing-v3 that draws only when asked to, and only what can be seen; same pixels."""
 
+    car: Car
+
     def __init__(self) -> None:
         super().__init__(render_mode="rgb_array")
 
@@ -35,35 +38,24 @@ class Simulator(CarRacing):  # type: ignore[misc]
         """Put the car beside the road, in any direction."""
         _, beta, x, y = self.track[0]
         off = rng.uniform(4.0, 12.0) * rng.choice([-1, 1])
+        angle = beta + rng.uniform(-math.pi, math.pi)
         self.car.destroy()
-        self.car = Car(
-            self.world,
-            beta + rng.uniform(-math.pi, math.pi),
-            x + off * math.cos(beta),
-            y + off * math.sin(beta),
-        )
+        self.car = Car(self.world, angle, x + off * math.cos(beta), y + off * math.sin(beta))
 
     def _render(self, mode: str) -> Image | None:
         # step() draws an observation that nobody looks at: nine tenths of its time.
         return None if mode == "state_pixels" else super()._render(mode)
 
-    def _render_road(self, zoom: float, translation: Any, angle: float) -> None:
+    def _render_road(self, *view: Any) -> None:
         self._eye = tuple(self.car.hull.position)
-        super()._render_road(zoom, translation, angle)
+        super()._render_road(*view)
 
     def _draw_colored_polygon(
-        self,
-        surface: Any,
-        poly: Any,
-        color: Any,
-        zoom: float,
-        translation: Any,
-        angle: float,
-        clip: bool = True,
+        self, surface: Any, poly: Any, color: Any, zoom: float, *rest: Any, clip: bool = True
     ) -> None:
         # Gymnasium transforms every polygon before it looks whether it is in the picture.
         if not clip or math.dist(poly[0], self._eye) < REACH_PX / zoom + 1.5 * GRASS_DIM:
-            super()._draw_colored_polygon(surface, poly, color, zoom, translation, angle, clip)
+            super()._draw_colored_polygon(surface, poly, color, zoom, *rest, clip=clip)
 
 
 class Race:
@@ -77,7 +69,8 @@ class Race:
     def __init__(self, simulator: Simulator, frames: int, laps: int, window: Window | None) -> None:
         self.simulator = simulator
         self.line = CentreLine(simulator.track)
-        self.place = self.line.locate(*simulator.car.hull.position)
+        x, y = simulator.car.hull.position
+        self.place = self.line.locate(x, y)
         self.referee = CarRacingReferee(self.line.tiles, self.place, laps)
         self._frames = frames
         self._window = window
@@ -114,10 +107,12 @@ class Race:
 
     def tick(self) -> None:
         """Let one decision's simulator frames pass with what is held."""
+        speed = math.hypot(*self.simulator.car.hull.linearVelocity)
+        lock = min(STEER_RAD, STEER_ACC / max(speed, 1.0) ** 2)
         steer = ("right" in self._held) - ("left" in self._held)
         brake = "brake" in self._held
         gas = "accelerate" in self._held and not brake
-        action = np.array([STEER * steer, GAS * gas, BRAKE * brake])
+        action = np.array([lock * steer, GAS * gas, BRAKE * brake])
         self.referee.start_decision()
         for _ in range(self._frames):
             self._step(action)
@@ -129,7 +124,8 @@ class Race:
         _, reward, terminated, _, _ = simulator.step(action)
         self._count += 1
         car = simulator.car
-        self.place = self.line.locate(*car.hull.position, self.place)
+        x, y = car.hull.position
+        self.place = self.line.locate(x, y, self.place)
         on_grass = sum(not wheel.tiles for wheel in car.wheels)
         self.referee.watch(self.place, car.hull.angle, on_grass, reward, terminated)
 

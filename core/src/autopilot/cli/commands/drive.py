@@ -41,7 +41,7 @@ from autopilot.cli.common import App, common, examples, world_options
 @world_options
 @common
 def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> None:
-    """Let a bundle drive. P stops it, and Ctrl-C does; every key is released."""
+    """Let a bundle drive until the race is over, P is pressed or Ctrl-C; all is released then."""
     from autopilot.cli import ui
     from autopilot.drive import DriveOptions, drive
     from autopilot.game import Game

@@ -68,6 +68,7 @@ def command(app: App, settings: tuple[str, ...], restart: bool, **options: Any) 
         task = bar.add_task(f"train {chosen.model}", total=None, rate="", news="")
 
         def watch(p: TrainProgress) -> None:
+            bar.start()
             v = p.validation
             news = f"epoch {p.epoch}/{p.epochs}"
             if v is not None:
