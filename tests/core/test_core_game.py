@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from autopilot.errors import PluginError, UserError
 from autopilot.game import DeviceChoice, Game
 from autopilot.plugins import Registry
 from autopilot.types import SourceSettings, WorldRequest
 
-SOURCE = '''
+SOURCE = """
 import json
 from pathlib import Path
 
@@ -96,7 +95,7 @@ def autopilot_devices():
         DeviceSpec("ear", "reads only", reader="MODULE:reader"),
         DeviceSpec("lame", "fails", emitter="MODULE:refuse"),
     ]
-'''
+"""
 
 Open = Callable[[str], tuple[Game, list[Any]]]
 
@@ -196,11 +195,11 @@ def test_whatever_was_opened_is_closed_when_a_later_part_fails(find: Open) -> No
 
 def test_a_part_that_fails_to_close_keeps_no_other_open(find: Open) -> None:
     moon, log = find("moon")
+
+    def fail() -> None:
+        raise OSError("pipe")
+
     with pytest.raises(OSError, match="pipe"), moon.open(request()) as world:
-
-        def fail() -> None:
-            raise OSError("pipe")
-
         world.device.close = fail  # type: ignore[method-assign]
     assert [x for x in log if x[0] != "open"][-3:] == [
         ("close", "reader"),
@@ -220,9 +219,7 @@ def test_a_part_that_fails_to_close_keeps_no_other_open(find: Open) -> None:
         ("moon", DeviceChoice(profile="nes"), "no profile 'nes' for hand: there are emu, other"),
     ],
 )
-def test_choices_that_do_not_exist(
-    find: Open, game: str, choice: DeviceChoice, says: str
-) -> None:
+def test_choices_that_do_not_exist(find: Open, game: str, choice: DeviceChoice, says: str) -> None:
     with pytest.raises((UserError, PluginError), match=says):
         find(game)[0].open(request(), choice)
 

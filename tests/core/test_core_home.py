@@ -7,7 +7,6 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-
 from autopilot.errors import UserError
 from autopilot.home import Home, check_name, write_json
 
@@ -33,11 +32,17 @@ def test_plain_names_are_taken(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../x", "a/b", "/etc", "a\\b", "a..b", ".hidden", "-x", "a b", "a\n", "ü"]
-    + ["a\0", "x" * 101, "C:x", "~"],
+    [
+        *"/ . .. ../x a/b /etc a\\b a..b .hidden -x ü C:x ~".split(),
+        "",
+        "a b",
+        "a\n",
+        "\0",
+        "x" * 101,
+    ],
 )
 def test_names_that_could_leave_the_folder_are_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="bundle name .* cannot be used") as e:
+    with pytest.raises(UserError, match=r"bundle name .* cannot be used") as e:
         Home(tmp_path).bundle(name)
     assert "\n" not in str(e.value)
 

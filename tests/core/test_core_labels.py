@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
 from autopilot.types import Held
+from hypothesis import given
+from hypothesis import strategies as st
 
 CONTROLS = ("left", "right", "slide", "accelerate", "brake", "item")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from autopilot.game import OpenWorld, WallClock
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
 from autopilot.loop import DemonstratorDriver, NoisyDriver, RandomDriver, Timing, run

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from autopilot.errors import PluginError
 from autopilot.plugins import Plugin, Registry
 

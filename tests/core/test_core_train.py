@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
-
 from autopilot.errors import UserError
 from autopilot.policy import Preprocess
 from autopilot.sessions import Cached
@@ -25,6 +24,7 @@ from autopilot.train.step import (
     optimiser,
 )
 from autopilot.types import ActionSpace, Axis
+from flax import nnx
 
 STEER = Axis("steer", ("left", "forward", "right"), (2, 1, 0))
 PEDAL = Axis("pedal", ("gas", "brake"), (0, 1))
@@ -227,9 +227,9 @@ def test_the_learning_rate_that_is_applied_follows_the_schedule() -> None:
     assert rates[0] == pytest.approx(1e-3)
     assert max(rates) == pytest.approx(1e-2)
     assert rates.index(max(rates)) == 2
-    assert all(a > b for a, b in zip(rates[2:], rates[3:], strict=False))
+    assert all(a > b for a, b in pairwise(rates[2:]))
     assert rates[-1] == pytest.approx(1e-4, rel=0.2)
-    moves = [np.abs(b - a).max() for a, b in zip(weights, weights[1:], strict=False)]
+    moves = [np.abs(b - a).max() for a, b in pairwise(weights)]
     assert max(moves[-3:]) < 0.2 * max(moves), "the decay reaches the weights"
 
 

@@ -7,11 +7,10 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from autopilot.specs import GameSpec, load
 from autopilot.types import Action, ActionSpace, Axis
+from hypothesis import given
+from hypothesis import strategies as st
 
 words = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=8)
 
@@ -105,9 +104,7 @@ def test_from_json_of_near_misses_is_a_value_error(data: object) -> None:
         (("a", "b", "c"), (1, 2, 0), "mirroring twice"),
     ],
 )
-def test_bad_axes_are_refused(
-    values: tuple[str, ...], mirror: tuple[int, ...], says: str
-) -> None:
+def test_bad_axes_are_refused(values: tuple[str, ...], mirror: tuple[int, ...], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Axis("steer", values, mirror)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,10 +24,20 @@ def _plain(x, kernel, strides, padding):
     )
 
 
+def _normal(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape, dtype=np.float32)
+
+
 def _vjp(f, *args):
-    y, back = jax.vjp(f, *args)
-    g = jax.random.normal(jax.random.key(9), y.shape)
-    return y, *back(g)
+    """Return the value and, for a fixed random direction of the output, every gradient."""
+    g = _normal(*jax.eval_shape(f, *args).shape)
+
+    @jax.jit
+    def both(*args):
+        y, back = jax.vjp(f, *args)
+        return y, *back(g)
+
+    return both(*args)
 
 
 pads = st.one_of(
@@ -34,7 +47,7 @@ pads = st.one_of(
 pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.integers(1, 5),
     st.tuples(st.integers(5, 14), st.integers(5, 14)),
@@ -45,17 +58,16 @@ pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
     st.sampled_from([1, 40, 1024]),
 )
 def test_conv2d_equals_the_primitive(n, size, features, kernel, strides, padding, positions):
-    x = jax.random.normal(jax.random.key(0), (n, *size, features[0]))
-    k = jax.random.normal(jax.random.key(1), (*kernel, *features))
+    x, k = _normal(n, *size, features[0]), _normal(*kernel, *features)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fastops, "POSITIONS", positions)
         got = _vjp(lambda x, k: fastops.conv2d(x, k, strides, padding), x, k)
     want = _vjp(lambda x, k: _plain(x, k, strides, padding), x, k)
     for a, b in zip(got, want, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * max(1, float(jnp.abs(b).max())))
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * max(1, float(np.abs(b).max())))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.integers(1, 4),
     st.tuples(st.integers(4, 12), st.integers(4, 12)),
@@ -70,8 +82,7 @@ def test_max_pool_equals_the_primitive(n, size, window, strides, padding):
     if not isinstance(padding, str):  # a window of padding alone has no maximum
         padding = tuple(p if w > 1 else (0, 0) for p, w in zip(padding, window, strict=True))
     count = n * size[0] * size[1] * 3
-    x = jax.random.permutation(jax.random.key(0), jnp.arange(count, dtype=jnp.float32))
-    x = x.reshape(n, *size, 3)
+    x = np.random.default_rng(0).permutation(count).astype(np.float32).reshape(n, *size, 3)
     got = _vjp(lambda x: fastops.max_pool(x, window, strides, padding), x)
     want = _vjp(lambda x: nnx.max_pool(x, window, strides, padding), x)
     np.testing.assert_array_equal(got[0], want[0])
@@ -101,9 +112,9 @@ def test_conv_layer_is_nnx_conv():
         assert jax.tree.structure(own) == jax.tree.structure(their)
         for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(their), strict=True):
             np.testing.assert_array_equal(a, b)
-        x = jax.random.normal(jax.random.key(0), (2, 9, 11, 4))
+        x = _normal(2, 9, 11, 4)
         np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
-        grads = [nnx.grad(lambda m: (m(x) ** 2).sum())(m) for m in (ours, theirs)]
+        grads = [nnx.grad(lambda m, x: (m(x) ** 2).sum())(m, x) for m in (ours, theirs)]
         for a, b in zip(*map(jax.tree.leaves, grads), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
 
@@ -117,21 +128,31 @@ def test_elsewhere_than_on_a_cpu_the_primitives_are_used(monkeypatch):
     assert "reduce_window_max" in text
 
 
-def test_the_batch_spread_over_devices_gives_the_same_gradient():
-    """One device here is enough to prove that `shard_map` accepts the loop over images."""
-    mesh = jax.make_mesh((1,), ("data",))
-    x = jax.random.normal(jax.random.key(0), (4, 9, 9, 3))
-    k = jax.random.normal(jax.random.key(1), (5, 5, 3, 4))
+SHARDED = """
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+import numpy as np
+from autopilot.policy import fastops
+from jax.sharding import Mesh, PartitionSpec as P
 
-    def gradient(x, k):
-        return jax.grad(lambda k: (fastops.conv2d(x, k, (2, 2), "VALID") ** 2).sum())(k)
+x = np.random.default_rng(0).standard_normal((6, 9, 9, 3), dtype=np.float32)
+k = np.random.default_rng(1).standard_normal((5, 5, 3, 4), dtype=np.float32)
 
-    spec = jax.sharding.PartitionSpec
-    sharded = jax.shard_map(
-        lambda x, k: lax.psum(gradient(x, k), "data"),
-        mesh=mesh,
-        in_specs=(spec("data"), spec()),
-        out_specs=spec(),
-        check_vma=False,
-    )
-    np.testing.assert_allclose(jax.jit(sharded)(x, k), gradient(x, k), rtol=1e-5)
+def gradient(x, k):
+    pool = lambda y: fastops.max_pool(y, (2, 2))
+    return jax.grad(lambda k: (pool(fastops.conv2d(x, k, (2, 2), "VALID")) ** 2).sum())(k)
+
+mesh = Mesh(np.array(jax.devices()), ("data",))
+sharded = jax.shard_map(
+    lambda x, k: jax.lax.psum(gradient(x, k), "data"),
+    mesh=mesh, in_specs=(P("data"), P()), out_specs=P(), check_vma=False,
+)
+got = jax.jit(sharded)(x, k)
+assert len(got.sharding.device_set) == 2
+np.testing.assert_allclose(got, gradient(x, k), rtol=1e-4)
+"""
+
+
+def test_the_batch_spread_over_two_devices_gives_the_same_gradient():
+    done = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

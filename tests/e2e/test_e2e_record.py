@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from apart import Result, Running
-
 from autopilot.sessions import Session, SessionStore
 
 Run = Callable[..., Result]
@@ -42,7 +42,7 @@ def test_a_demonstrator_records_a_session_for_each_track(recorded: Path) -> None
             assert r.action == ((0,) if steer == {"left"} else (2,) if steer else (1,))
         assert rows[-1].reading is not None
         assert rows[-1].reading.finished, "one lap"
-        gaps = {b.frame.t_ns - a.frame.t_ns for a, b in zip(rows, rows[1:], strict=False)}
+        gaps = {b.frame.t_ns - a.frame.t_ns for a, b in pairwise(rows)}
         assert gaps == {100_000_000}
         assert rows[0].frame.image.any()
         assert not (rows[0].frame.image == rows[-1].frame.image).all()

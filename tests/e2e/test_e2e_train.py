@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,6 @@ import cv2
 import numpy as np
 import pytest
 from apart import Result, Running
-from safetensors.numpy import load_file
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.record_writer import directory_check  # noqa: F401 - the package is whole
-
 from autopilot.errors import UserError
 from autopilot.game import Game
 from autopilot.home import Home
@@ -25,6 +21,8 @@ from autopilot.plugins import Registry
 from autopilot.sessions import SessionStore
 from autopilot.train import TrainOptions
 from autopilot.train.data import load_dataset
+from safetensors.numpy import load_file
+from tensorboardX.proto.event_pb2 import Event
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]
@@ -56,7 +54,7 @@ def test_kill_9_at_several_moments_then_the_same_command(
     trained: Path, home: Path, begin: Begin
 ) -> None:
     moments: list[Callable[[], object]] = [
-        lambda: (home / "runs/tiny/run.json").exists(),
+        (home / "runs/tiny/run.json").exists,
         lambda: any(p.name.isdigit() for p in checkpoints(home)),
         lambda: any("tmp" in p.name for p in checkpoints(home)),
         lambda: max((int(p.name) for p in checkpoints(home) if p.name.isdigit()), default=0) > 30,
@@ -127,9 +125,10 @@ def test_what_a_training_leaves_behind(trained: Path) -> None:
     metrics = manifest["metrics"]
     assert 0.5 < metrics["accuracy"] <= 1
     assert np.array(metrics["confusion"]["steer"]).sum() == metrics["frames"]
-    best, bundle = (load_file(trained / p) for p in (
-        "runs/tiny/best.safetensors", "bundles/tiny/weights.safetensors"
-    ))
+    best, bundle = (
+        load_file(trained / p)
+        for p in ("runs/tiny/best.safetensors", "bundles/tiny/weights.safetensors")
+    )
     assert best.keys() == bundle.keys()
     assert all(np.array_equal(best[k], bundle[k]) for k in best)
 
@@ -154,7 +153,7 @@ def test_tensorboard_shows_the_curves_and_the_rate_that_was_applied(trained: Pat
     assert all(len(points) == 8 for points in found.values())
     steps, rates = zip(*found["learning_rate"], strict=True)
     assert list(steps) == sorted(steps)
-    assert all(a > b for a, b in zip(rates, rates[1:], strict=False)), "cosine decay"
+    assert all(a > b for a, b in pairwise(rates)), "cosine decay"
     total = steps[-1]
     for step, rate in found["learning_rate"][1:-1]:
         done = (step - 1 - 1) / (total - 1)
@@ -212,9 +211,7 @@ def test_deleted_frames_are_left_out_of_training(ribbon: Game, home: Path, run: 
 
 
 @pytest.mark.parametrize("balance", ["oversample", "weights"])
-def test_balance_changes_what_is_learnt(
-    trained: Path, home: Path, run: Run, balance: str
-) -> None:
+def test_balance_changes_what_is_learnt(trained: Path, home: Path, run: Run, balance: str) -> None:
     done = run(*TRAIN, "--balance", balance, "--json", home=home)
     assert done.code == 0, done.err
     plain = json.loads((trained / "bundles/tiny/manifest.json").read_text())["metrics"]
@@ -268,4 +265,4 @@ def test_a_run_folder_that_is_damaged_says_what_to_do(home: Path, run: Run) -> N
     assert done.code == 2
     assert done.err.count("\n") == 1
     assert "--restart" in done.err
-    assert os.listdir(folder) == ["run.json"]
+    assert [p.name for p in folder.iterdir()] == ["run.json"]

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from autopilot.hookspecs import hookimpl
 from autopilot.interfaces import World
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
@@ -20,7 +19,11 @@ from autopilot.specs import DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec
 from autopilot.types import NOTHING, Frame, Probe, Reading
 
 AUTOPILOT_API = 1
-STEER = [Choice("left", frozenset({"left"})), Choice("forward"), Choice("right", frozenset({"right"}))]
+STEER = [
+    Choice("left", frozenset({"left"})),
+    Choice("forward"),
+    Choice("right", frozenset({"right"})),
+]
 
 
 def plan():

@@ -116,6 +116,12 @@ def main() -> None:
             raise
         print(f"autopilot: {e}", file=sys.stderr)
         sys.exit(e.exit_code)
+    except OSError as e:
+        if debug:
+            raise
+        where = "" if e.filename is None else f": {e.filename}"
+        print(f"autopilot: {e.strerror or e}{where}; free space or --home?", file=sys.stderr)
+        sys.exit(1)
     except Exception as e:
         if debug:
             raise

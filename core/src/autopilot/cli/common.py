@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,6 +76,17 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
         command(app, **options)
 
     return wrapped
+
+
+class Finite(click.FloatRange):
+    """A number in a range; unlike `FloatRange`, `nan` and `inf` are none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number; fails as click's types do."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number to count with", param, ctx)
+        return number
 
 
 def examples(*lines: str) -> str:

@@ -80,7 +80,7 @@ def timing_lines(timing: dict[str, Any]) -> None:
             f"{timing['times_real_time']:g}x real time"
         )
     parts = [f"{n} {t['p50']:g}/{t['p99']:g}" for n, t in timing["stages_ms"].items()]
-    err.print("stages, ms p50/p99: " + ", ".join(parts))
+    err.print("stages, ms p50/p99: " + ", ".join(parts), soft_wrap=True)
 
 
 def race_tables(result: Any, folder: Any) -> None:
@@ -89,4 +89,4 @@ def race_tables(result: Any, folder: Any) -> None:
 
     for title, head, rows in table_rows(result):
         table(title, head, rows)
-    out.print(f"* = incident; saved in {folder} (race.json, race.md, race.png)")
+    out.print(f"* = incident; saved in {folder} (race.json, race.md, race.png)", soft_wrap=True)

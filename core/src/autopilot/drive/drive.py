@@ -57,8 +57,19 @@ class DriveReport:
     timing: dict[str, Any]
 
 
-def load_policy(name: str, game: Game, home: Home, registry: Registry) -> Policy:
-    """Load a bundle and check that it can drive this game; raises BundleError when not."""
+def load_policy(
+    name: str, game: Game, home: Home, registry: Registry, options: DriveOptions
+) -> Policy | None:
+    """Check that `name` can drive this game, and load it if it is a bundle.
+
+    Raises BundleError for a bundle that does not fit, UserError for a driver that the game does
+    not ship or options that make no sense.
+    """
+    Selector(options.select, options.temperature, options.seed)
+    if name == "demonstrator" and not game.spec.demonstrator:
+        raise UserError(f"{game.spec.name} ships no demonstrator")
+    if name in SCRIPTED:
+        return None
     policy = Policy.load(home.bundle(name), registry)
     if policy.manifest.game != game.spec.name:
         raise BundleError(f"bundle {name} drives {policy.manifest.game}, not {game.spec.name}")
@@ -103,8 +114,7 @@ def drive(
     Raises UserError when the bundle does not fit the game, DeviceError when the screen or a
     device cannot be opened. Everything is released whatever happens.
     """
-    if name not in SCRIPTED and policy is None:
-        policy = load_policy(name, game, home, registry)
+    policy = policy or load_policy(name, game, home, registry, options)
     label_map = game.label_map(policy.manifest.label_map if policy else None)
     space = label_map.action_space
     hz = policy.manifest.hz if policy else game.spec.hz

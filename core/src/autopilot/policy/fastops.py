@@ -6,7 +6,7 @@ strides) and that of max-pooling (a scatter). Here the filter gradient is a few 
 per image, while the image is in the cache; the input gradient is one dense convolution per phase
 of the stride; pooling's gradient goes through pairwise maxima. On other back-ends everything is
 the plain primitive. Where the batch is spread over devices, call the network under
-`jax.shard_map`: the loop over images must not cross devices.
+`jax.shard_map(..., check_vma=False)`: the loop over images must not cross devices.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def conv2d(
     the CPU: `jax.jvp` raises TypeError there.
     """
     pads = _pads(x, kernel.shape[:2], strides, padding)
-    return (_cpu_conv if _fast() else _plain_conv)(x, kernel, tuple(strides), pads)
+    return (_cpu_conv if _fast() else _plain_conv)(x, kernel, (strides[0], strides[1]), pads)
 
 
 def _plain_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
@@ -88,7 +88,7 @@ def _strided_input_gradient(
     """
     n, ho, wo, o = g.shape
     _, h, w, c = shape
-    kh, kw = kernel.shape[:2]
+    kw = kernel.shape[1]
     (sh, sw), ((top, bottom), (left, right)) = strides, pads
     rows, columns = -(-(h + top + bottom) // sh), -(-(w + left + right) // sw)
     mw = -(-kw // sw)
@@ -158,13 +158,9 @@ def max_pool(
     is shared. The sum is the same. Behind a ReLU, where ties are zeros, both end in nothing.
     """
     pads = _pads(x, window, strides, padding)
-    if _fast():
-        return _cpu_pool(x, tuple(window), tuple(strides), pads)
-    return _plain_pool(x, window, strides, pads)
-
-
-def _plain_pool(x: jax.Array, window: Pair, strides: Pair, pads: Pads) -> jax.Array:
-    return nnx.max_pool(x, window, strides, pads)
+    pool = _cpu_pool if _fast() else nnx.max_pool
+    y: jax.Array = pool(x, tuple(window), tuple(strides), pads)
+    return y
 
 
 def _maxima(x: jax.Array, window: Pair, strides: Pair, pads: Pads) -> jax.Array:
@@ -179,6 +175,12 @@ def _maxima(x: jax.Array, window: Pair, strides: Pair, pads: Pads) -> jax.Array:
     return x
 
 
+def _pool_forward(
+    x: jax.Array, window: Pair, strides: Pair, pads: Pads
+) -> tuple[jax.Array, jax.Array]:
+    return lax.map(lambda x: _maxima(x[None], window, strides, pads)[0], x), x
+
+
 def _pool_backward(
     window: Pair, strides: Pair, pads: Pads, x: jax.Array, g: jax.Array
 ) -> tuple[jax.Array]:
@@ -187,22 +189,25 @@ def _pool_backward(
         (dx,) = jax.vjp(lambda x: _maxima(x, window, strides, pads), x[None])[1](g[None])
         return dx[0]
 
-    return (lax.map(image, (x, g)),)
+    dx: jax.Array = lax.map(image, (x, g))
+    return (dx,)
 
 
-_cpu_pool = jax.custom_vjp(_plain_pool, nondiff_argnums=(1, 2, 3))
-_cpu_pool.defvjp(lambda x, *static: (_plain_pool(x, *static), x), _pool_backward)
+_cpu_pool = jax.custom_vjp(lambda *a: _pool_forward(*a)[0], nondiff_argnums=(1, 2, 3))
+_cpu_pool.defvjp(_pool_forward, _pool_backward)
 
 
 def _conv_general(
     x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, **options: Any
 ) -> jax.Array:
     """Stand in for `lax.conv_general_dilated` where `conv2d` can; call it otherwise."""
-    plain = options.get("feature_group_count", 1) == 1 and kernel.ndim == 4
-    dilations = (*options.get("lhs_dilation", ()), *options.get("rhs_dilation", ()))
-    if plain and all(d == 1 for d in dilations) and options.get("precision") is None:
+    dilations = (*options["lhs_dilation"], *options["rhs_dilation"])
+    special = [options.get(k) for k in ("precision", "preferred_element_type", "out_sharding")]
+    dense = set(dilations) == {1} and options["feature_group_count"] == 1
+    if kernel.ndim == 4 and dense and special == [None] * 3:
         return conv2d(x, kernel, strides, padding)
-    return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+    y: jax.Array = lax.conv_general_dilated(x, kernel, strides, padding, **options)
+    return y
 
 
 Conv = partial(nnx.Conv, conv_general_dilated=_conv_general)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autopilot.drive.drive import SCRIPTED, DriveOptions, drive, load_policy
+from autopilot.drive.drive import DriveOptions, drive, load_policy
 from autopilot.errors import UserError
 from autopilot.game import Game
 from autopilot.home import Home
@@ -52,10 +52,12 @@ def race(
     registry: Registry,
     options: RaceOptions,
     watch: Callable[[str, str, int, Step], None] = lambda driver, track, race, step: None,
+    keep: Callable[[RaceResult], None] = lambda result: None,
 ) -> RaceResult:
     """Let each driver race on each track and return the table's data.
 
-    Every driver is checked before the first one starts. Raises UserError for an unknown driver or
+    `keep` is given what there is after each run, so that an interruption costs only one. Every
+    driver is checked before the first one starts. Raises UserError for an unknown driver or
     track, or a game without a referee.
     """
     if not game.spec.referee:
@@ -65,14 +67,19 @@ def race(
     if not options.drivers or len(set(options.drivers)) != len(options.drivers):
         raise UserError("--drivers needs a list of different names")
     tracks = game.tracks(options.tracks)
-    if "demonstrator" in options.drivers and not game.spec.demonstrator:
-        raise UserError(f"{game.spec.name} ships no demonstrator")
     policies = {
-        name: load_policy(name, game, home, registry)
-        for name in options.drivers
-        if name not in SCRIPTED
+        name: load_policy(name, game, home, registry, options.drive) for name in options.drivers
     }
-    runs: list[Run] = []
+    result = RaceResult(
+        game=game.spec.name,
+        title=game.spec.title,
+        drivers=options.drivers,
+        tracks=tuple(tracks),
+        laps=options.laps,
+        races=options.races,
+        hz=game.spec.hz,
+        runs=(),
+    )
     for track in tracks:
         for number in range(options.races):
             for name in options.drivers:
@@ -86,20 +93,13 @@ def race(
                     seed=options.drive.seed + number,
                     film=film,
                 )
-                report = drive(name, game, home, registry, one, book, policy=policies.get(name))
+                report = drive(name, game, home, registry, one, book, policy=policies[name])
                 if report.ending in ("quit", "saved"):
                     raise KeyboardInterrupt
-                runs.append(_run(name, track, number, report.reading, book, options.laps))
-    return RaceResult(
-        game=game.spec.name,
-        title=game.spec.title,
-        drivers=options.drivers,
-        tracks=tuple(tracks),
-        laps=options.laps,
-        races=options.races,
-        hz=game.spec.hz,
-        runs=tuple(runs),
-    )
+                run = _run(name, track, number, report.reading, book, options.laps)
+                result = replace(result, runs=(*result.runs, run))
+                keep(result)
+    return result
 
 
 def _run(

@@ -73,6 +73,7 @@ def record(
         raise UserError(f"--noise {options.noise} must be from 0 to below 1")
     mode = options.mode or ("A" if options.noise and "A" in game.spec.modes else None)
     label_map = game.label_map()
+    SessionStore(home.sessions).new_id(game.spec.name, "", options.driver)  # a name for a folder?
     done: list[RecordProgress] = []
     for track in game.tracks(options.track):
         request = WorldRequest(

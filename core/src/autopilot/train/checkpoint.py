@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from autopilot.errors import UserError
 from autopilot.train.step import TrainState
 
 
@@ -20,17 +21,26 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
     def save(self, step: int, state: TrainState, progress: dict[str, Any]) -> None:
-        """Write a checkpoint of `step`; `progress` is JSON: Grain's state, metrics, history."""
+        """Write a checkpoint of `step`; `progress` is JSON: Grain's state, metrics, history.
+
+        Raises UserError when the disk is full or fails; earlier checkpoints stay.
+        """
         if step in self._manager.all_steps():
             return
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(_leaves(state)),
-                progress=ocp.args.JsonSave(progress),
-            ),
-        )
-        self._manager.wait_until_finished()
+        try:
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(_leaves(state)),
+                    progress=ocp.args.JsonSave(progress),
+                ),
+            )
+            self._manager.wait_until_finished()
+        except (OSError, ValueError) as e:  # Orbax reports a full disk as either
+            raise UserError(
+                f"cannot write a checkpoint in {self._manager.directory}: free some space, then "
+                "give the same command again"
+            ) from e
 
     def restore(self, like: TrainState) -> tuple[int, TrainState, dict[str, Any]] | None:
         """Return the newest checkpoint, or None where there is none."""

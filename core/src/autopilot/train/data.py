@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import grain
@@ -36,7 +36,8 @@ class Batch(NamedTuple):
 class Dataset:
     """The frames of all chosen sessions, as one numbering; `train` and `validation` are rows.
 
-    `labels` is int32 (N, axes), -1 where the label map skips the frame.
+    `labels` is int32 (N, axes), -1 where the label map skips the frame. `left_out` says in words
+    which sessions could not be used, and why.
     """
 
     space: ActionSpace
@@ -48,6 +49,7 @@ class Dataset:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     split: str
+    left_out: list[str] = field(default_factory=list)
 
     def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the labels of `rows` as one number each."""
@@ -75,7 +77,7 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
 
     Raises UserError when there is too little of it, or it cannot teach anything.
     """
-    sessions = _select(game, home, options)
+    sessions, left_out = _select(game, home, options)
     label_map = game.label_map()
     info = sessions[0].info
     preprocess = Preprocess((info.width, info.height), (info.width, info.height))
@@ -94,21 +96,26 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
         train=train,
         validation=validation,
         split=how,
+        left_out=left_out,
     )
     _check(data, options)
     return data
 
 
-def _select(game: Game, home: Home, options: TrainOptions) -> list[Session]:
+def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session], list[str]]:
     store = SessionStore(home.sessions)
+    left_out: list[str] = []
     if options.sessions:
         found = [store.open(i) for i in options.sessions]
         odd = [s.info.id for s in found if s.info.game != game.spec.name]
         if odd:
             raise UserError(f"session {odd[0]} is not of {game.spec.name}")
     else:
-        mine = [s for s in store.all()[0] if s.info.game == game.spec.name]
+        every, broken = store.all()
+        mine = [s for s in every if s.info.game == game.spec.name]
         found = [s for s in mine if s.info.ended != "recording"]
+        left_out += [f"{i}: {what}" for i, what in broken]
+        left_out += [f"{s.info.id}: is being recorded" for s in mine if s not in found]
     found = [s for s in found if len(s)]
     if not found:
         raise UserError(
@@ -123,7 +130,7 @@ def _select(game: Game, home: Home, options: TrainOptions) -> list[Session]:
                 f"session {s.info.id} has {its[0]}x{its[1]} frames at {its[2]:g} Hz, {first.id} "
                 f"{ours[0]}x{ours[1]} at {ours[2]:g} Hz: choose with --session"
             )
-    return found
+    return found, left_out
 
 
 def _labels(cache: Cached, label_map: LabelMap) -> NDArray[np.int32]:

@@ -44,6 +44,7 @@ class TrainResult:
     run: Path
     best: dict[str, Any]
     frames: dict[str, int]
+    left_out: list[str]
     samples_per_s: float
     resumed_at: int
 
@@ -63,15 +64,10 @@ def train(
     """
     options.check()
     game = Game(registry, options.game or _only_game(home))
-    data = load_dataset(game, home, options)
     plugin, model = registry.find("model", options.model)
     name = check_name(options.name or f"{game.spec.name}-{model.name}", "bundle")
+    data = load_dataset(game, home, options)
     run = home.runs / name
-    _begin(run, home.bundles / name, data, options, restart)
-    plot_labels(
-        run / "labels.png",
-        {"train": data.counts(data.train), "validation": data.counts(data.validation)},
-    )
     module = network.build(
         registry,
         options.model,
@@ -79,6 +75,11 @@ def train(
         data.preprocess.size,
         data.space.sizes,
         options.seed,
+    )
+    _begin(run, home.bundles / name, data, options, restart)
+    plot_labels(
+        run / "labels.png",
+        {"train": data.counts(data.train), "validation": data.counts(data.validation)},
     )
     fit = _Fit(module, data, options, run, watch)
     fit.run()
@@ -110,6 +111,7 @@ def train(
         run=run,
         best=best,
         frames={"train": len(data.train), "validation": len(data.validation)},
+        left_out=data.left_out,
         samples_per_s=fit.samples_per_s,
         resumed_at=fit.resumed_at,
     )

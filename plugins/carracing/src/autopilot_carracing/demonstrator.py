@@ -21,6 +21,8 @@ SMOOTH_TILES = 2.5
 """Sigma of the Gaussian that rounds the centre line off: bends are cut a little, as one does."""
 LOOK_M, LOOK_S = 4.5, 0.27
 """The point to aim at lies this far ahead, plus so many seconds at the present speed."""
+NEAR_M, FAR_M = 3.0, 25.0
+"""As near and as far as it takes that point to be."""
 WHEELBASE_M = 3.6
 """3.24 m on the drawing board, but the tyres slip."""
 DEAD_RAD, JOINT_GAIN = 0.055, 0.12
@@ -37,6 +39,7 @@ SIGHT_TILES, MARGIN_TILES = 10, 0.7
 """How far ahead it looks for bends (the picture shows 37 m), and how early it is slow enough."""
 GAS_BELOW, BRAKE_ABOVE = 0.7, 8.0
 """m/s below and above the limit: between them it coasts, which costs hardly any speed."""
+MAX_JOINT = 9
 MAX_SLIP = 0.28
 """Radians between where the car points and goes beyond which gas would spin it."""
 
@@ -57,6 +60,8 @@ class CarRacingDemonstrator:
         joint = car.wheels[0].joint.angle
         slip = wrap(math.atan2(-vx, vy) - car.hull.angle) if speed > 3.0 else 0.0
         bearing, distance = self._aim(speed)
+        # Far off, it would be content to go past the road in a wide arc.
+        distance = min(max(distance, NEAR_M), FAR_M)
         turned_away = abs(bearing) > math.pi / 2
         bend = math.copysign(1.0, bearing) if turned_away else 2 * math.sin(bearing) / distance
         held = set()
@@ -64,7 +69,7 @@ class CarRacingDemonstrator:
         if abs(wanted) > DEAD_RAD:
             held.add("left" if wanted > 0 else "right")
         limit = min(self._bend_limit(), _turn_limit(bearing, abs(bend)))
-        if speed < limit - GAS_BELOW and abs(slip) < MAX_SLIP:
+        if speed < limit - GAS_BELOW and abs(slip) < MAX_SLIP and abs(joint) < MAX_JOINT:
             held.add("accelerate")
         elif speed > limit + BRAKE_ABOVE:
             held.add("brake")
@@ -78,7 +83,7 @@ class CarRacingDemonstrator:
         tiles = len(self._path)
         x, y = (1 - share) * self._path[i % tiles] + share * self._path[(i + 1) % tiles]
         dx, dy = x - hull.position[0], y - hull.position[1]
-        return wrap(math.atan2(-dx, dy) - hull.angle), max(math.hypot(dx, dy), 3.0)
+        return wrap(math.atan2(-dx, dy) - hull.angle), math.hypot(dx, dy)
 
     def _bend_limit(self) -> float:
         """Return the speed from which it can still brake for every bend in sight."""

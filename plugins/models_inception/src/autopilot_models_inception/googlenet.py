@@ -32,7 +32,7 @@ HE = nnx.initializers.he_normal()
 GLOROT = nnx.initializers.glorot_uniform()
 
 
-def _conv(features: int, out: int, kernel: int, rngs: nnx.Rngs, stride: int = 1) -> Conv:
+def _conv(features: int, out: int, kernel: int, rngs: nnx.Rngs, stride: int = 1) -> nnx.Conv:
     pad = kernel // 2
     return Conv(
         features,
@@ -74,7 +74,7 @@ class Inception(nnx.Module):  # type: ignore[misc]
             self.five(nnx.relu(self.reduce5(x))),
             self.pool(max_pool(x, (3, 3), (1, 1), ((1, 1), (1, 1)))),
         ]
-        return nnx.relu(jnp.concatenate(branches, axis=-1))
+        return jax.nn.relu(jnp.concatenate(branches, axis=-1))
 
 
 class Auxiliary(nnx.Module):  # type: ignore[misc]

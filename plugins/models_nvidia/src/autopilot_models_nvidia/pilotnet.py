@@ -61,7 +61,8 @@ class PilotNet(nnx.Module):  # type: ignore[misc]
                     rngs=rngs,
                 )
             )
-            size, features = tuple((n - kernel) // stride + 1 for n in size), out
+            size = ((size[0] - kernel) // stride + 1, (size[1] - kernel) // stride + 1)
+            features = out
         if min(size) < 1:
             raise UserError(
                 f"the nvidia network needs frames of 61x61 pixels or more, not {width}x{height}"
@@ -83,11 +84,11 @@ class PilotNet(nnx.Module):  # type: ignore[misc]
         """Return the layers by name, in order: the network is their composition."""
         stages: list[tuple[str, Callable[[Any], Any]]] = [("normalise", lambda x: x / 127.5 - 1)]
         for i, conv in enumerate(self.convs):
-            stages.append((f"conv{i + 1}", lambda x, f=conv: nnx.relu(f(x))))
+            stages.append((f"conv{i + 1}", nnx.Sequential(conv, nnx.relu)))
         stages.append(("flatten", lambda x: x.reshape(len(x), -1)))
         for i, dense in enumerate(self.denses):
-            drop = self.dropouts[i] if i < len(self.dropouts) else lambda x: x
-            stages.append((f"dense{i + 1}", lambda x, f=dense, g=drop: g(nnx.relu(f(x)))))
+            dropout = self.dropouts[i : i + 1]
+            stages.append((f"dense{i + 1}", nnx.Sequential(dense, nnx.relu, *dropout)))
         stages.append(("heads", lambda x: tuple(head(x) for head in self.heads)))
         return stages
 

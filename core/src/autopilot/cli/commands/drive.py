@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, common, examples, world_options
+from autopilot.cli.common import App, Finite, common, examples, world_options
 
 
 @click.command(
@@ -26,7 +26,7 @@ from autopilot.cli.common import App, common, examples, world_options
 @click.option("--track")
 @click.option("--mode")
 @click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
-@click.option("--seconds", "max_s", type=click.FloatRange(0, min_open=True), help="Stop after.")
+@click.option("--seconds", "max_s", type=Finite(0, min_open=True), help="Stop after.")
 @click.option(
     "--select",
     type=click.Choice(["weighted", "argmax"]),

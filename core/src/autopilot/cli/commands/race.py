@@ -47,8 +47,8 @@ def command(
     from autopilot.cli import ui
     from autopilot.drive import DriveOptions
     from autopilot.game import Game
-    from autopilot.home import check_name
-    from autopilot.race import RaceOptions, race, save_reports
+    from autopilot.home import check_name, write_json
+    from autopilot.race import RaceOptions, RaceResult, race, save_reports
     from autopilot.types import Step
 
     found = Game(app.registry, game)
@@ -70,6 +70,9 @@ def command(
             lap = step.reading.lap + 1 if step.reading else 1
             line(f"{driver} on {track}, race {number + 1}: lap {lap}, {step.index} decisions")
 
-        result = race(found, app.home, app.registry, options, watch)
+        def keep(result: RaceResult) -> None:
+            write_json(folder / "race.json", result.to_json())
+
+        result = race(found, app.home, app.registry, options, watch, keep)
     save_reports(result, folder)
     app.print(result.to_json(), lambda: ui.race_tables(result, folder))

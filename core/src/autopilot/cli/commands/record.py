@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, common, examples, world_options
+from autopilot.cli.common import App, Finite, common, examples, world_options
 
 
 @click.command(
@@ -21,11 +21,9 @@ from autopilot.cli.common import App, common, examples, world_options
 @click.option("--driver", default="human", show_default=True, help="Your name, or demonstrator.")
 @click.option("--track", help="A track; where tracks are numbers also 0-4,7: a session each.")
 @click.option("--mode", help="Recording mode, by letter or name (N normal, A adjust, …).")
-@click.option(
-    "--hz", type=click.FloatRange(0.5, 120), help="Frames a second (default: the game's)."
-)
+@click.option("--hz", type=Finite(0.5, 120), help="Frames a second (default: the game's).")
 @click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after this long.")
+@click.option("--seconds", type=Finite(0, min_open=True), help="Stop after this long.")
 @click.option(
     "--noise", type=float, default=0.0, help="Disturb a demonstrator: share of decisions."
 )

@@ -79,6 +79,8 @@ def command(app: App, settings: tuple[str, ...], restart: bool, **options: Any) 
         result = train(app.registry, app.home, chosen, watch, restart)
     data = {**asdict(result), "bundle": str(result.bundle), "run": str(result.run)}
     best, frames = result.best, result.frames
+    for what in result.left_out:
+        click.echo(f"left out {what}", err=True)
     speed = f", {result.samples_per_s:.0f} samples/s" if result.samples_per_s else ""
     app.print(
         data,

@@ -1,7 +1,6 @@
 """Ribbon: a winding road seen from above, as small as a game can be."""
 
 import numpy as np
-
 from autopilot.interfaces import World
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
 from autopilot.types import NOTHING, Frame, Reading

@@ -1,0 +1,65 @@
+"""Opening races, and a desktop of their own for those that need a window."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+from autopilot.interfaces import World
+from autopilot.types import WorldRequest
+from autopilot_carracing.world import open_world
+
+HZ = 12.5
+
+
+def open_race(track: int, **request) -> World:
+    return open_world(WorldRequest(**{"track": str(track), "mode": "N", "hz": HZ, **request}))
+
+
+@pytest.fixture(name="open_race")
+def _open_race() -> Iterator[Callable[..., World]]:
+    """Opens a race on a track; windows are closed at the end."""
+    opened: list[World] = []
+
+    def open_one(track: int, **request) -> World:
+        opened.append(open_race(track, **request))
+        return opened[-1]
+
+    yield open_one
+    for world in opened:
+        if world.on_close is not None:
+            world.on_close()
+
+
+@pytest.fixture
+def no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(scope="module")
+def xvfb() -> Iterator[str]:
+    if shutil.which("Xvfb") is None:
+        pytest.skip("missing: Xvfb (Debian package xvfb)")
+    read_end, write_end = os.pipe()
+    process = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1100x900x24"],
+        pass_fds=[write_end],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
+        yield f":{pipe.readline().strip()}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def screen(xvfb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The screen that DISPLAY names."""
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+    monkeypatch.setenv("DISPLAY", xvfb)

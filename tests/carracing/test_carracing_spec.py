@@ -1,0 +1,78 @@
+"""What the plugin says that it provides, as the registry finds it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from itertools import product
+
+import pytest
+from autopilot.plugins import Registry
+from autopilot.specs import load
+from autopilot.types import NOTHING
+from autopilot_carracing.labels import make_label_map
+
+LABELS = make_label_map()
+SPACE = LABELS.action_space
+
+
+def test_the_registry_finds_game_and_label_map():
+    registry = Registry()
+    plugin, game = registry.find("game", "carracing")
+    assert (plugin.dist, plugin.status) == ("autopilot-carracing", "ok")
+    assert game.frame_size == (160, 90)
+    assert game.hz == 12.5
+    assert game.demonstrator
+    assert game.referee
+    assert callable(load(game.open_world))
+    assert set(game.bindings["window"]["default"]) == set(game.controls)
+    label_map = load(registry.get("label map", game.label_map).make)()
+    assert str(label_map.action_space) == "steer: left forward right x pedal: gas coast brake"
+
+
+@pytest.mark.parametrize(("name", "fits"), [("0", True), ("999999999", True), ("-1", False)])
+def test_a_track_is_a_seed(name, fits):
+    game = Registry().get("game", "carracing")
+    assert bool(re.fullmatch(game.track_pattern, name)) == fits
+
+
+def test_listing_the_plugin_imports_nothing_heavy_and_greets_nobody():
+    code = (
+        "import sys, autopilot_carracing.plugin as p; p.autopilot_games(); "
+        "p.autopilot_label_maps(); "
+        "assert not {'gymnasium', 'pygame', 'Box2D', 'numpy'} & set(sys.modules); "
+        "import autopilot_carracing.world"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+def test_every_action_survives_the_way_through_the_controls():
+    for action in product(range(3), range(3)):
+        assert LABELS.action(LABELS.held(action)) == action
+
+
+def test_mirroring_swaps_left_and_right_and_no_pedal():
+    for action in product(range(3), range(3)):
+        swap = {"left": "right", "right": "left"}
+        mirrored = frozenset(swap.get(control, control) for control in LABELS.held(action))
+        assert SPACE.mirror(action) == LABELS.action(mirrored)
+    assert SPACE.describe(SPACE.mirror(LABELS.action(frozenset({"left"})))) == "right+coast"
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (NOTHING, "forward+coast"),
+        ({"accelerate", "left"}, "left+gas"),
+        ({"accelerate", "brake"}, "forward+brake"),
+        ({"right", "accelerate", "brake"}, "right+brake"),
+    ],
+)
+def test_what_held_controls_mean(held, said):
+    assert SPACE.describe(LABELS.action(frozenset(held))) == said
+
+
+def test_left_with_right_is_a_frame_to_skip():
+    assert LABELS.action(frozenset({"left", "right", "accelerate"})) is None

@@ -1,0 +1,273 @@
+"""Driving and racing through the command line: films, tables, refusals, honest reports."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import pytest
+from apart import Result, Running
+
+Run = Callable[..., Result]
+Begin = Callable[..., Running]
+
+
+def line(done: Result, code: int = 2) -> str:
+    """Return the one line of an error."""
+    assert done.code == code, done.err
+    assert done.out == ""
+    assert done.err.startswith("autopilot: ")
+    assert done.err.count("\n") == 1, done.err
+    return done.err
+
+
+def pit(**plan: Any) -> str:
+    return json.dumps(plan)
+
+
+@pytest.fixture
+def home(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the home with a bundle."""
+    return Path(shutil.copytree(trained, tmp_path / "home"))
+
+
+@pytest.fixture
+def pit_bundle(home: Path) -> Path:
+    """The bundle's weights under a manifest for the game in real time."""
+    folder = home / "bundles/pit"
+    shutil.copytree(home / "bundles/tiny", folder)
+    path = folder / "manifest.json"
+    change = {"name": "pit", "game": "pit", "label_map": "pit", "hz": 50.0}
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    return folder
+
+
+def test_the_network_drives_a_lap_of_an_unseen_road(run: Run, home: Path, tmp_path: Path) -> None:
+    film = tmp_path / "films" / "lap.mp4"
+    args = ["drive", "--game", "ribbon", "--bundle", "tiny", "--track", "30", "--laps", "1"]
+    done = run(*args, "--film", str(film), "--seed", "5", "--json", home=home)
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert report["ending"] == "finished"
+    assert len(report["reading"]["lap_times_s"]) == 1
+    timing = report["timing"]
+    assert timing["clock"] == "lock-step"
+    assert timing["wanted_hz"] == 10
+    assert {"capture", "preprocess", "policy", "select", "device", "observe"} <= set(
+        timing["stages_ms"]
+    )
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        assert float(stream.average_rate) == 10
+        pictures = [f.to_ndarray(format="rgb24") for f in container.decode(stream)]
+    assert len(pictures) == timing["steps"]
+    assert pictures[0].shape[1] == 640
+    road, grass = pictures[0][180, 320], pictures[0][10, 10]
+    assert grass[1] > grass[0], "RGB, not BGR: the grass is green"
+    assert abs(int(road[0]) - int(road[2])) < 30, "the road is grey"
+    assert not (pictures[0] == pictures[50]).all()
+    again = run(*args, "--seed", "5", "--json", home=home)
+    assert json.loads(again.out)["reading"] == report["reading"], "the seed decides"
+    plain = run(*args, "--select", "argmax", home=home)
+    assert "lock-step" in plain.err
+    assert "stages, ms p50/p99" in plain.err
+    assert plain.out.startswith("tiny on 30: finished; ")
+
+
+def test_real_time_is_reported_honestly(run: Run, home: Path, pit_bundle: Path) -> None:
+    args = "drive --game pit --bundle pit --track endless --seconds 1 --json".split()
+    done = run(*args, home=home)
+    assert done.code == 0, done.err
+    timing = json.loads(done.out)["timing"]
+    assert timing["clock"] == "wall"
+    assert timing["steps"] == 50
+    assert timing["achieved_hz"] == pytest.approx(timing["steps"] / timing["seconds"], rel=0.01)
+    assert timing["seconds"] > 0.9
+    assert timing["on_time"] == pytest.approx(1 - timing["overruns"] / 50)
+    slow = "drive --game pit --bundle demonstrator --track endless --seconds 0.4"
+    late = run(*slow.split(), home=home, PITLANE=pit(slow_s=0.05))
+    assert late.code == 0, late.err
+    assert "of 50 Hz wanted" in late.err
+    assert "0.0 % of 20 decisions on time, 20 overruns" in late.err
+
+
+@pytest.mark.parametrize(("plan", "code"), [({"raise_at": 12}, 1), ({"keys": [[12, "quit"]]}, 0)])
+def test_every_key_is_released_however_a_drive_ends(
+    run: Run, tmp_path: Path, plan: dict[str, Any], code: int
+) -> None:
+    log = tmp_path / "log"
+    args = "drive --game pit --bundle demonstrator --track endless".split()
+    done = run(*args, PITLANE=pit(**plan), PITLANE_LOG=str(log))
+    assert done.code == code, done.err
+    lines = log.read_text().splitlines()
+    assert sum(x.startswith("hold") for x in lines) in (11, 12)
+    last = len(lines) - lines[::-1].index("release")
+    assert set(lines[last:]) == {"close"}
+
+
+def test_a_film_cut_short_by_ctrl_c_still_plays(begin: Begin, tmp_path: Path) -> None:
+    film, log = tmp_path / "x.mp4", tmp_path / "log"
+    args = ["drive", "--game", "pit", "--bundle", "random", "--track", "endless"]
+    running = begin(*args, "--film", str(film), PITLANE_LOG=str(log))
+    assert running.until(lambda: log.exists() and log.read_text().count("hold") > 20)
+    running.interrupt()
+    assert running.wait().code == 130
+    with av.open(str(film)) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 20
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ("--game ribbn --bundle tiny", "unknown game 'ribbn'; did you mean ribbon?"),
+        ("--game ribbon --bundle tinny", "no bundle 'tinny' in"),
+        ("--game ribbon --bundle ../tiny", "bundle name '../tiny' cannot be used"),
+        ("--game ribbon --bundle tiny --track x", "has no track 'x'"),
+        ("--game ribbon --bundle tiny --track ../1", "has no track '../1'"),
+        ("--game ribbon --bundle tiny --mode Z", "has no mode 'Z'"),
+        ("--game ribbon --bundle tiny --input keyboard", "leave out --input"),
+        ("--game ribbon --bundle tiny --temperature -1", "temperature"),
+        ("--game ribbon --bundle tiny --show --laps 1", "no display"),
+        ("--game ribbon --bundle tiny --film x.gif --laps 1", "must end in .mp4"),
+        ("--game ribbon --bundle tiny --film /proc/no/x.mp4", "cannot be written"),
+        ("--game ribbon --bundle tiny --select dice", "--select"),
+        ("--game ribbon", "--bundle"),
+        ("--game ribbon --bundle tiny --seed -1", "--seed"),
+        ("--game wild --bundle demonstrator", "demonstrator"),
+        ("--game gone --bundle random", "cannot load game 'gone'"),
+        ("--game pit --bundle tiny", "ribbon"),
+        ("--game other-axes --bundle other", "decides on [steer: left forward right]"),
+        ("--game other-size --bundle small", "160x90 frames, but other-size gives 80x45"),
+        ("--game ribbon --bundle magic", "another preprocessing"),
+        ("--game ribbon --bundle future", "newer autopilot"),
+        ("--game ribbon --bundle torn", "damaged"),
+    ],
+)
+def test_a_drive_that_cannot_be_is_refused_in_one_line(
+    run: Run, home: Path, args: str, says: str
+) -> None:
+    changes = {
+        "other": {"game": "other-axes", "label_map": "pit-other"},
+        "small": {"game": "other-size", "label_map": "pit-size"},
+        "magic": {"preprocess": {"recipe": "magic"}},
+        "future": {"format": 99},
+        "torn": {"weights_sha256": "0"},
+    }
+    for name, change in changes.items():
+        if f"--bundle {name}" in args:
+            shutil.copytree(home / "bundles/tiny", home / "bundles" / name)
+            path = home / "bundles" / name / "manifest.json"
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"name": name} | change))
+    assert says in line(run("drive", *args.split(), home=home))
+
+
+def test_a_race_compares_drivers_and_saves_its_tables(run: Run, home: Path) -> None:
+    args = "race --game ribbon --drivers demonstrator,tiny,random --tracks 40,41 --laps 1 --races 1"
+    done = run(*args.split(), "--name", "cup", "--films", "--json", home=home)
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    folder = home / "races/cup"
+    assert json.loads((folder / "race.json").read_text()) == result
+    assert [(r["track"], r["driver"]) for r in result["runs"]] == [
+        (t, d) for t in ("40", "41") for d in ("demonstrator", "tiny", "random")
+    ]
+    by_driver = {row["driver"]: row for row in result["summary"]}
+    assert by_driver["demonstrator"]["finished"] == 2
+    assert by_driver["demonstrator"]["lap_ratio"] == 1
+    assert by_driver["random"]["incident_laps"] > by_driver["demonstrator"]["incident_laps"]
+    assert by_driver["tiny"]["median_lap_s"] >= by_driver["demonstrator"]["median_lap_s"]
+    table = (folder / "race.md").read_text()
+    assert "AI / emulator" in table
+    assert table.count("| 40 |") == 3
+    picture = cv2.imread(str(folder / "race.png"))
+    assert picture is not None
+    assert picture.std() > 10
+    films = sorted(folder.glob("*.mp4"))
+    assert len(films) == 6
+    with av.open(str(films[0])) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 100
+
+
+def test_incidents_are_starred_and_giving_up_is_incomplete(run: Run, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    args = "race --game pit --drivers demonstrator,random --tracks oval --laps 3 --races 2"
+    done = run(*args.split(), "--name", "cup", home=home)
+    assert done.code == 0, done.err
+    assert "1.25*" in done.out
+    assert "2/2" in done.out
+    assert "race.json, race.md, race.png" in done.out
+    runs = json.loads((home / "races/cup/race.json").read_text())["runs"]
+    assert [r["race"] for r in runs] == [0, 0, 1, 1]
+    for r in runs:
+        assert r["laps_s"] == [1.0, 1.25, 1.5]
+        assert r["incident_laps"] == [1]
+        assert r["incidents"] == 1
+        assert r["finished"]
+    assert "| 1.00 | 1.25* | 1.50 | 3.75 |" in (home / "races/cup/race.md").read_text()
+    short = run(
+        *"race --game pit --drivers demonstrator --tracks oval --laps 3 --json --name out".split(),
+        home=home,
+        PITLANE=pit(frames=14),
+    )
+    (given_up,) = json.loads(short.out)["runs"]
+    assert given_up["laps_s"] == [1.0]
+    assert not given_up["finished"]
+    assert json.loads(short.out)["summary"][0]["median_race_s"] is None
+    assert "| 1.00 | Incomplete |  | - |" in (home / "races/out/race.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ("--game ribbon --drivers demonstrator,nobody", "no bundle 'nobody'"),
+        ("--game ribbon --drivers demonstrator,../tiny", "cannot be used"),
+        ("--game ribbon --drivers ,", "list of different names"),
+        ("--game ribbon --drivers tiny,tiny", "list of different names"),
+        ("--game ribbon --drivers demonstrator --laps 0", "--laps"),
+        ("--game ribbon --drivers demonstrator --races 0", "--races"),
+        ("--game ribbon --drivers demonstrator --tracks moon", "has no track 'moon'"),
+        ("--game ribbon --drivers demonstrator --name ../x", "race name '../x' cannot be used"),
+        ("--game ribbon --drivers random --temperature nan", "temperature"),
+        ("--game wild --drivers random", "no referee"),
+        ("--game nowhere --drivers random", "unknown game 'nowhere'"),
+        ("--game ribbon --drivers human", "cannot be played by a human"),
+    ],
+)
+def test_a_race_that_cannot_be_is_refused_before_anything_runs(
+    run: Run, home: Path, args: str, says: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    before = sorted(home.rglob("*"))
+    assert says in line(run("race", *args.split(), home=home, PITLANE_LOG=str(log)))
+    assert sorted(home.rglob("*")) == before
+    assert not log.exists()
+
+
+def test_an_interrupted_race_keeps_the_runs_that_were_finished(
+    begin: Begin, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    args = "race --game pit --drivers demonstrator,random --tracks oval,endless --laps 3 --name c"
+    running = begin(*args.split(), PITLANE_LOG=str(log))
+    assert running.until(lambda: log.exists() and "open endless" in log.read_text())
+    running.interrupt()
+    done = running.wait()
+    assert done.code == 130
+    assert "Traceback" not in done.err
+    runs = json.loads((tmp_path / "home/races/c/race.json").read_text())["runs"]
+    assert [(r["track"], r["driver"]) for r in runs] == [
+        ("oval", "demonstrator"),
+        ("oval", "random"),
+    ]
+
+
+def test_a_human_may_quit_a_race(run: Run) -> None:
+    args = "race --game pit --drivers demonstrator,random --tracks oval --laps 3".split()
+    done = run(*args, PITLANE=pit(keys=[[5, "quit"]]))
+    assert done.code == 130
+    assert "Traceback" not in done.err
