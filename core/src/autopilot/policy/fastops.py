@@ -186,11 +186,10 @@ def _pool_backward(
 ) -> tuple[jax.Array]:
     def image(xg: tuple[jax.Array, jax.Array]) -> jax.Array:
         x, g = xg
-        (dx,) = jax.vjp(lambda x: _maxima(x, window, strides, pads), x[None])[1](g[None])
+        dx: jax.Array = jax.vjp(lambda x: _maxima(x, window, strides, pads), x[None])[1](g[None])[0]
         return dx[0]
 
-    dx: jax.Array = lax.map(image, (x, g))
-    return (dx,)
+    return (lax.map(image, (x, g)),)
 
 
 _cpu_pool = jax.custom_vjp(lambda *a: _pool_forward(*a)[0], nondiff_argnums=(1, 2, 3))

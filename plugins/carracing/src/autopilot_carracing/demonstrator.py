@@ -21,14 +21,14 @@ SMOOTH_TILES = 2.5
 """Sigma of the Gaussian that rounds the centre line off: bends are cut a little, as one does."""
 LOOK_M, LOOK_S = 4.5, 0.27
 """The point to aim at lies this far ahead, plus so many seconds at the present speed."""
-NEAR_M, FAR_M = 3.0, 25.0
+NEAR_M, FAR_M = 3.0, 30.0
 """As near and as far as it takes that point to be."""
 WHEELBASE_M = 3.6
 """3.24 m on the drawing board, but the tyres slip."""
-DEAD_RAD, JOINT_GAIN = 0.055, 0.12
+DEAD_RAD, JOINT_GAIN = 0.05, 0.2
 """Steering that is wanted by less is left out, or the car would zigzag; the share of the wheels'
 present angle that counts against what is wanted, for damping."""
-CORNER_ACC, BRAKE_ACC, ASTRAY_ACC = 125.0, 80.0, 100.0
+CORNER_ACC, BRAKE_ACC, ASTRAY_ACC = 125.0, 80.0, 80.0
 """m/s² to plan with: in bends, in braking, and on the way back to the line. The car grips with 219
 on the road and 131 on the grass."""
 TOP_SPEED, CREEP_SPEED, TURN_SPEED = 66.0, 21.0, 22.0
@@ -39,8 +39,7 @@ SIGHT_TILES, MARGIN_TILES = 10, 0.7
 """How far ahead it looks for bends (the picture shows 37 m), and how early it is slow enough."""
 GAS_BELOW, BRAKE_ABOVE = 0.7, 8.0
 """m/s below and above the limit: between them it coasts, which costs hardly any speed."""
-MAX_JOINT = 9
-MAX_SLIP = 0.28
+MAX_SLIP = 0.15
 """Radians between where the car points and goes beyond which gas would spin it."""
 
 
@@ -69,7 +68,7 @@ class CarRacingDemonstrator:
         if abs(wanted) > DEAD_RAD:
             held.add("left" if wanted > 0 else "right")
         limit = min(self._bend_limit(), _turn_limit(bearing, abs(bend)))
-        if speed < limit - GAS_BELOW and abs(slip) < MAX_SLIP and abs(joint) < MAX_JOINT:
+        if speed < limit - GAS_BELOW and abs(slip) < MAX_SLIP:
             held.add("accelerate")
         elif speed > limit + BRAKE_ABOVE:
             held.add("brake")
