@@ -78,9 +78,7 @@ def torchs(network: str, size: int):
     torch.set_num_threads(len(os.sched_getaffinity(0)))
 
     def conv(i, o, k, stride=1, pad=None):
-        return nn.Sequential(
-            nn.Conv2d(i, o, k, stride, k // 2 if pad is None else pad), nn.ReLU(inplace=True)
-        )
+        return nn.Sequential(nn.Conv2d(i, o, k, stride, k // 2 if pad is None else pad), nn.ReLU(inplace=True))
 
     class Block(nn.Module):
         def __init__(self, i, one, r3, three, r5, five, pool):
@@ -216,9 +214,7 @@ def main() -> None:
                 for key in ("samples_per_s", "cpu_ms_per_sample")
             }
         if "torch" in sides:
-            entry["ratio"] = round(
-                entry["ours"]["samples_per_s"] / entry["torch"]["samples_per_s"], 3
-            )
+            entry["ratio"] = round(entry["ours"]["samples_per_s"] / entry["torch"]["samples_per_s"], 3)
         report[network] = entry
         print(json.dumps({network: entry}), flush=True)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -51,9 +51,7 @@ def cli_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def commands(
-    command: click.Command, context: click.Context
-) -> Iterator[tuple[click.Command, click.Context]]:
+def commands(command: click.Command, context: click.Context) -> Iterator[tuple[click.Command, click.Context]]:
     """Yield a command and all below it."""
     yield command, context
     if isinstance(command, click.Group):

@@ -82,6 +82,4 @@ def test_it_steers_in_pulses_and_does_not_chatter(open_race):
     steer, pedal = np.array(actions).T
     assert np.mean(np.diff(steer) != 0) < 0.3
     assert np.mean(np.diff(pedal) != 0) < 0.3
-    assert not any({a, b} == {0, 2} for a, b in pairwise(steer)), (
-        "never from full left to full right at once"
-    )
+    assert not any({a, b} == {0, 2} for a, b in pairwise(steer)), "never from full left to full right at once"

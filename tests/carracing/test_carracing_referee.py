@@ -88,9 +88,7 @@ def test_three_laps_are_counted_and_timed(open_race):
     assert last.lap == 3
     assert all(10 < t < 30 for t in last.lap_times_s)
     assert sum(last.lap_times_s) == pytest.approx(last.race_time_s)
-    assert last.race_time_s == pytest.approx(
-        next(i + 1 for i, r in enumerate(readings) if r.lap == 3) * 0.08, abs=0.08
-    )
+    assert last.race_time_s == pytest.approx(next(i + 1 for i, r in enumerate(readings) if r.lap == 3) * 0.08, abs=0.08)
     assert [r.lap for r in readings] == sorted(r.lap for r in readings)
     assert last.lap_times_s[0] > last.lap_times_s[1], "the first lap begins standing"
 

@@ -44,9 +44,7 @@ def write_plugin(tmp_path: Path) -> Write:
         info = folder / f"{dist.replace('-', '_')}-2.5.dist-info"
         info.mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: 2.5\n")
-        (info / "entry_points.txt").write_text(
-            f"[autopilot.plugins]\n{name} = {target or module}\n"
-        )
+        (info / "entry_points.txt").write_text(f"[autopilot.plugins]\n{name} = {target or module}\n")
         (folder / f"{module}.py").write_text(source.replace("MODULE", module))
         for other, text in modules.items():
             (folder / f"{other}.py").write_text(text)
@@ -66,12 +64,7 @@ def autopilot(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
         if path is not None:
             full["PYTHONPATH"] = str(path)
         return subprocess.run(
-            [sys.executable, "-m", "autopilot", *args],
-            capture_output=True,
-            text=True,
-            env=full,
-            cwd=cwd,
-            timeout=120,
+            [sys.executable, "-m", "autopilot", *args], capture_output=True, text=True, env=full, cwd=cwd, timeout=120
         )
 
     return run

@@ -201,11 +201,7 @@ def test_a_part_that_fails_to_close_keeps_no_other_open(find: Open) -> None:
 
     with pytest.raises(OSError, match="pipe"), moon.open(request()) as world:
         world.device.close = fail  # type: ignore[method-assign]
-    assert [x for x in log if x[0] != "open"][-3:] == [
-        ("close", "reader"),
-        ("close", "source"),
-        ("on_close",),
-    ]
+    assert [x for x in log if x[0] != "open"][-3:] == [("close", "reader"), ("close", "source"), ("on_close",)]
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,7 @@ print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize(
-    "args", [["--help"], ["plugins"], ["plugins", "--json", "--errors"], ["--version"]]
-)
+@pytest.mark.parametrize("args", [["--help"], ["plugins"], ["plugins", "--json", "--errors"], ["--version"]])
 def test_listing_imports_nothing_heavy(args: list[str], ribbon: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *args],
@@ -108,11 +106,7 @@ def test_core_commands_and_plugins_stay_small() -> None:
 
 def test_the_start_up_benchmark_prints_its_figures() -> None:
     done = subprocess.run(
-        [sys.executable, "benchmarks/startup.py", "--runs", "2"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=120,
+        [sys.executable, "benchmarks/startup.py", "--runs", "2"], capture_output=True, text=True, cwd=ROOT, timeout=120
     )
     figures = json.loads(done.stdout)
     assert set(figures) == {"runs", "python -c pass", "autopilot --help", "autopilot plugins"}

@@ -15,13 +15,7 @@ from autopilot.types import NOTHING, Decision, Frame, Held, Reading, Step
 
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
 LABELS = ChoiceLabelMap(
-    [
-        ChoiceAxis(
-            "steer",
-            [Choice("left", LEFT), Choice("forward"), Choice("right", RIGHT)],
-            mirror={"left": "right"},
-        )
-    ]
+    [ChoiceAxis("steer", [Choice("left", LEFT), Choice("forward"), Choice("right", RIGHT)], mirror={"left": "right"})]
 )
 FRAME = Frame(np.zeros((9, 16, 3), np.uint8), 0)
 
@@ -209,18 +203,14 @@ class Script:
 
 def test_noise_changes_what_is_sent_and_never_the_label() -> None:
     clean = DemonstratorDriver(Script(LEFT, RIGHT, NOTHING), LABELS)
-    noisy = NoisyDriver(
-        DemonstratorDriver(Script(LEFT, RIGHT, NOTHING), LABELS), LABELS, share=0.1, seed=3
-    )
+    noisy = NoisyDriver(DemonstratorDriver(Script(LEFT, RIGHT, NOTHING), LABELS), LABELS, share=0.1, seed=3)
     pairs = [(clean.decide(FRAME), noisy.decide(FRAME)) for _ in range(2000)]
     assert all(n.held == c.held for c, n in pairs)
     disturbed = [n.sent != n.held for _, n in pairs]
     assert 0.1 < sum(disturbed) / len(pairs) < 0.35
     sent = Counter(n.sent for _, n in pairs)
     assert set(sent) == {LEFT, RIGHT, NOTHING}
-    again = NoisyDriver(
-        DemonstratorDriver(Script(LEFT, RIGHT, NOTHING), LABELS), LABELS, share=0.1, seed=3
-    )
+    again = NoisyDriver(DemonstratorDriver(Script(LEFT, RIGHT, NOTHING), LABELS), LABELS, share=0.1, seed=3)
     assert [again.decide(FRAME).sent for _ in range(2000)] == [n.sent for _, n in pairs]
 
 

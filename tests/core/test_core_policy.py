@@ -68,8 +68,7 @@ def test_certain_probabilities_are_no_trouble() -> None:
 
 
 @pytest.mark.parametrize(
-    "args",
-    [("dice", 1.0), ("weighted", -0.1), ("weighted", float("nan")), ("weighted", float("inf"))],
+    "args", [("dice", 1.0), ("weighted", -0.1), ("weighted", float("nan")), ("weighted", float("inf"))]
 )
 def test_bad_selectors_are_refused(args: tuple[str, float]) -> None:
     with pytest.raises(UserError):
@@ -179,8 +178,7 @@ def test_a_bundle_round_trip(bundle: Bundle, registry: Registry, weights: dict[s
     folder = bundle()
     found = read_manifest(folder)
     assert found.model_dump() == manifest(
-        format=1,
-        weights_sha256=hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest(),
+        format=1, weights_sha256=hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
     )
     read = read_weights(folder, found)
     assert read.keys() == weights.keys()
@@ -252,9 +250,7 @@ def test_a_changed_manifest_is_refused_in_one_line(
     assert "\n" not in str(e.value)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '"x"', "{}", "\xff\xfe", '{"format": "1"}']
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "{}", "\xff\xfe", '{"format": "1"}'])
 def test_a_manifest_that_is_none_is_refused(bundle: Bundle, text: str) -> None:
     folder = bundle()
     (folder / "manifest.json").write_bytes(text.encode("latin-1"))
@@ -295,9 +291,7 @@ class Evil:
         bomb(),
         pickle.dumps(Evil()),
         header({"conv1.kernel": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}, b"1234"),
-        header(
-            {"conv1.kernel": {"dtype": "OBJ", "shape": [1], "data_offsets": [0, 8]}}, b"12345678"
-        ),
+        header({"conv1.kernel": {"dtype": "OBJ", "shape": [1], "data_offsets": [0, 8]}}, b"12345678"),
     ],
     ids=["empty", "text", "long-header", "bomb", "pickle", "wrong-size", "object"],
 )
@@ -312,9 +306,7 @@ def test_weights_that_are_none_are_refused_and_run_nothing(
     assert not (tmp_path / "pwned").exists()
 
 
-def test_weights_of_another_network_are_refused(
-    bundle: Bundle, registry: Registry, weights: dict[str, Any]
-) -> None:
+def test_weights_of_another_network_are_refused(bundle: Bundle, registry: Registry, weights: dict[str, Any]) -> None:
     from safetensors.numpy import save
 
     folder = bundle()
@@ -347,25 +339,19 @@ def test_a_bundle_that_does_not_fit_says_so_in_words(bundle: Bundle, registry: R
     policy = Policy.load(bundle(), registry)
     policy.check_fits("ribbon", SPACE, (160, 90))
     other = ActionSpace((Axis("steer", ("left", "right"), (1, 0)),))
-    with pytest.raises(
-        BundleError, match=r"steer: left forward right.*wants \[steer: left right\]"
-    ):
+    with pytest.raises(BundleError, match=r"steer: left forward right.*wants \[steer: left right\]"):
         policy.check_fits("kart", other, (160, 90))
     with pytest.raises(BundleError, match="160x90 frames, but kart gives 320x180"):
         policy.check_fits("kart", SPACE, (320, 180))
 
 
-def test_a_bundle_may_be_moved_and_copied(
-    bundle: Bundle, registry: Registry, tmp_path: Path
-) -> None:
+def test_a_bundle_may_be_moved_and_copied(bundle: Bundle, registry: Registry, tmp_path: Path) -> None:
     shutil.copytree(bundle(), tmp_path / "elsewhere")
     (p,) = Policy.load(tmp_path / "elsewhere", registry).probabilities(picture(160, 90))
     assert np.isfinite(p).all()
 
 
-def test_saving_a_manifest_that_makes_no_sense_is_an_error(
-    tmp_path: Path, weights: dict[str, Any]
-) -> None:
+def test_saving_a_manifest_that_makes_no_sense_is_an_error(tmp_path: Path, weights: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError, AutopilotError)):
         save_bundle(tmp_path / "b", manifest(surprise=1), weights)
     assert not (tmp_path / "b").exists()

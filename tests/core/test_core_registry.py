@@ -23,10 +23,7 @@ AUTOPILOT_API = 1
 
 
 def game(name: str) -> str:
-    return (
-        f"\n@hookimpl\ndef autopilot_games():\n"
-        f"    return [GameSpec('{name}', '{name}', ('left',), '{name}')]\n"
-    )
+    return f"\n@hookimpl\ndef autopilot_games():\n    return [GameSpec('{name}', '{name}', ('left',), '{name}')]\n"
 
 
 @pytest.fixture
@@ -62,11 +59,7 @@ def test_a_good_plugin(write_plugin: Write, registry: Callable[[], Registry]) ->
         ("def broken(:", "import", "SyntaxError"),
         ("AUTOPILOT_API = 99", "api", "built for hook API 99"),
         ("x = 1", "api", "does not set AUTOPILOT_API"),
-        (
-            HEAD + "@hookimpl\ndef autopilot_gmaes():\n    return []\n",
-            "hooks",
-            "autopilot_gmaes",
-        ),
+        (HEAD + "@hookimpl\ndef autopilot_gmaes():\n    return []\n", "hooks", "autopilot_gmaes"),
         (HEAD + "@hookimpl\ndef autopilot_games(road):\n    return []\n", "hooks", "road"),
     ],
 )
@@ -85,9 +78,7 @@ def test_a_broken_plugin_is_left_out_and_named(
     assert "bad-one" not in [p.dist for p, _ in found.provided("game")]
 
 
-def test_an_entry_point_that_names_nothing(
-    write_plugin: Write, registry: Callable[[], Registry]
-) -> None:
+def test_an_entry_point_that_names_nothing(write_plugin: Write, registry: Callable[[], Registry]) -> None:
     write_plugin("ghost", HEAD, target="no_such_package_here.plugin")
     write_plugin("half-ghost", HEAD, target="json:no_such_thing")
     found = registry()
@@ -113,9 +104,7 @@ def test_a_failing_hook_costs_only_what_it_offers(
     write_plugin("half-bad", HEAD + f"@hookimpl\ndef autopilot_games():\n    {body}\n" + models)
     write_plugin("good-one", HEAD + game("moon"))
     found = registry()
-    assert [s.name for p, s in found.provided("game") if p.dist in ("half-bad", "good-one")] == [
-        "moon"
-    ]
+    assert [s.name for p, s in found.provided("game") if p.dist in ("half-bad", "good-one")] == ["moon"]
     assert found.get("model", "net").name == "net"
     half = plugin(found, "half-bad")
     if says:
@@ -140,9 +129,7 @@ def test_two_distributions_with_the_same_entry_point_name(
     assert plugin(found, "first-dist").key != plugin(found, "second-dist").key
 
 
-def test_two_distributions_with_the_same_module(
-    write_plugin: Write, registry: Callable[[], Registry]
-) -> None:
+def test_two_distributions_with_the_same_module(write_plugin: Write, registry: Callable[[], Registry]) -> None:
     module = write_plugin("first-dist", HEAD + game("moon"))
     write_plugin("second-dist", "", target=module)
     found = registry()
@@ -164,9 +151,7 @@ def test_two_games_of_one_name(write_plugin: Write, registry: Callable[[], Regis
     assert found.find("game", "team-red:moon")[0].dist == "team-red"
 
 
-def test_a_plugin_that_offers_one_name_twice(
-    write_plugin: Write, registry: Callable[[], Registry]
-) -> None:
+def test_a_plugin_that_offers_one_name_twice(write_plugin: Write, registry: Callable[[], Registry]) -> None:
     twice = game("moon").replace("return [", "return 2 * [")
     write_plugin("stutter", HEAD + twice)
     found = registry()
@@ -175,9 +160,7 @@ def test_a_plugin_that_offers_one_name_twice(
     assert "autopilot_games offers 'moon' twice" in plugin(found, "stutter").faults[0].message
 
 
-def test_unknown_names_suggest_and_list_broken_plugins(
-    write_plugin: Write, registry: Callable[[], Registry]
-) -> None:
+def test_unknown_names_suggest_and_list_broken_plugins(write_plugin: Write, registry: Callable[[], Registry]) -> None:
     write_plugin("good-one", HEAD + game("moonlight"))
     write_plugin("bad-one", "raise RuntimeError('x')")
     found = registry()
@@ -201,9 +184,7 @@ def test_safe_mode_loads_none(write_plugin: Write, tmp_path: Path, registry: obj
         found.get("game", "ctr")
 
 
-def test_loading_a_target_that_fails_names_the_plugin(
-    write_plugin: Write, registry: Callable[[], Registry]
-) -> None:
+def test_loading_a_target_that_fails_names_the_plugin(write_plugin: Write, registry: Callable[[], Registry]) -> None:
     write_plugin("good-one", HEAD + game("moon"))
     found = registry()
     for target in ("no_such_module_xyz:f", "json:no_such_attribute"):
@@ -211,9 +192,7 @@ def test_loading_a_target_that_fails_names_the_plugin(
             found.load("game", "moon", target)
 
 
-def test_a_module_that_exits_when_it_is_loaded(
-    write_plugin: Write, registry: Callable[[], Registry]
-) -> None:
+def test_a_module_that_exits_when_it_is_loaded(write_plugin: Write, registry: Callable[[], Registry]) -> None:
     write_plugin("quitter", HEAD + game("moon"), modules={"quitter_game": "raise SystemExit(0)"})
     with pytest.raises(PluginError, match="quitter: cannot load game 'moon': SystemExit"):
         registry().load("game", "moon", "quitter_game:open_world")
@@ -259,9 +238,7 @@ def test_commands_of_plugins(write_plugin: Write, autopilot: Cli, tmp_path: Path
     assert walker["status"] == "ok"
 
 
-def test_plugins_lists_each_with_its_faults(
-    write_plugin: Write, autopilot: Cli, tmp_path: Path
-) -> None:
+def test_plugins_lists_each_with_its_faults(write_plugin: Write, autopilot: Cli, tmp_path: Path) -> None:
     write_plugin("bad-one", "raise RuntimeError('out of\\nfuel')")
     write_plugin("good-one", HEAD + game("moon"))
     site = tmp_path / "site"
@@ -284,9 +261,7 @@ def test_plugins_lists_each_with_its_faults(
     assert safe == []
 
 
-def test_a_plugin_that_prints_or_warns_does_not_break_json(
-    write_plugin: Write, autopilot: Cli, tmp_path: Path
-) -> None:
+def test_a_plugin_that_prints_or_warns_does_not_break_json(write_plugin: Write, autopilot: Cli, tmp_path: Path) -> None:
     write_plugin("loud", "import warnings\nwarnings.warn('old')\n" + HEAD + game("moon"))
     done = autopilot("plugins", "--json", path=tmp_path / "site")
     assert "loud" in [r["distribution"] for r in json.loads(done.stdout)]

@@ -15,14 +15,7 @@ from autopilot.policy import Preprocess
 from autopilot.sessions import Cached
 from autopilot.train import TrainOptions
 from autopilot.train.data import BALANCE_LIMIT, Dataset, balanced, batches
-from autopilot.train.step import (
-    augment,
-    cross_entropy,
-    learning_rate,
-    make_evaluate,
-    make_step,
-    optimiser,
-)
+from autopilot.train.step import augment, cross_entropy, learning_rate, make_evaluate, make_step, optimiser
 from autopilot.types import ActionSpace, Axis
 from flax import nnx
 
@@ -160,11 +153,7 @@ def test_mirroring_flips_picture_and_label_together() -> None:
             assert tuple(new.tolist()) == space.mirror(tuple(label))
     assert 16 < flipped < 48
     plain, same = augment(
-        jax.random.key(0),
-        images,
-        jnp.asarray(labels),
-        space,
-        TrainOptions("m", mirror=False, brightness=0),
+        jax.random.key(0), images, jnp.asarray(labels), space, TrainOptions("m", mirror=False, brightness=0)
     )
     assert np.array_equal(plain, images)
     assert np.array_equal(same, labels)
@@ -186,9 +175,7 @@ def test_shift_and_light_keep_size_range_and_label() -> None:
         else:
             pytest.fail("not a shift")
     assert len(found) >= 5
-    lit, _ = augment(
-        jax.random.key(2), images, labels, SPACE, TrainOptions("m", mirror=False, brightness=0.3)
-    )
+    lit, _ = augment(jax.random.key(2), images, labels, SPACE, TrainOptions("m", mirror=False, brightness=0.3))
     assert 0 <= float(lit.min()) <= float(lit.max()) <= 255
     assert len({round(float(m), 3) for m in lit.mean((1, 2, 3))}) == 32
 
@@ -242,17 +229,12 @@ def test_evaluation_counts_what_it_says() -> None:
     picked = np.stack([x.argmax(1) for x in logits], 1)
     assert found["frames"] == 70
     assert found["accuracy"] == pytest.approx((picked == data.labels).all(1).mean())
-    loss = sum(
-        (np.log(np.exp(x).sum(1)) - x[np.arange(70), data.labels[:, a]]).mean()
-        for a, x in enumerate(logits)
-    )
+    loss = sum((np.log(np.exp(x).sum(1)) - x[np.arange(70), data.labels[:, a]]).mean() for a, x in enumerate(logits))
     assert found["loss"] == pytest.approx(loss, rel=1e-4)
     confusion = np.array(found["confusion"]["steer"])
     assert confusion.sum(1).tolist() == [21, 40, 9], "rows are labels"
     assert confusion.sum(0).tolist() == np.bincount(picked[:, 0], minlength=3).tolist()
-    assert found["accuracy_by_axis"]["pedal"] == pytest.approx(
-        (picked[:, 1] == data.labels[:, 1]).mean()
-    )
+    assert found["accuracy_by_axis"]["pedal"] == pytest.approx((picked[:, 1] == data.labels[:, 1]).mean())
 
 
 @pytest.mark.parametrize(

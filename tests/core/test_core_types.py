@@ -60,8 +60,7 @@ def test_json_round_trip(space: ActionSpace) -> None:
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
         lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["name", "values", "mirror", "x"]), inner)
+            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "values", "mirror", "x"]), inner)
         ),
         max_leaves=12,
     )

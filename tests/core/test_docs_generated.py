@@ -25,9 +25,7 @@ ROOT = Path(__file__).parents[2]
 RIBBON = ROOT / "tests/third_party/autopilot-ribbon"
 TUTORIAL = ROOT / "docs/plugins/tutorial.md"
 PAGES = sorted(
-    page
-    for pattern in ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md")
-    for page in ROOT.glob(pattern)
+    page for pattern in ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md") for page in ROOT.glob(pattern)
 )
 PARSER = MarkdownIt("gfm-like", {"linkify": False})
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -83,9 +81,7 @@ def command_lines(page: Path) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
-def parse(
-    arguments: list[str], command: click.Command = cli, parent: click.Context | None = None
-) -> click.Context:
+def parse(arguments: list[str], command: click.Command = cli, parent: click.Context | None = None) -> click.Context:
     """Let click read a command line, down to the last command, without running it."""
     obj = None if parent else App()
     context = command.make_context(command.name, list(arguments), parent, obj=obj)
@@ -98,9 +94,7 @@ def parse(
 
 
 def test_generated_pages_are_current():
-    done = subprocess.run(
-        [sys.executable, "scripts/gen_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "scripts/gen_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -164,9 +158,10 @@ def test_commands_and_options_in_running_text_exist(page):
 def test_options_named_alone_exist():
     context = cli.make_context("autopilot", ["doctor"], obj=App())
     commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
-    known = {
-        option for c in commands if c for p in c.params for option in [*p.opts, *p.secondary_opts]
-    } | {"--help", "--check"}
+    known = {option for c in commands if c for p in c.params for option in [*p.opts, *p.secondary_opts]} | {
+        "--help",
+        "--check",
+    }
     for page in PAGES:
         for code in inlines(page, "code_inline"):
             if option := re.match(r"--[a-z][a-z-]*", code.content):
@@ -222,8 +217,7 @@ def test_architecture_names_every_dependency():
 def test_every_plugin_is_in_the_pages_that_list_them_all():
     folders = [path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")]
     readme, index, architecture = (
-        (ROOT / name).read_text(encoding="utf-8")
-        for name in ("README.md", "docs/index.md", "ARCHITECTURE.md")
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/index.md", "ARCHITECTURE.md")
     )
     for folder in folders:
         assert re.search(rf"-e plugins/{folder}\b", readme), f"README's pip install lacks {folder}"

@@ -20,9 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 def type_files(page: str, folder: Path) -> None:
     """Write each code block that follows a path, as a reader of the page would."""
-    for path, content in re.findall(
-        r"^`autopilot-ribbon/([^`]+)`[^\n]*:\n\n```\w+\n(.*?)```$", page, re.M | re.S
-    ):
+    for path, content in re.findall(r"^`autopilot-ribbon/([^`]+)`[^\n]*:\n\n```\w+\n(.*?)```$", page, re.M | re.S):
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content, encoding="utf-8")
@@ -34,13 +32,9 @@ def install(folder: Path, python: Path) -> None:
     The plugin's own build back-end makes the wheel; to unpack a wheel is to install it.
     """
     subprocess.run(
-        [sys.executable, "-c", "from hatchling.build import build_wheel as b; b('dist')"],
-        cwd=folder,
-        check=True,
+        [sys.executable, "-c", "from hatchling.build import build_wheel as b; b('dist')"], cwd=folder, check=True
     )
-    site = subprocess.check_output(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-    )
+    site = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True)
     (wheel,) = (folder / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site.strip())

@@ -19,9 +19,7 @@ CPU = pytest.mark.skipif(jax.default_backend() != "cpu", reason="the fast way is
 
 
 def _plain(x, kernel, strides, padding):
-    return lax.conv_general_dilated(
-        x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def _normal(*shape):
@@ -40,10 +38,7 @@ def _vjp(f, *args):
     return both(*args)
 
 
-pads = st.one_of(
-    st.sampled_from(["SAME", "VALID"]),
-    st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2),
-)
+pads = st.one_of(st.sampled_from(["SAME", "VALID"]), st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2))
 pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
@@ -73,10 +68,7 @@ def test_conv2d_equals_the_primitive(n, size, features, kernel, strides, padding
     st.tuples(st.integers(4, 12), st.integers(4, 12)),
     st.tuples(st.integers(1, 4), st.integers(1, 4)),
     pair,
-    st.one_of(
-        st.sampled_from(["SAME", "VALID"]),
-        st.tuples(*[st.tuples(st.integers(0, 1), st.integers(0, 1))] * 2),
-    ),
+    st.one_of(st.sampled_from(["SAME", "VALID"]), st.tuples(*[st.tuples(st.integers(0, 1), st.integers(0, 1))] * 2)),
 )
 def test_max_pool_equals_the_primitive(n, size, window, strides, padding):
     if not isinstance(padding, str):  # a window of padding alone has no maximum

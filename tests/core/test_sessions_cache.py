@@ -81,9 +81,7 @@ def test_a_cache_follows_the_rows_and_the_key(session: Session, tmp_path: Path) 
 
 @pytest.mark.parametrize("file", ["frames.raw", "rows.json", "crc32"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone"])
-def test_a_damaged_cache_is_made_anew(
-    session: Session, tmp_path: Path, file: str, damage: str
-) -> None:
+def test_a_damaged_cache_is_made_anew(session: Session, tmp_path: Path, file: str, damage: str) -> None:
     root = tmp_path / "cache"
     build(session, root)
     (path,) = root.glob(f"*/{file}")

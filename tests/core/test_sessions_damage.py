@@ -72,9 +72,7 @@ def test_every_bit_of_one_header(tmp_path: Path) -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 @given(data=st.data(), part=st.booleans())
-def test_a_truncated_segment_keeps_what_came_before(
-    session: Session, data: st.DataObject, part: bool
-) -> None:
+def test_a_truncated_segment_keeps_what_came_before(session: Session, data: st.DataObject, part: bool) -> None:
     path = session.path / "seg-00001.arrow"
     whole = path.read_bytes()
     size = data.draw(st.integers(0, len(whole) - 1))

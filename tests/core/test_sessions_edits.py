@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 from test_sessions_rows import assert_rows, plain, record
 
 ROWS = 24
-RANGE = (
-    st.tuples(st.integers(0, ROWS), st.integers(0, ROWS)).map(sorted).filter(lambda r: r[0] < r[1])
-)
+RANGE = st.tuples(st.integers(0, ROWS), st.integers(0, ROWS)).map(sorted).filter(lambda r: r[0] < r[1])
 FIXTURES = [HealthCheck.differing_executors, HealthCheck.function_scoped_fixture]
 
 
@@ -34,9 +32,7 @@ def session(whole: Session, tmp_path: Path) -> Session:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=FIXTURES)
 @given(steps=st.lists(st.tuples(st.booleans(), RANGE), max_size=6))
-def test_deleting_and_restoring_change_no_byte(
-    session: Session, steps: list[tuple[bool, list[int]]]
-) -> None:
+def test_deleting_and_restoring_change_no_byte(session: Session, steps: list[tuple[bool, list[int]]]) -> None:
     session.restore(0, ROWS)
     segments = {p: p.read_bytes() for p in session.path.glob("seg-*")}
     before = [plain(row) for row in session.rows()]
@@ -95,9 +91,7 @@ def test_a_purge_gives_the_space_back(session: Session) -> None:
 
 
 @pytest.mark.parametrize("limits", [(-1, 2), (3, 3), (5, 2), (0, ROWS + 1)])
-def test_rows_that_do_not_exist_cannot_be_deleted(
-    session: Session, limits: tuple[int, int]
-) -> None:
+def test_rows_that_do_not_exist_cannot_be_deleted(session: Session, limits: tuple[int, int]) -> None:
     for edit in (session.delete, session.restore):
         with pytest.raises(SessionError, match=f"choose from 0 to {ROWS}"):
             edit(*limits)
@@ -117,8 +111,6 @@ def test_two_editors_at_once_lose_nothing(session: Session) -> None:
         "session = Session.open(Path(sys.argv[1]))\n"
         "for i in range(int(sys.argv[2]), 24, 2): session.delete(i, i + 1)\n"
     )
-    editors = [
-        subprocess.Popen([sys.executable, "-c", script, str(session.path), str(n)]) for n in (0, 1)
-    ]
+    editors = [subprocess.Popen([sys.executable, "-c", script, str(session.path), str(n)]) for n in (0, 1)]
     assert [editor.wait(60) for editor in editors] == [0, 0]
     assert session.deleted() == [(0, ROWS)]

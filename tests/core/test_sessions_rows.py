@@ -17,12 +17,7 @@ from autopilot.sessions import FORMAT, Row, Session, SessionInfo, SessionStore, 
 from autopilot.types import ActionSpace, Axis, Frame, Reading
 
 WIDTH, HEIGHT = 32, 18
-SPACE = ActionSpace(
-    (
-        Axis("steer", ("left", "forward", "right"), (2, 1, 0)),
-        Axis("pedal", ("gas", "coast"), (0, 1)),
-    )
-)
+SPACE = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)), Axis("pedal", ("gas", "coast"), (0, 1))))
 
 
 def make_info(id: str = "a-session", **changes: object) -> SessionInfo:
@@ -95,9 +90,7 @@ def record(root: Path, count: int, segments: int = 1, **changes: object) -> Sess
 
 def test_rows_come_back_equal(tmp_path: Path) -> None:
     session = record(tmp_path, 60, segments=4)
-    assert sorted(p.name for p in session.path.glob("seg-*")) == [
-        f"seg-{n:05d}.arrow" for n in range(4)
-    ]
+    assert sorted(p.name for p in session.path.glob("seg-*")) == [f"seg-{n:05d}.arrow" for n in range(4)]
     assert_rows(list(session.rows()), list(range(60)))
     assert session.info.ended == "saved"
     assert session.info.frames == 60
@@ -211,9 +204,7 @@ def test_two_recorders_in_one_folder(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(tmp_path)]
     with SessionWriter(tmp_path, make_info()) as writer:
         writer.append(make_row(0))
-        other = subprocess.run(
-            command, input=make_info().model_dump_json(), text=True, capture_output=True
-        )
+        other = subprocess.run(command, input=make_info().model_dump_json(), text=True, capture_output=True)
         assert other.returncode != 0
         assert "SessionError" in other.stderr
         assert "is being recorded by another process" in other.stderr
@@ -237,10 +228,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     assert [id for id, _ in broken] == ["a-session"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "{", "[]", "null", "\xff", "[" * 100_000, '{"format": 1}', '{"format": "one"}'],
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\xff", "[" * 100_000, '{"format": 1}', '{"format": "one"}'])
 def test_a_broken_session_json_is_named(tmp_path: Path, text: str) -> None:
     session = record(tmp_path, 2)
     path = session.path / "session.json"

@@ -71,9 +71,7 @@ def start(args: list[str], env: dict[str, str], folder: Path, jax_cache: Path | 
     return Running(process, out, err)
 
 
-def _main(
-    args: list[str], env: dict[str, str], folder: str, out: str, err: str, cache: str | None
-) -> Any:
+def _main(args: list[str], env: dict[str, str], folder: str, out: str, err: str, cache: str | None) -> Any:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)

@@ -58,9 +58,7 @@ def test_the_network_drives_a_lap_of_an_unseen_road(run: Run, home: Path, tmp_pa
     timing = report["timing"]
     assert timing["clock"] == "lock-step"
     assert timing["wanted_hz"] == 10
-    assert {"capture", "preprocess", "policy", "select", "device", "observe"} <= set(
-        timing["stages_ms"]
-    )
+    assert {"capture", "preprocess", "policy", "select", "device", "observe"} <= set(timing["stages_ms"])
     with av.open(str(film)) as container:
         stream = container.streams.video[0]
         assert float(stream.average_rate) == 10
@@ -97,9 +95,7 @@ def test_real_time_is_reported_honestly(run: Run, home: Path, pit_bundle: Path) 
 
 
 @pytest.mark.parametrize(("plan", "code"), [({"raise_at": 12}, 1), ({"keys": [[12, "quit"]]}, 0)])
-def test_every_key_is_released_however_a_drive_ends(
-    run: Run, tmp_path: Path, plan: dict[str, Any], code: int
-) -> None:
+def test_every_key_is_released_however_a_drive_ends(run: Run, tmp_path: Path, plan: dict[str, Any], code: int) -> None:
     log = tmp_path / "log"
     args = "drive --game pit --bundle demonstrator --track endless".split()
     done = run(*args, PITLANE=pit(**plan), PITLANE_LOG=str(log))
@@ -148,9 +144,7 @@ def test_a_film_cut_short_by_ctrl_c_still_plays(begin: Begin, tmp_path: Path) ->
         ("--game ribbon --bundle torn", "damaged"),
     ],
 )
-def test_a_drive_that_cannot_be_is_refused_in_one_line(
-    run: Run, home: Path, args: str, says: str
-) -> None:
+def test_a_drive_that_cannot_be_is_refused_in_one_line(run: Run, home: Path, args: str, says: str) -> None:
     changes = {
         "other": {"game": "other-axes", "label_map": "pit-other"},
         "small": {"game": "other-size", "label_map": "pit-size"},
@@ -248,9 +242,7 @@ def test_a_race_that_cannot_be_is_refused_before_anything_runs(
     assert not log.exists()
 
 
-def test_an_interrupted_race_keeps_the_runs_that_were_finished(
-    begin: Begin, tmp_path: Path
-) -> None:
+def test_an_interrupted_race_keeps_the_runs_that_were_finished(begin: Begin, tmp_path: Path) -> None:
     log = tmp_path / "log"
     args = "race --game pit --drivers demonstrator,random --tracks oval,endless --laps 3 --name c"
     running = begin(*args.split(), PITLANE_LOG=str(log))
@@ -260,10 +252,7 @@ def test_an_interrupted_race_keeps_the_runs_that_were_finished(
     assert done.code == 130
     assert "Traceback" not in done.err
     runs = json.loads((tmp_path / "home/races/c/race.json").read_text())["runs"]
-    assert [(r["track"], r["driver"]) for r in runs] == [
-        ("oval", "demonstrator"),
-        ("oval", "random"),
-    ]
+    assert [(r["track"], r["driver"]) for r in runs] == [("oval", "demonstrator"), ("oval", "random")]
 
 
 def test_a_human_may_quit_a_race(run: Run) -> None:

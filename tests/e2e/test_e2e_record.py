@@ -110,33 +110,25 @@ def test_a_human_s_hotkeys_lose_nothing(run: Run, tmp_path: Path, key: str, ende
     assert [r.action for r in rows] == [(0,) if i % 3 == 0 else (1,) for i in range(1, 41)]
     lines = log.read_text().splitlines()
     assert lines[0] == "open oval human=True"
-    assert [x for x in lines if x.startswith("hold")] == [
-        "hold left" if i % 3 == 0 else "hold " for i in range(1, 41)
-    ]
+    assert [x for x in lines if x.startswith("hold")] == ["hold left" if i % 3 == 0 else "hold " for i in range(1, 41)]
     assert_let_go(lines)
 
 
 def test_a_contradiction_is_kept_but_counted_as_skipped(run: Run, tmp_path: Path) -> None:
-    done = run(
-        *"record --game pit --driver demonstrator --json".split(),
-        PITLANE=pit(held=["left", "right"], frames=8),
-    )
+    done = run(*"record --game pit --driver demonstrator --json".split(), PITLANE=pit(held=["left", "right"], frames=8))
     assert json.loads(done.out)[0]["labels"] == {"skipped": 8}
     (s,) = sessions(tmp_path / "home")
     assert [r.action for r in s.rows()] == [None] * 8
     assert {r.held for r in s.rows()} == {frozenset({"left", "right"})}
 
 
-def test_a_driver_that_raises_loses_no_frame_and_releases_every_key(
-    run: Run, tmp_path: Path
-) -> None:
+def test_a_driver_that_raises_loses_no_frame_and_releases_every_key(run: Run, tmp_path: Path) -> None:
     log = tmp_path / "log"
     args = "record --game pit --driver demonstrator --track endless".split()
     done = run(*args, PITLANE=pit(raise_at=15), PITLANE_LOG=str(log))
     assert done.code == 1
     assert done.err == (
-        "autopilot: unexpected RuntimeError: the script has lost its way "
-        "(run again with --debug to see where)\n"
+        "autopilot: unexpected RuntimeError: the script has lost its way (run again with --debug to see where)\n"
     )
     (s,) = sessions(tmp_path / "home")
     assert s.info.ended == "interrupted"
@@ -151,9 +143,7 @@ def test_a_driver_that_raises_loses_no_frame_and_releases_every_key(
 def test_ctrl_c_keeps_everything(begin: Begin, tmp_path: Path) -> None:
     log = tmp_path / "log"
     running = begin(
-        *"record --game pit --driver demonstrator --track endless".split(),
-        PITLANE=pit(),
-        PITLANE_LOG=str(log),
+        *"record --game pit --driver demonstrator --track endless".split(), PITLANE=pit(), PITLANE_LOG=str(log)
     )
     assert running.until(lambda: log.exists() and log.read_text().count("hold") > 30)
     running.interrupt()
@@ -185,9 +175,6 @@ def test_the_rate_may_be_chosen_and_is_kept(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_frame_source_that_ends_ends_the_recording(run: Run, tmp_path: Path) -> None:
-    done = run(
-        *"record --game pit --driver demonstrator --track endless --json".split(),
-        PITLANE=pit(frames=5),
-    )
+    done = run(*"record --game pit --driver demonstrator --track endless --json".split(), PITLANE=pit(frames=5))
     (row,) = json.loads(done.out)
     assert (row["frames"], row["ending"]) == (5, "ended")

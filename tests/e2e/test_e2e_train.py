@@ -37,9 +37,7 @@ def checkpoints(home: Path) -> list[Path]:
     return list((home / "runs" / "tiny" / "checkpoints").glob("*"))
 
 
-def test_the_same_seed_gives_the_same_bundle_bit_for_bit(
-    trained: Path, home: Path, run: Run
-) -> None:
+def test_the_same_seed_gives_the_same_bundle_bit_for_bit(trained: Path, home: Path, run: Run) -> None:
     done = run(*TRAIN, home=home, cache=False)  # compiled anew, not taken from a cache
     assert done.code == 0, done.err
     assert files(home / "bundles/tiny") == files(trained / "bundles/tiny")
@@ -50,9 +48,7 @@ def test_the_same_seed_gives_the_same_bundle_bit_for_bit(
     assert files(home / "bundles/tiny") != files(trained / "bundles/tiny")
 
 
-def test_kill_9_at_several_moments_then_the_same_command(
-    trained: Path, home: Path, begin: Begin
-) -> None:
+def test_kill_9_at_several_moments_then_the_same_command(trained: Path, home: Path, begin: Begin) -> None:
     moments: list[Callable[[], object]] = [
         (home / "runs/tiny/run.json").exists,
         lambda: any(p.name.isdigit() for p in checkpoints(home)),
@@ -87,19 +83,13 @@ def test_ctrl_c_in_the_middle_of_an_epoch(trained: Path, home: Path, begin: Begi
     assert files(home / "bundles/tiny") == files(trained / "bundles/tiny")
 
 
-def test_a_finished_training_given_again_writes_the_same_bundle(
-    trained: Path, run: Run, tmp_path: Path
-) -> None:
+def test_a_finished_training_given_again_writes_the_same_bundle(trained: Path, run: Run, tmp_path: Path) -> None:
     home = Path(shutil.copytree(trained, tmp_path / "home"))
     shutil.rmtree(home / "bundles")
     done = run(*TRAIN, home=home)
     assert done.code == 0, done.err
     assert files(home / "bundles/tiny") == files(trained / "bundles/tiny")
-    for change, word in (
-        (["--seed", "9"], "recipe"),
-        (["--set", "width=4"], "config"),
-        (["--no-mirror"], "recipe"),
-    ):
+    for change, word in ((["--seed", "9"], "recipe"), (["--set", "width=4"], "config"), (["--no-mirror"], "recipe")):
         done = run(*TRAIN, *change, home=home)
         assert done.code == 2
         assert done.err.startswith("autopilot: a training called tiny was made with other")
@@ -125,10 +115,7 @@ def test_what_a_training_leaves_behind(trained: Path) -> None:
     metrics = manifest["metrics"]
     assert 0.5 < metrics["accuracy"] <= 1
     assert np.array(metrics["confusion"]["steer"]).sum() == metrics["frames"]
-    best, bundle = (
-        load_file(trained / p)
-        for p in ("runs/tiny/best.safetensors", "bundles/tiny/weights.safetensors")
-    )
+    best, bundle = (load_file(trained / p) for p in ("runs/tiny/best.safetensors", "bundles/tiny/weights.safetensors"))
     assert best.keys() == bundle.keys()
     assert all(np.array_equal(best[k], bundle[k]) for k in best)
 
@@ -224,9 +211,7 @@ def test_balance_changes_what_is_learnt(trained: Path, home: Path, run: Run, bal
     assert share_forward(found) < share_forward(plain), "rare actions are chosen more often"
 
 
-def test_training_data_and_options_that_cannot_work(
-    ribbon: Game, home: Path, tmp_path: Path
-) -> None:
+def test_training_data_and_options_that_cannot_work(ribbon: Game, home: Path, tmp_path: Path) -> None:
     def refused(home: Path, **change: Any) -> str:
         with pytest.raises(UserError) as e:
             load_dataset(ribbon, Home(home), TrainOptions("tiny", **change))

@@ -75,9 +75,7 @@ def tree(home: Path) -> dict[str, bytes]:
         ("doctor extra", "extra"),
     ],
 )
-def test_a_mistake_is_one_line_and_changes_nothing(
-    run: Run, home: Path, args: str, says: str
-) -> None:
+def test_a_mistake_is_one_line_and_changes_nothing(run: Run, home: Path, args: str, says: str) -> None:
     before = tree(home)
     assert says in line(run(*args.split(), home=home))
     after = {k: v for k, v in tree(home).items() if "/cache/" not in k}
@@ -104,9 +102,7 @@ def test_all_labels_the_same(run: Run) -> None:
 def test_sessions_of_several_games(run: Run, home: Path) -> None:
     args = "record --game pit --driver demonstrator --track endless --seconds 0.2"
     assert run(*args.split(), home=home).code == 0
-    assert "sessions of pit, ribbon: choose with --game" in line(
-        run("train", "--model", "tiny", home=home)
-    )
+    assert "sessions of pit, ribbon: choose with --game" in line(run("train", "--model", "tiny", home=home))
 
 
 def test_a_broken_session_is_named_and_the_others_are_used(run: Run, home: Path) -> None:
@@ -144,9 +140,7 @@ def test_two_recorders_at_once_take_two_folders(begin: Begin, tmp_path: Path) ->
     assert len(list((tmp_path / "home/sessions").iterdir())) == 2
 
 
-def test_a_disk_that_is_full_keeps_what_was_recorded(
-    begin: Begin, tmp_path: Path, site: Path
-) -> None:
+def test_a_disk_that_is_full_keeps_what_was_recorded(begin: Begin, tmp_path: Path, site: Path) -> None:
     home = tmp_path / "full"
     program = (
         "import resource, sys\n"
@@ -159,9 +153,7 @@ def test_a_disk_that_is_full_keeps_what_was_recorded(
     )
     args = "record --game pit --driver demonstrator --track endless --seconds 20".split()
     env = {**os.environ, "PYTHONPATH": str(site), "AUTOPILOT_HOME": str(home)}
-    done = subprocess.run(
-        [sys.executable, "-c", program, *args], capture_output=True, text=True, env=env, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", program, *args], capture_output=True, text=True, env=env, timeout=120)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("autopilot: disk full: ")
     assert done.stderr.count("\n") == 1
@@ -188,9 +180,7 @@ def test_a_disk_that_fills_up_in_training_costs_nothing(
         "main()\n"
     )
     env = {**os.environ, "PYTHONPATH": str(site), "AUTOPILOT_HOME": str(home)}
-    done = subprocess.run(
-        [sys.executable, "-c", program, *args], capture_output=True, text=True, env=env, timeout=240
-    )
+    done = subprocess.run([sys.executable, "-c", program, *args], capture_output=True, text=True, env=env, timeout=240)
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1].startswith("autopilot: cannot write a checkpoint in ")
     assert begin(*args, home=home).wait().code == 0
@@ -253,20 +243,10 @@ def test_a_closed_pipe_is_no_traceback(site: Path, recorded: Path) -> None:
 def test_the_installed_script_itself(site: Path, tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("autopilot")
     env = {**os.environ, "PYTHONPATH": str(site), "AUTOPILOT_HOME": str(tmp_path)}
-    ok = subprocess.run(
-        [script, "plugins", "--json"], capture_output=True, text=True, env=env, timeout=120
-    )
+    ok = subprocess.run([script, "plugins", "--json"], capture_output=True, text=True, env=env, timeout=120)
     rows = {r["distribution"]: r for r in json.loads(ok.stdout)}
-    assert rows["autopilot-ribbon"]["provides"] == {
-        "game": ["ribbon"],
-        "label map": ["ribbon"],
-        "model": ["tiny"],
-    }
+    assert rows["autopilot-ribbon"]["provides"] == {"game": ["ribbon"], "label map": ["ribbon"], "model": ["tiny"]}
     bad = subprocess.run(
-        [script, "drive", "--game", "ribbon", "--bundle", "x"],
-        capture_output=True,
-        text=True,
-        env=env,
-        timeout=120,
+        [script, "drive", "--game", "ribbon", "--bundle", "x"], capture_output=True, text=True, env=env, timeout=120
     )
     assert (bad.returncode, bad.stdout, bad.stderr.count("\n")) == (2, "", 1)

@@ -96,9 +96,7 @@ def test_the_report_is_vgamepads_own():
     state = report({"a", "lb", "dpad_up", "lt", "stick_up", "stick_right"})
     assert isinstance(state, XUSB_REPORT)
     assert state.wButtons == (
-        XUSB_BUTTON.XUSB_GAMEPAD_A
-        | XUSB_BUTTON.XUSB_GAMEPAD_LEFT_SHOULDER
-        | XUSB_BUTTON.XUSB_GAMEPAD_DPAD_UP
+        XUSB_BUTTON.XUSB_GAMEPAD_A | XUSB_BUTTON.XUSB_GAMEPAD_LEFT_SHOULDER | XUSB_BUTTON.XUSB_GAMEPAD_DPAD_UP
     )
     assert (state.bLeftTrigger, state.bRightTrigger) == (255, 0)
     assert (state.sThumbLX, state.sThumbLY) == (32767, 32767)

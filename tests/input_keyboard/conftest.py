@@ -41,9 +41,7 @@ class Desktop:
         """What is down, as X names it, whoever pressed it."""
         bits = self.display.query_keymap()
         return {
-            NAMES[self.display.keycode_to_keysym(code, 0)]
-            for code in range(8, 256)
-            if bits[code // 8] >> code % 8 & 1
+            NAMES[self.display.keycode_to_keysym(code, 0)] for code in range(8, 256) if bits[code // 8] >> code % 8 & 1
         }
 
     def press(self, key: str) -> None:
@@ -69,8 +67,7 @@ class Window:
     def __init__(self, name: str) -> None:
         self.display = Display(name)
         self.window = self.display.screen().root.create_window(
-            *(0, 0, 100, 100, 0, X.CopyFromParent),
-            event_mask=X.KeyPressMask | X.KeyReleaseMask | X.ExposureMask,
+            *(0, 0, 100, 100, 0, X.CopyFromParent), event_mask=X.KeyPressMask | X.KeyReleaseMask | X.ExposureMask
         )
         self.window.map()
         while self.display.next_event().type != X.Expose:

@@ -35,10 +35,7 @@ def emitter(desktop):
 def driver(timeout_s):
     """A process that holds two keys; returns it and the process that owns them."""
     process = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(timeout_s)],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+        [sys.executable, "-c", DRIVER, str(timeout_s)], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     return process, int(process.stdout.readline())
 
@@ -109,10 +106,7 @@ while True:
 def test_no_key_stays_down_when_the_driver_is_killed_between_two_holds(desktop, wait_until):
     for pause_ms in range(10, 18):
         process = subprocess.Popen(
-            [sys.executable, "-c", BUSY_DRIVER],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            [sys.executable, "-c", BUSY_DRIVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         process.stdout.readline()
         time.sleep(pause_ms / 1000)

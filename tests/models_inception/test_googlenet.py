@@ -34,9 +34,7 @@ def _rows(text: str) -> list[tuple[str, str, int]]:
     return [(name, shape, int(count.replace(",", ""))) for name, shape, count in found]
 
 
-@pytest.mark.parametrize(
-    "text", [googlenet.GoogLeNet.__doc__, README.read_text()], ids=["docstring", "readme"]
-)
+@pytest.mark.parametrize("text", [googlenet.GoogLeNet.__doc__, README.read_text()], ids=["docstring", "readme"])
 def test_documented_table_is_what_the_network_does(text):
     net = _build()
     net.eval()

@@ -34,9 +34,7 @@ def _rows(text: str) -> list[tuple[str, str, int]]:
     return [(name, shape, int(count.replace(",", ""))) for name, shape, count in found]
 
 
-@pytest.mark.parametrize(
-    "text", [pilotnet.PilotNet.__doc__, README.read_text()], ids=["docstring", "readme"]
-)
+@pytest.mark.parametrize("text", [pilotnet.PilotNet.__doc__, README.read_text()], ids=["docstring", "readme"])
 def test_documented_table_is_what_the_network_does(text):
     net = _build()
     net.eval()
@@ -96,9 +94,7 @@ def test_dropout_acts_in_training_only():
 
 def test_dropout_takes_its_key_from_the_stream_of_that_name():
     images = jnp.full((2, 64, 64, 3), 200.0)
-    a, b, c = (
-        pilotnet.build(64, 64, (3,), nnx.Rngs(params=0, dropout=d))(images)[0] for d in (1, 1, 2)
-    )
+    a, b, c = (pilotnet.build(64, 64, (3,), nnx.Rngs(params=0, dropout=d))(images)[0] for d in (1, 1, 2))
     np.testing.assert_array_equal(a, b)
     assert not np.array_equal(a, c)
 

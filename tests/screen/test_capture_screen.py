@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 import pytest
-from autopilot_screen.screen import open_screen, probe
 from autopilot.errors import DeviceError
 from autopilot.types import SourceSettings
+from autopilot_screen.screen import open_screen, probe
 from Xlib import X
 from Xlib.display import Display
 
@@ -37,12 +37,8 @@ class Desktop:
 
     def show(self):
         root = self.display.screen().root
-        window = root.create_window(
-            *(40, 30, 80, 60, 0, X.CopyFromParent), background_pixel=_pixel(RED)
-        )
-        window.create_window(
-            *(40, 0, 40, 60, 0, X.CopyFromParent), background_pixel=_pixel(TEAL)
-        ).map()
+        window = root.create_window(*(40, 30, 80, 60, 0, X.CopyFromParent), background_pixel=_pixel(RED))
+        window.create_window(*(40, 0, 40, 60, 0, X.CopyFromParent), background_pixel=_pixel(TEAL)).map()
         window.map()
         self.display.sync()
         return window

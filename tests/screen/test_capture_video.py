@@ -8,9 +8,9 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from autopilot_screen.video import open_video
 from autopilot.errors import DeviceError, UserError
 from autopilot.types import SourceSettings
+from autopilot_screen.video import open_video
 
 COLOURS = [(250, 20, 10), (10, 250, 20), (20, 10, 250), (90, 160, 200)]
 """RGB of each picture of the clip."""
@@ -86,9 +86,7 @@ def test_a_file_that_is_no_video_gives_one_line_and_no_noise(tmp_path):
         "except UserError as e: print(e, file=sys.stderr)\n"
     )
     run = subprocess.run([sys.executable, "-c", code, str(junk)], capture_output=True, text=True)
-    assert run.stderr.strip() == (
-        f"{junk} is not a video that OpenCV can read: try an .mp4 or .avi file"
-    )
+    assert run.stderr.strip() == (f"{junk} is not a video that OpenCV can read: try an .mp4 or .avi file")
 
 
 def test_a_camera_that_is_not_there_is_named():

@@ -50,9 +50,7 @@ def _disk(home: Home) -> Probe:
         speed = 32 / max(time.monotonic() - begun, 1e-6)
         free = shutil.disk_usage(home.root).free / 1e9
     except OSError as e:
-        return Probe(
-            "disk", False, f"{home.root}: {e.strerror or e}", "choose another --home", required=True
-        )
+        return Probe("disk", False, f"{home.root}: {e.strerror or e}", "choose another --home", required=True)
     finally:
         path.unlink(missing_ok=True)
     detail = f"{home.root}: {free:.0f} GB free, writes {speed:.0f} MB/s"

@@ -11,16 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autopilot.errors import UserError
-from autopilot.interfaces import (
-    Clock,
-    Demonstrator,
-    FrameSource,
-    LabelMap,
-    OutputDevice,
-    Reader,
-    Referee,
-    World,
-)
+from autopilot.interfaces import Clock, Demonstrator, FrameSource, LabelMap, OutputDevice, Reader, Referee, World
 from autopilot.plugins import Registry
 from autopilot.specs import GameSpec
 from autopilot.types import Held, SourceSettings, WorldRequest
@@ -242,7 +233,6 @@ class Game:
             return dict(next(iter(profiles.values())))
         if profile not in profiles:
             raise UserError(
-                f"{self.spec.name} has no profile {profile!r} for {device}: "
-                f"there are {', '.join(profiles)}"
+                f"{self.spec.name} has no profile {profile!r} for {device}: there are {', '.join(profiles)}"
             )
         return dict(profiles[profile])

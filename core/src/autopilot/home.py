@@ -62,9 +62,7 @@ class Home:
 def check_name(name: str, what: str) -> str:
     """Return a name that is safe as a folder's; raises UserError for `../x` and the like."""
     if not _NAME.fullmatch(name) or ".." in name:
-        raise UserError(
-            f"{what} name {name!r} cannot be used: take letters, digits, '-', '_' and '.' only"
-        )
+        raise UserError(f"{what} name {name!r} cannot be used: take letters, digits, '-', '_' and '.' only")
     return name
 
 

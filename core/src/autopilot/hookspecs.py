@@ -13,14 +13,7 @@ from __future__ import annotations
 
 import pluggy
 
-from autopilot.specs import (
-    CommandSpec,
-    DeviceSpec,
-    FrameSourceSpec,
-    GameSpec,
-    LabelMapSpec,
-    ModelSpec,
-)
+from autopilot.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec
 
 API_VERSION = 1
 """The version of this page. A plugin built for another is reported and left out."""

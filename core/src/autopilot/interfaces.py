@@ -17,11 +17,9 @@ class FrameSource(Protocol):
 
         Raises EOFError when there will be no more, DeviceError when the screen is gone.
         """
-        ...
 
     def close(self) -> None:
         """Give the screen back. Calling it twice is harmless."""
-        ...
 
 
 class OutputDevice(Protocol):
@@ -29,15 +27,12 @@ class OutputDevice(Protocol):
 
     def hold(self, controls: Held) -> None:
         """Make exactly these controls held; idempotent, sends only differences."""
-        ...
 
     def release_all(self) -> None:
         """Let go of everything."""
-        ...
 
     def close(self) -> None:
         """Release everything and give the device back. Calling it twice is harmless."""
-        ...
 
 
 class Reader(Protocol):
@@ -45,15 +40,12 @@ class Reader(Protocol):
 
     def held(self) -> Held:
         """Return the controls that the human holds now."""
-        ...
 
     def hotkeys(self) -> tuple[str, ...]:
         """Return the hotkeys pressed since the last call: of `pause`, `save` and `quit`."""
-        ...
 
     def close(self) -> None:
         """Stop listening. Calling it twice is harmless."""
-        ...
 
 
 class LabelMap(Protocol):
@@ -62,15 +54,12 @@ class LabelMap(Protocol):
     @property
     def action_space(self) -> ActionSpace:
         """The axes that the network decides on."""
-        ...
 
     def action(self, held: Held) -> Action | None:
         """Return the label of a frame, or None for a frame that training must skip."""
-        ...
 
     def held(self, action: Action) -> Held:
         """Return the controls to hold for an action; `action(held(a)) == a` for every a."""
-        ...
 
 
 class Clock(Protocol):
@@ -79,11 +68,9 @@ class Clock(Protocol):
     @property
     def lockstep(self) -> bool:
         """Whether the game waits for the decision."""
-        ...
 
     def tick(self) -> None:
         """Let one decision period pass: sleep until the next is due, or step the simulator."""
-        ...
 
 
 class Referee(Protocol):
@@ -91,7 +78,6 @@ class Referee(Protocol):
 
     def reading(self) -> Reading:
         """Return how the race stands now."""
-        ...
 
 
 class Demonstrator(Protocol):
@@ -99,7 +85,6 @@ class Demonstrator(Protocol):
 
     def decide(self) -> Held:
         """Return the controls that it would hold now."""
-        ...
 
 
 @dataclass

@@ -42,10 +42,7 @@ class ChoiceAxis:
             return None
         order = list(self.precedence) + [c.value for c in self.choices]
         # What needs more controls is more specific; the value at rest comes last by itself.
-        ranked = sorted(
-            enumerate(self.choices),
-            key=lambda ic: (-len(ic[1].controls), order.index(ic[1].value)),
-        )
+        ranked = sorted(enumerate(self.choices), key=lambda ic: (-len(ic[1].controls), order.index(ic[1].value)))
         return next((i for i, c in ranked if c.controls <= held), None)
 
 

@@ -102,10 +102,7 @@ class ActionSpace:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return plain data from which `from_json` makes an equal action space."""
-        return [
-            {"name": axis.name, "values": list(axis.values), "mirror": list(axis.mirror)}
-            for axis in self.axes
-        ]
+        return [{"name": axis.name, "values": list(axis.values), "mirror": list(axis.mirror)} for axis in self.axes]
 
     @classmethod
     def from_json(cls, data: Any) -> ActionSpace:
@@ -115,10 +112,7 @@ class ActionSpace:
         """
         try:
             return cls(
-                tuple(
-                    Axis(str(a["name"]), tuple(map(str, a["values"])), tuple(map(int, a["mirror"])))
-                    for a in data
-                )
+                tuple(Axis(str(a["name"]), tuple(map(str, a["values"])), tuple(map(int, a["mirror"]))) for a in data)
             )
         except (TypeError, KeyError, OverflowError) as e:
             raise ValueError(f"not an action space: {data!r:.80}") from e

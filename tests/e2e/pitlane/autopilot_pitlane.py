@@ -19,11 +19,7 @@ from autopilot.specs import DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec
 from autopilot.types import NOTHING, Frame, Probe, Reading
 
 AUTOPILOT_API = 1
-STEER = [
-    Choice("left", frozenset({"left"})),
-    Choice("forward"),
-    Choice("right", frozenset({"right"})),
-]
+STEER = [Choice("left", frozenset({"left"})), Choice("forward"), Choice("right", frozenset({"right"}))]
 
 
 def plan():
@@ -91,9 +87,7 @@ def open_world(request):
 
 
 def labels():
-    axis = ChoiceAxis(
-        "steer", STEER, mirror={"left": "right"}, conflicts=[frozenset({"left", "right"})]
-    )
+    axis = ChoiceAxis("steer", STEER, mirror={"left": "right"}, conflicts=[frozenset({"left", "right"})])
     return ChoiceLabelMap([axis])
 
 
@@ -112,14 +106,7 @@ def good_probe():
 def game(name, label_map="pit", **options):
     common = {"demonstrator": True, "referee": True, "lap_limit_s": 3, "hz": 50}
     common["open_world"] = "autopilot_pitlane:open_world"
-    return GameSpec(
-        name,
-        name.title(),
-        ("left", "right"),
-        label_map,
-        tracks=("oval", "endless"),
-        **common | options,
-    )
+    return GameSpec(name, name.title(), ("left", "right"), label_map, tracks=("oval", "endless"), **common | options)
 
 
 @hookimpl

@@ -126,7 +126,5 @@ def main() -> None:
         if debug:
             raise
         what = " ".join(f"{type(e).__name__}: {e}".split())[:300]
-        print(
-            f"autopilot: unexpected {what} (run again with --debug to see where)", file=sys.stderr
-        )
+        print(f"autopilot: unexpected {what} (run again with --debug to see where)", file=sys.stderr)
         sys.exit(1)

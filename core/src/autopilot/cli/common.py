@@ -60,13 +60,7 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
     @click.pass_context
     @functools.wraps(command)
     def wrapped(
-        ctx: click.Context,
-        /,
-        home: str | None,
-        as_json: bool,
-        safe_mode: bool,
-        debug: bool,
-        **options: Any,
+        ctx: click.Context, /, home: str | None, as_json: bool, safe_mode: bool, debug: bool, **options: Any
     ) -> None:
         app = App.of(ctx)
         app.home_given, app.json = home, as_json
@@ -116,9 +110,7 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
 
         box = None if region is None else _region(region)
         settings = SourceSettings(box, video)
-        choice = DeviceChoice(
-            input_device, profile, source or ("video" if video else None), settings
-        )
+        choice = DeviceChoice(input_device, profile, source or ("video" if video else None), settings)
         command(*args, devices=choice, **options)
 
     return wrapped

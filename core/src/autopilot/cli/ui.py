@@ -75,10 +75,7 @@ def timing_lines(timing: dict[str, Any]) -> None:
             f"{timing['steps']} decisions on time, {timing['overruns']} overruns"
         )
     else:
-        err.print(
-            f"lock-step: {timing['steps']} decisions at {achieved:g}/s, "
-            f"{timing['times_real_time']:g}x real time"
-        )
+        err.print(f"lock-step: {timing['steps']} decisions at {achieved:g}/s, {timing['times_real_time']:g}x real time")
     parts = [f"{n} {t['p50']:g}/{t['p99']:g}" for n, t in timing["stages_ms"].items()]
     err.print("stages, ms p50/p99: " + ", ".join(parts), soft_wrap=True)
 

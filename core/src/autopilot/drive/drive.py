@@ -13,15 +13,7 @@ from autopilot.errors import BundleError, UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld
 from autopilot.home import Home
 from autopilot.interfaces import LabelMap
-from autopilot.loop import (
-    DemonstratorDriver,
-    Driver,
-    HumanDriver,
-    PolicyDriver,
-    RandomDriver,
-    Timing,
-    run,
-)
+from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, PolicyDriver, RandomDriver, Timing, run
 from autopilot.plugins import Registry
 from autopilot.policy import Policy, Selector
 from autopilot.types import Reading, Step, WorldRequest
@@ -57,9 +49,7 @@ class DriveReport:
     timing: dict[str, Any]
 
 
-def load_policy(
-    name: str, game: Game, home: Home, registry: Registry, options: DriveOptions
-) -> Policy | None:
+def load_policy(name: str, game: Game, home: Home, registry: Registry, options: DriveOptions) -> Policy | None:
     """Check that `name` can drive this game, and load it if it is a bundle.
 
     Raises BundleError for a bundle that does not fit, UserError for a driver that the game does
@@ -79,12 +69,7 @@ def load_policy(
 
 
 def make_driver(
-    name: str,
-    policy: Policy | None,
-    world: OpenWorld,
-    label_map: LabelMap,
-    options: DriveOptions,
-    timing: Timing,
+    name: str, policy: Policy | None, world: OpenWorld, label_map: LabelMap, options: DriveOptions, timing: Timing
 ) -> Driver:
     """Return the driver of that name: a bundle's policy, or one of `SCRIPTED`."""
     if policy is not None:

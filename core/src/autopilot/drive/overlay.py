@@ -53,9 +53,7 @@ class Overlay:
                 cv2.rectangle(picture, (x0, y), (x0 + full, y + BAR), (50, 50, 50), -1)
                 cv2.rectangle(picture, (x0, y), (x0 + int(full * share), y + BAR), colour, -1)
                 text = f"{share:.2f}"
-                cv2.putText(
-                    picture, text, (x0 + full + 6, y + 11), FONT, 0.4, WHITE, 1, cv2.LINE_AA
-                )
+                cv2.putText(picture, text, (x0 + full + 6, y + 11), FONT, 0.4, WHITE, 1, cv2.LINE_AA)
 
     def _captions(self, picture: Any, step: Step) -> None:
         _caption(picture, self._title, 10, WHITE)
@@ -124,9 +122,7 @@ class Window:
         import os
         import sys
 
-        if sys.platform.startswith("linux") and not (
-            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-        ):
+        if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise DeviceError("no display to show the overlay on: leave out --show, or use --film")
         self._title = title
         try:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.loop.drivers import (
-    DemonstratorDriver,
-    Driver,
-    HumanDriver,
-    NoisyDriver,
-    PolicyDriver,
-    RandomDriver,
-)
+from autopilot.loop.drivers import DemonstratorDriver, Driver, HumanDriver, NoisyDriver, PolicyDriver, RandomDriver
 from autopilot.loop.run import Ending, Observer, run
 from autopilot.loop.timing import Timing
 

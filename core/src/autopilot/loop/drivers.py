@@ -98,9 +98,7 @@ class NoisyDriver:
 class PolicyDriver:
     """A network: preprocess, probabilities, selection."""
 
-    def __init__(
-        self, policy: Policy, selector: Selector, label_map: LabelMap, timing: Timing
-    ) -> None:
+    def __init__(self, policy: Policy, selector: Selector, label_map: LabelMap, timing: Timing) -> None:
         self._policy = policy
         self._selector = selector
         self._label_map = label_map

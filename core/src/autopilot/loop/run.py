@@ -65,9 +65,7 @@ def run(
         world.device.release_all()
 
 
-def _hotkeys(
-    world: OpenWorld, timing: Timing, on_pause: Callable[[bool], None]
-) -> Literal["saved", "quit"] | None:
+def _hotkeys(world: OpenWorld, timing: Timing, on_pause: Callable[[bool], None]) -> Literal["saved", "quit"] | None:
     """Act on the human's hotkeys; while paused, hold nothing and wait."""
     paused = False
     with timing.pause():

@@ -14,15 +14,7 @@ import pluggy
 
 from autopilot import hookspecs
 from autopilot.errors import PluginError
-from autopilot.specs import (
-    CommandSpec,
-    DeviceSpec,
-    FrameSourceSpec,
-    GameSpec,
-    LabelMapSpec,
-    ModelSpec,
-    load,
-)
+from autopilot.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec, load
 
 KINDS: dict[str, tuple[str, type]] = {
     "game": ("autopilot_games", GameSpec),
@@ -92,9 +84,7 @@ class Registry:
         api = getattr(module, "AUTOPILOT_API", None)
         if api != hookspecs.API_VERSION:
             said = "does not set AUTOPILOT_API" if api is None else f"was built for hook API {api}"
-            plugin.faults.append(
-                Fault("api", f"{said}; this autopilot has hook API {hookspecs.API_VERSION}")
-            )
+            plugin.faults.append(Fault("api", f"{said}; this autopilot has hook API {hookspecs.API_VERSION}"))
             return
         try:
             self._pm.register(module, name=plugin.key)
@@ -126,9 +116,7 @@ class Registry:
             specs = [spec for result in results for spec in result]
             for spec in specs:
                 if not isinstance(spec, wanted):
-                    raise TypeError(
-                        f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}"
-                    )
+                    raise TypeError(f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}")
             names = [spec.name for spec in specs]
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"{hook_name} offers {min(twice)!r} twice")
@@ -144,11 +132,7 @@ class Registry:
         """
         dist, _, bare = name.rpartition(":")
         everything = self.provided(kind)
-        found = [
-            (plugin, spec)
-            for plugin, spec in everything
-            if spec.name == bare and dist in ("", plugin.dist)
-        ]
+        found = [(plugin, spec) for plugin, spec in everything if spec.name == bare and dist in ("", plugin.dist)]
         if len(found) == 1:
             return found[0]
         if found:

@@ -39,9 +39,7 @@ def _pads(x: jax.Array, window: Sequence[int], strides: Pair, padding: Padding) 
     return tuple((int(before), int(after)) for before, after in padding)
 
 
-def conv2d(
-    x: jax.Array, kernel: jax.Array, strides: Pair = (1, 1), padding: Padding = "SAME"
-) -> jax.Array:
+def conv2d(x: jax.Array, kernel: jax.Array, strides: Pair = (1, 1), padding: Padding = "SAME") -> jax.Array:
     """Return the convolution (N, H', W', O) of x (N, H, W, I) with kernel (kh, kw, I, O).
 
     Equal to `lax.conv_general_dilated` up to rounding, gradients included. Reverse mode only on
@@ -52,9 +50,7 @@ def conv2d(
 
 
 def _plain_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
-    return lax.conv_general_dilated(
-        x, kernel, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def _forward(
@@ -107,9 +103,7 @@ def _strided_input_gradient(
     return dx[:, top : top + h, left : left + w]
 
 
-def _filter_gradient(
-    x: jax.Array, g: jax.Array, shape: tuple[int, ...], strides: Pair, pads: Pads
-) -> jax.Array:
+def _filter_gradient(x: jax.Array, g: jax.Array, shape: tuple[int, ...], strides: Pair, pads: Pads) -> jax.Array:
     """Return the gradient of a kernel of `shape`: a sum over small groups of images.
 
     A stride becomes more features of a smaller image (space to depth); g, once per column of the
@@ -148,9 +142,7 @@ def _product(a: jax.Array, b: jax.Array) -> jax.Array:
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
 
 
-def max_pool(
-    x: jax.Array, window: Pair, strides: Pair = (1, 1), padding: Padding = "VALID"
-) -> jax.Array:
+def max_pool(x: jax.Array, window: Pair, strides: Pair = (1, 1), padding: Padding = "VALID") -> jax.Array:
     """Return the largest value of each window of x (N, H, W, C), shape (N, H', W', C).
 
     Ties: where several inputs of a window share the maximum, the plain primitive sends the
@@ -168,22 +160,15 @@ def _maxima(x: jax.Array, window: Pair, strides: Pair, pads: Pads) -> jax.Array:
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=-jnp.inf)
     for axis, (size, stride) in enumerate(zip(window, strides, strict=True), start=1):
         last = x.shape[axis] - size + 1
-        x = reduce(
-            jnp.maximum,
-            [lax.slice_in_dim(x, i, i + last, stride, axis=axis) for i in range(size)],
-        )
+        x = reduce(jnp.maximum, [lax.slice_in_dim(x, i, i + last, stride, axis=axis) for i in range(size)])
     return x
 
 
-def _pool_forward(
-    x: jax.Array, window: Pair, strides: Pair, pads: Pads
-) -> tuple[jax.Array, jax.Array]:
+def _pool_forward(x: jax.Array, window: Pair, strides: Pair, pads: Pads) -> tuple[jax.Array, jax.Array]:
     return lax.map(lambda x: _maxima(x[None], window, strides, pads)[0], x), x
 
 
-def _pool_backward(
-    window: Pair, strides: Pair, pads: Pads, x: jax.Array, g: jax.Array
-) -> tuple[jax.Array]:
+def _pool_backward(window: Pair, strides: Pair, pads: Pads, x: jax.Array, g: jax.Array) -> tuple[jax.Array]:
     def image(xg: tuple[jax.Array, jax.Array]) -> jax.Array:
         x, g = xg
         dx: jax.Array = jax.vjp(lambda x: _maxima(x, window, strides, pads), x[None])[1](g[None])[0]
@@ -196,9 +181,7 @@ _cpu_pool = jax.custom_vjp(lambda *a: _pool_forward(*a)[0], nondiff_argnums=(1, 
 _cpu_pool.defvjp(_pool_forward, _pool_backward)
 
 
-def _conv_general(
-    x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, **options: Any
-) -> jax.Array:
+def _conv_general(x: jax.Array, kernel: jax.Array, strides: Pair, padding: Padding, **options: Any) -> jax.Array:
     """Stand in for `lax.conv_general_dilated` where `conv2d` can; call it otherwise."""
     dilations = (*options["lhs_dilation"], *options["rhs_dilation"])
     special = [options.get(k) for k in ("precision", "preferred_element_type", "out_sharding")]

@@ -81,14 +81,10 @@ def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
         found, wanted = ((str(a.dtype), a.shape) for a in (weights[name], array))
         if found != wanted:
             raise BundleError(
-                f"the weights do not fit the network: {name!r} is {found[0]} {found[1]}, "
-                f"not {wanted[0]} {wanted[1]}"
+                f"the weights do not fit the network: {name!r} is {found[0]} {found[1]}, not {wanted[0]} {wanted[1]}"
             )
     return nnx.from_flat_state(
-        [
-            (p, v.replace(jax.numpy.asarray(weights[".".join(map(str, p))])))
-            for p, v in nnx.to_flat_state(state)
-        ]
+        [(p, v.replace(jax.numpy.asarray(weights[".".join(map(str, p))]))) for p, v in nnx.to_flat_state(state)]
     )
 
 

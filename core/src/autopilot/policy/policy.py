@@ -23,12 +23,7 @@ class Policy:
         self.manifest = manifest
         self.preprocess = Preprocess.from_json(manifest.preprocess)
         module = network.build(
-            registry,
-            manifest.model,
-            manifest.config,
-            self.preprocess.size,
-            manifest.space.sizes,
-            abstract=True,
+            registry, manifest.model, manifest.config, self.preprocess.size, manifest.space.sizes, abstract=True
         )
         _, state, _ = network.split(module)
         self._weights = network.with_weights(state, read_weights(folder, manifest))
@@ -53,9 +48,7 @@ class Policy:
         """Raise BundleError unless this policy can drive that game, in words."""
         ours = self.manifest.space
         if ours != space:
-            raise BundleError(
-                f"bundle {self.manifest.name} decides on [{ours}], but {game} wants [{space}]"
-            )
+            raise BundleError(f"bundle {self.manifest.name} decides on [{ours}], but {game} wants [{space}]")
         if self.preprocess.source != frame_size:
             was, now = self.preprocess.source, frame_size
             raise BundleError(

@@ -67,8 +67,7 @@ class Preprocess:
         recipe = data.get("recipe")
         if recipe != "crop-rescale-1":
             raise BundleError(
-                f"this bundle was made with another preprocessing ({recipe!r}); "
-                "train it again with this autopilot"
+                f"this bundle was made with another preprocessing ({recipe!r}); train it again with this autopilot"
             )
         try:
             crop = data.get("crop")

@@ -67,9 +67,7 @@ def race(
     if not options.drivers or len(set(options.drivers)) != len(options.drivers):
         raise UserError("--drivers needs a list of different names")
     tracks = game.tracks(options.tracks)
-    policies = {
-        name: load_policy(name, game, home, registry, options.drive) for name in options.drivers
-    }
+    policies = {name: load_policy(name, game, home, registry, options.drive) for name in options.drivers}
     result = RaceResult(
         game=game.spec.name,
         title=game.spec.title,
@@ -102,9 +100,7 @@ def race(
     return result
 
 
-def _run(
-    name: str, track: str, number: int, reading: Reading | None, book: _Book, laps: int
-) -> Run:
+def _run(name: str, track: str, number: int, reading: Reading | None, book: _Book, laps: int) -> Run:
     last = reading or Reading()
     times = last.lap_times_s[:laps]
     return Run(

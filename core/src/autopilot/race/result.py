@@ -32,9 +32,7 @@ class Run:
 
     def cells(self, laps: int) -> list[str]:
         """Return the laps as text: `*` marks an incident, `Incomplete` the lap given up."""
-        done = [
-            f"{t:.2f}{'*' if i in self.incident_laps else ''}" for i, t in enumerate(self.laps_s)
-        ]
+        done = [f"{t:.2f}{'*' if i in self.incident_laps else ''}" for i, t in enumerate(self.laps_s)]
         if not self.finished:
             done.append("Incomplete")
         return (done + [""] * laps)[:laps]

@@ -42,11 +42,7 @@ class Cached:
 
 
 def cached(
-    session: Session,
-    root: Path,
-    key: str,
-    size: tuple[int, int],
-    transform: Callable[[Image], Image],
+    session: Session, root: Path, key: str, size: tuple[int, int], transform: Callable[[Image], Image]
 ) -> Cached:
     """Return the session's frames as `transform` makes them: uint8 (height, width, 3).
 
@@ -90,9 +86,7 @@ def gather(caches: Sequence[Cached], indices: NDArray[np.int64], out: NDArray[np
         to[...] = images[cache][at]
 
 
-def _build(
-    session: Session, folder: Path, shape: tuple[int, int, int], transform: Callable[[Image], Image]
-) -> None:
+def _build(session: Session, folder: Path, shape: tuple[int, int, int], transform: Callable[[Image], Image]) -> None:
     tmp = _unfinished(folder)
     tmp.mkdir()
     held: list[list[str]] = []

@@ -28,9 +28,7 @@ class _Versioned(BaseModel):
     @classmethod
     def _known(cls, value: int) -> int:
         if value > FORMAT:
-            raise SessionError(
-                f"made by a newer autopilot (format {value}; this one reads {FORMAT}): upgrade"
-            )
+            raise SessionError(f"made by a newer autopilot (format {value}; this one reads {FORMAT}): upgrade")
         return value
 
     @classmethod

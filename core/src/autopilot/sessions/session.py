@@ -199,9 +199,7 @@ class Session:
 
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start < stop <= self._end:
-            raise SessionError(
-                f"{self.path} has no rows {start} to {stop}: choose from 0 to {self._end}"
-            )
+            raise SessionError(f"{self.path} has no rows {start} to {stop}: choose from 0 to {self._end}")
 
 
 def _is_locked(path: Path) -> bool:

@@ -52,9 +52,7 @@ class SessionWriter:
         try:
             root.mkdir(parents=True, exist_ok=True)
             if (free := shutil.disk_usage(root).free // 1_000_000) < _MIN_FREE_MB:
-                raise SessionError(
-                    f"only {free} MB are free in {root}: recording needs {_MIN_FREE_MB} MB"
-                )
+                raise SessionError(f"only {free} MB are free in {root}: recording needs {_MIN_FREE_MB} MB")
             self.path.mkdir(exist_ok=True)
             self._lock.acquire(timeout=1)
             if (self.path / "session.json").exists():
@@ -130,10 +128,7 @@ class SessionWriter:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
             self.close()

@@ -31,8 +31,7 @@ class Checkpoints:
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(_leaves(state)),
-                    progress=ocp.args.JsonSave(progress),
+                    state=ocp.args.StandardSave(_leaves(state)), progress=ocp.args.JsonSave(progress)
                 ),
             )
             self._manager.wait_until_finished()
@@ -49,10 +48,7 @@ class Checkpoints:
             return None
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), _leaves(like))
         found = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(abstract), progress=ocp.args.JsonRestore()
-            ),
+            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract), progress=ocp.args.JsonRestore())
         )
         tree = jax.tree.structure(_parts(like))
         leaves = [jax.numpy.asarray(found["state"][key]) for key in sorted(found["state"])]

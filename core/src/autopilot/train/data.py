@@ -53,9 +53,7 @@ class Dataset:
 
     def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the labels of `rows` as one number each."""
-        found: NDArray[np.int64] = np.ravel_multi_index(
-            tuple(self.labels[rows].T), self.space.sizes
-        ).astype(np.int64)
+        found: NDArray[np.int64] = np.ravel_multi_index(tuple(self.labels[rows].T), self.space.sizes).astype(np.int64)
         return found
 
     def counts(self, rows: NDArray[np.int64]) -> dict[str, int]:
@@ -139,9 +137,7 @@ def _labels(cache: Cached, label_map: LabelMap) -> NDArray[np.int32]:
     return np.array([known[held] for held in cache.held], np.int32).reshape(-1, len(skip))
 
 
-def _split(
-    caches: Sequence[Cached], options: TrainOptions
-) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+def _split(caches: Sequence[Cached], options: TrainOptions) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
     """Hold out whole sessions; of a single one its end, with a gap, since neighbours leak."""
     sizes = [len(c.held) for c in caches]
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -169,8 +165,7 @@ def _check(data: Dataset, options: TrainOptions) -> None:
     if len(present) == 1:
         only = data.space.describe(data.space.split(next(iter(present))))
         raise UserError(
-            f"all {len(data.train)} frames are labelled {only!r}: nothing to learn; "
-            "check that the keys were recorded"
+            f"all {len(data.train)} frames are labelled {only!r}: nothing to learn; check that the keys were recorded"
         )
     if options.batch_size > len(data.train):
         raise UserError(

@@ -33,9 +33,7 @@ def plot_labels(path: Path, counts: Mapping[str, Mapping[str, int]]) -> None:
 def plot_confusion(path: Path, confusion: Mapping[str, Any], space: ActionSpace) -> None:
     """Draw a confusion matrix per axis: rows are what was held, columns what the network picks."""
     figure = Figure(figsize=(4.2 * len(space.axes), 4), layout="constrained")
-    for plot, axis in zip(
-        figure.subplots(1, len(space.axes), squeeze=False)[0], space.axes, strict=True
-    ):
+    for plot, axis in zip(figure.subplots(1, len(space.axes), squeeze=False)[0], space.axes, strict=True):
         counts = np.asarray(confusion[axis.name])
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         plot.imshow(shares, cmap="Blues", vmin=0, vmax=1)

@@ -55,9 +55,7 @@ def augment(
     if options.mirror:
         flip = jax.random.bernoulli(flip_key, 0.5, (count,))
         images = jnp.where(flip[:, None, None, None], images[:, :, ::-1], images)
-        swapped = jnp.stack(
-            [jnp.asarray(axis.mirror)[labels[:, a]] for a, axis in enumerate(space.axes)], axis=1
-        )
+        swapped = jnp.stack([jnp.asarray(axis.mirror)[labels[:, a]] for a, axis in enumerate(space.axes)], axis=1)
         labels = jnp.where(flip[:, None], swapped, labels)
     if options.shift:
         by = jax.random.randint(shift_key, (count,), -options.shift, options.shift + 1)
@@ -72,22 +70,14 @@ def augment(
     return pixels, labels
 
 
-def cross_entropy(
-    logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax.Array
-) -> jax.Array:
+def cross_entropy(logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax.Array) -> jax.Array:
     """Return the weighted mean over the batch of the cross-entropies summed over the axes."""
-    losses = sum(
-        optax.softmax_cross_entropy_with_integer_labels(axis, labels[:, a])
-        for a, axis in enumerate(logits)
-    )
+    losses = sum(optax.softmax_cross_entropy_with_integer_labels(axis, labels[:, a]) for a, axis in enumerate(logits))
     return jnp.sum(losses * weights) / jnp.sum(weights)
 
 
 def make_step(
-    module: nnx.Module,
-    adam: optax.GradientTransformation,
-    space: ActionSpace,
-    options: TrainOptions,
+    module: nnx.Module, adam: optax.GradientTransformation, space: ActionSpace, options: TrainOptions
 ) -> tuple[TrainState, Callable[..., tuple[Any, Any, Any, jax.Array]]]:
     """Return the first state and the jitted step.
 
@@ -99,21 +89,12 @@ def make_step(
     seed_key = jax.random.key(options.seed)
 
     def loss_of(
-        weights: Any,
-        other: Any,
-        key: jax.Array,
-        pixels: jax.Array,
-        labels: jax.Array,
-        sample_weights: jax.Array,
+        weights: Any, other: Any, key: jax.Array, pixels: jax.Array, labels: jax.Array, sample_weights: jax.Array
     ) -> tuple[jax.Array, Any]:
         fresh = jax.tree.map(lambda x: x, rng)  # merging shares variables; these are re-seeded
         network: Any = nnx.merge(graph, weights, fresh, other)
         nnx.reseed(network, dropout=key)
-        heads = (
-            network.training_logits(pixels)
-            if hasattr(network, "training_logits")
-            else [(1.0, network(pixels))]
-        )
+        heads = network.training_logits(pixels) if hasattr(network, "training_logits") else [(1.0, network(pixels))]
         loss = sum(share * cross_entropy(head, labels, sample_weights) for share, head in heads)
         return jnp.asarray(loss), nnx.split(network, nnx.Param, nnx.RngState, ...)[3]
 
@@ -138,9 +119,7 @@ def make_step(
     return first, jax.jit(step, donate_argnums=(0, 1, 2))
 
 
-def make_evaluate(
-    module: nnx.Module, data: Dataset, batch_size: int
-) -> Callable[[TrainState], dict[str, Any]]:
+def make_evaluate(module: nnx.Module, data: Dataset, batch_size: int) -> Callable[[TrainState], dict[str, Any]]:
     """Return a function that measures a state on the validation frames.
 
     Its result holds `loss` (mean of the summed cross-entropies), `accuracy` (all axes right),
@@ -172,12 +151,9 @@ def make_evaluate(
             "loss": loss / total,
             "accuracy": right / total,
             "accuracy_by_axis": {
-                axis.name: float(np.trace(c)) / total
-                for axis, c in zip(data.space.axes, confusion, strict=True)
+                axis.name: float(np.trace(c)) / total for axis, c in zip(data.space.axes, confusion, strict=True)
             },
-            "confusion": {
-                axis.name: c.tolist() for axis, c in zip(data.space.axes, confusion, strict=True)
-            },
+            "confusion": {axis.name: c.tolist() for axis, c in zip(data.space.axes, confusion, strict=True)},
             "frames": total,
         }
 

@@ -69,18 +69,10 @@ def train(
     data = load_dataset(game, home, options)
     run = home.runs / name
     module = network.build(
-        registry,
-        options.model,
-        options.config,
-        data.preprocess.size,
-        data.space.sizes,
-        options.seed,
+        registry, options.model, options.config, data.preprocess.size, data.space.sizes, options.seed
     )
     _begin(run, home.bundles / name, data, options, restart)
-    plot_labels(
-        run / "labels.png",
-        {"train": data.counts(data.train), "validation": data.counts(data.validation)},
-    )
+    plot_labels(run / "labels.png", {"train": data.counts(data.train), "validation": data.counts(data.validation)})
     fit = _Fit(module, data, options, run, watch)
     fit.run()
     weights = load_file(run / BEST)
@@ -142,9 +134,7 @@ def _begin(run: Path, bundle: Path, data: Dataset, options: TrainOptions, restar
         except ValueError:
             raise UserError(f"{path} is damaged: --restart throws this training away") from None
         if before != json.loads(json.dumps(config)):
-            changed = sorted(
-                k for k in config if before.get(k) != json.loads(json.dumps(config[k]))
-            )
+            changed = sorted(k for k in config if before.get(k) != json.loads(json.dumps(config[k])))
             raise UserError(
                 f"a training called {run.name} was made with other {' and '.join(changed)}: "
                 "choose another --name, or --restart to throw it away"
@@ -174,12 +164,7 @@ class _Fit:
     """The loop over steps, with its checkpoints and its books."""
 
     def __init__(
-        self,
-        module: Any,
-        data: Dataset,
-        options: TrainOptions,
-        run: Path,
-        watch: Callable[[TrainProgress], None],
+        self, module: Any, data: Dataset, options: TrainOptions, run: Path, watch: Callable[[TrainProgress], None]
     ) -> None:
         self._data, self._options, self._run, self._watch = data, options, run, watch
         self._batches, self._steps = batches(data, options)
@@ -248,11 +233,7 @@ class _Fit:
         return list(progress["losses"])
 
     def _save(self, checkpoints: Checkpoints, number: int, losses: list[Any]) -> None:
-        progress = {
-            "order": self._batches.get_state(),
-            "history": self.history,
-            "losses": [float(x) for x in losses],
-        }
+        progress = {"order": self._batches.get_state(), "history": self.history, "losses": [float(x) for x in losses]}
         checkpoints.save(number, self._state, progress)
 
     def _end_epoch(self, number: int, losses: list[Any], board: Any) -> list[Any]:

@@ -115,7 +115,5 @@ def _curvature(path: NDArray[np.float64]) -> NDArray[np.float64]:
     heading = np.arctan2(step[:, 1], step[:, 0])
     turn = (np.roll(heading, -1) - heading + np.pi) % (2 * np.pi) - np.pi
     curvature = np.abs(turn) / np.maximum(np.hypot(*step.T), 1.0)
-    smoothed: NDArray[np.float64] = np.convolve(
-        np.pad(curvature, 1, mode="wrap"), [0.25, 0.5, 0.25], "valid"
-    )
+    smoothed: NDArray[np.float64] = np.convolve(np.pad(curvature, 1, mode="wrap"), [0.25, 0.5, 0.25], "valid")
     return smoothed

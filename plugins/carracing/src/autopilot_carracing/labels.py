@@ -20,8 +20,6 @@ def make_label_map() -> ChoiceLabelMap:
         conflicts=(LEFT | RIGHT,),
     )
     pedal = ChoiceAxis(
-        "pedal",
-        (Choice("gas", GAS), Choice("coast"), Choice("brake", BRAKE)),
-        precedence=("brake", "gas"),
+        "pedal", (Choice("gas", GAS), Choice("coast"), Choice("brake", BRAKE)), precedence=("brake", "gas")
     )
     return ChoiceLabelMap([steer, pedal])

@@ -49,9 +49,7 @@ class CarRacingReferee:
         """Forget the incident of the decision before: it is told once more if it goes on."""
         self._incident = False
 
-    def watch(
-        self, place: Place, angle: float, wheels_on_grass: int, reward: float, terminated: bool
-    ) -> None:
+    def watch(self, place: Place, angle: float, wheels_on_grass: int, reward: float, terminated: bool) -> None:
         """Take in one simulator frame; `angle` is the car's, `reward` the environment's."""
         self._frames += 1
         if not self._episode_over:
@@ -88,9 +86,7 @@ class CarRacingReferee:
         """Return how the race stands; times are simulated seconds."""
         return Reading(
             lap=len(self._crossings) - 1,
-            lap_times_s=tuple(
-                b - a for a, b in zip(self._crossings, self._crossings[1:], strict=False)
-            ),
+            lap_times_s=tuple(b - a for a, b in zip(self._crossings, self._crossings[1:], strict=False)),
             race_time_s=self._crossings[-1] if self._laps_done else self._frames / FPS,
             incident=self._incident,
             wrong_way=self._wrong_way,

@@ -67,6 +67,4 @@ class CentreLine:
         i = int(squares.argmin())
         (ax, ay), (px, py) = along[i], to_point[i]
         lateral = math.copysign(math.sqrt(squares[i]), ax * py - ay * px)
-        return Place(
-            float(segments[i] + share[i]) % self.tiles, lateral, math.atan2(-float(ax), float(ay))
-        )
+        return Place(float(segments[i] + share[i]) % self.tiles, lateral, math.atan2(-float(ax), float(ay)))

@@ -32,18 +32,9 @@ ALIASES = {
 _ARROWS = {"left": "left", "right": "right", "up": "up", "down": "down"}
 
 KEYBOARD = {
-    "duckstation": {
-        **_ARROWS,
-        **{"accelerate": "k", "brake": "j", "item": "l", "slide_left": "q", "slide_right": "e"},
-    },
-    "pcsx-redux": {
-        **_ARROWS,
-        **{"accelerate": "x", "brake": "z", "item": "d", "slide_left": "q", "slide_right": "r"},
-    },
-    "retroarch": {
-        **_ARROWS,
-        **{"accelerate": "z", "brake": "a", "item": "x", "slide_left": "q", "slide_right": "w"},
-    },
+    "duckstation": {**_ARROWS, **{"accelerate": "k", "brake": "j", "item": "l", "slide_left": "q", "slide_right": "e"}},
+    "pcsx-redux": {**_ARROWS, **{"accelerate": "x", "brake": "z", "item": "d", "slide_left": "q", "slide_right": "r"}},
+    "retroarch": {**_ARROWS, **{"accelerate": "z", "brake": "a", "item": "x", "slide_left": "q", "slide_right": "w"}},
 }
 """Emulator -> control -> key: their defaults for Cross, Square, Circle, L1 and R1."""
 

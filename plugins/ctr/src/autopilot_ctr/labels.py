@@ -14,11 +14,7 @@ def timetrial() -> LabelMap:
     """
     steer = ChoiceAxis(
         "steer",
-        (
-            Choice("left", frozenset({"left"})),
-            Choice("forward"),
-            Choice("right", frozenset({"right"})),
-        ),
+        (Choice("left", frozenset({"left"})), Choice("forward"), Choice("right", frozenset({"right"}))),
         precedence=("left", "right", "forward"),
         mirror={"left": "right"},
     )

@@ -32,6 +32,4 @@ def autopilot_label_maps() -> list[LabelMapSpec]:
 @hookimpl
 def autopilot_commands() -> list[CommandSpec]:
     """Tracks and keys, to look up before recording."""
-    return [
-        CommandSpec("ctr", "Crash Team Racing: its tracks and keys.", "autopilot_ctr.commands:ctr")
-    ]
+    return [CommandSpec("ctr", "Crash Team Racing: its tracks and keys.", "autopilot_ctr.commands:ctr")]

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 DIGITAL = {
     **{name: f"XUSB_GAMEPAD_{name.upper()}" for name in ("a", "b", "x", "y", "start", "back")},
-    **{
-        f"dpad_{way}": f"XUSB_GAMEPAD_DPAD_{way.upper()}" for way in ("up", "down", "left", "right")
-    },
+    **{f"dpad_{way}": f"XUSB_GAMEPAD_DPAD_{way.upper()}" for way in ("up", "down", "left", "right")},
     **{"lb": "XUSB_GAMEPAD_LEFT_SHOULDER", "rb": "XUSB_GAMEPAD_RIGHT_SHOULDER"},
     **{"ls": "XUSB_GAMEPAD_LEFT_THUMB", "rs": "XUSB_GAMEPAD_RIGHT_THUMB"},
 }
@@ -41,11 +39,7 @@ def check(names: Iterable[str]) -> None:
     for name in names:
         if name not in BUTTONS:
             near = difflib.get_close_matches(name.lower(), sorted(BUTTONS), n=3, cutoff=0.5)
-            hint = (
-                f"did you mean {' or '.join(near)}?"
-                if near
-                else f"there are: {', '.join(sorted(BUTTONS))}"
-            )
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(BUTTONS))}"
             raise UserError(f"unknown gamepad button {name!r}: {hint}")
 
 

@@ -37,9 +37,7 @@ def open_pad() -> VX360Gamepad:
         from vgamepad import VX360Gamepad
     except Exception as e:  # importing it loads a library or driver, which may fail in any way
         reason = " ".join(str(e).split())
-        raise DeviceError(
-            f"no gamepad: vgamepad cannot be used ({reason}); {INSTALL[sys.platform]}"
-        ) from e
+        raise DeviceError(f"no gamepad: vgamepad cannot be used ({reason}); {INSTALL[sys.platform]}") from e
     try:
         return VX360Gamepad()
     except FileNotFoundError as e:

@@ -80,8 +80,7 @@ class KeyboardEmitter:
             _end(self._process)
             self._process, self.keys = self._start(), frozenset()
             raise DeviceError(
-                "the process that holds the keys was ended from outside; all keys are released,"
-                " start again"
+                "the process that holds the keys was ended from outside; all keys are released, start again"
             ) from e
         self.keys = keys
 

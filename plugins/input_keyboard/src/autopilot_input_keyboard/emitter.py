@@ -41,9 +41,7 @@ class Keys:
             xtest = display.query_extension("XTEST")
             display.close()
             if xtest is None:
-                raise DeviceError(
-                    "this X server takes no key presses; start it without `-extension XTEST`"
-                )
+                raise DeviceError("this X server takes no key presses; start it without `-extension XTEST`")
         self.down: frozenset[str] = frozenset()
 
     def hold(self, names: frozenset[str]) -> None:

@@ -50,9 +50,7 @@ def pynput_keyboard() -> ModuleType:
         return import_module("pynput.keyboard")
     except ImportError as e:
         reason = str(e).splitlines()[0].removeprefix("this platform is not supported: ")
-        raise DeviceError(
-            f"no keyboard: {reason}; run inside a desktop session with DISPLAY set"
-        ) from e
+        raise DeviceError(f"no keyboard: {reason}; run inside a desktop session with DISPLAY set") from e
 
 
 def on_x11(keyboard: ModuleType) -> bool:

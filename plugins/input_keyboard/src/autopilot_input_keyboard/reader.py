@@ -25,11 +25,7 @@ class KeyboardReader:
     """
 
     def __init__(
-        self,
-        bindings: Bindings,
-        hotkeys: Bindings,
-        down: Callable[[], frozenset[str]],
-        disconnect: Callable[[], None],
+        self, bindings: Bindings, hotkeys: Bindings, down: Callable[[], frozenset[str]], disconnect: Callable[[], None]
     ) -> None:
         self._bindings, self._hotkeys = dict(bindings), dict(hotkeys)
         self._down, self._disconnect = down, disconnect

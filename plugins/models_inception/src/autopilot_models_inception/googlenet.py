@@ -35,13 +35,7 @@ GLOROT = nnx.initializers.glorot_uniform()
 def _conv(features: int, out: int, kernel: int, rngs: nnx.Rngs, stride: int = 1) -> nnx.Conv:
     pad = kernel // 2
     return Conv(
-        features,
-        out,
-        (kernel, kernel),
-        (stride, stride),
-        padding=((pad, pad), (pad, pad)),
-        kernel_init=HE,
-        rngs=rngs,
+        features, out, (kernel, kernel), (stride, stride), padding=((pad, pad), (pad, pad)), kernel_init=HE, rngs=rngs
     )
 
 
@@ -83,14 +77,7 @@ class Auxiliary(nnx.Module):  # type: ignore[misc]
     Used in training only, where it feeds gradient to the lower blocks (section 5 of the paper).
     """
 
-    def __init__(
-        self,
-        height: int,
-        width: int,
-        features: int,
-        outputs: Sequence[int],
-        rngs: nnx.Rngs,
-    ) -> None:
+    def __init__(self, height: int, width: int, features: int, outputs: Sequence[int], rngs: nnx.Rngs) -> None:
         cells = ((height - 5) // 3 + 1) * ((width - 5) // 3 + 1)
         self.conv = _conv(features, 128, 1, rngs)
         self.dense = nnx.Linear(128 * cells, 1024, kernel_init=HE, rngs=rngs)
@@ -140,13 +127,7 @@ class GoogLeNet(nnx.Module):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        height: int,
-        width: int,
-        outputs: Sequence[int],
-        rngs: nnx.Rngs,
-        dropout: float = 0.4,
-        aux: bool = False,
+        self, height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, dropout: float = 0.4, aux: bool = False
     ) -> None:
         # A sixteenth of the frame reaches the auxiliary heads, whose window is 5x5.
         smallest = 65 if aux else 32
@@ -165,15 +146,11 @@ class GoogLeNet(nnx.Module):  # type: ignore[misc]
             blocks[name] = Inception(features, sizes, rngs)
             features = blocks[name].features
             if aux and name in AUX_AFTER:
-                auxiliaries[name] = Auxiliary(
-                    -(-height // 16), -(-width // 16), features, outputs, rngs
-                )
+                auxiliaries[name] = Auxiliary(-(-height // 16), -(-width // 16), features, outputs, rngs)
         self.blocks = nnx.Dict(blocks)
         self.auxiliaries = nnx.Dict(auxiliaries)
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
-        self.heads = nnx.List(
-            [nnx.Linear(features, n, kernel_init=GLOROT, rngs=rngs) for n in outputs]
-        )
+        self.heads = nnx.List([nnx.Linear(features, n, kernel_init=GLOROT, rngs=rngs) for n in outputs])
 
     def stages(self) -> list[tuple[str, Callable[[Any], Any]]]:
         """Return the layers by name, in order: the network is their composition."""
@@ -212,9 +189,7 @@ class GoogLeNet(nnx.Module):  # type: ignore[misc]
         return [(1.0, x), *auxiliary]
 
 
-def build(
-    height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, **config: Any
-) -> GoogLeNet:
+def build(height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, **config: Any) -> GoogLeNet:
     """Build GoogLeNet; `config` may hold `dropout` and `aux` (auxiliary heads in training).
 
     Raises UserError when the images are too small for it.

@@ -43,30 +43,18 @@ class PilotNet(nnx.Module):  # type: ignore[misc]
     radius, becomes one softmax per axis.
     """
 
-    def __init__(
-        self, height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, dropout: float = 0.5
-    ) -> None:
+    def __init__(self, height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, dropout: float = 0.5) -> None:
         he = nnx.initializers.he_normal()
         size, features = (height, width), 3
         convs = []
         for out, kernel, stride in CONVOLUTIONS:
             convs.append(
-                Conv(
-                    features,
-                    out,
-                    (kernel, kernel),
-                    (stride, stride),
-                    padding="VALID",
-                    kernel_init=he,
-                    rngs=rngs,
-                )
+                Conv(features, out, (kernel, kernel), (stride, stride), padding="VALID", kernel_init=he, rngs=rngs)
             )
             size = ((size[0] - kernel) // stride + 1, (size[1] - kernel) // stride + 1)
             features = out
         if min(size) < 1:
-            raise UserError(
-                f"the nvidia network needs frames of 61x61 pixels or more, not {width}x{height}"
-            )
+            raise UserError(f"the nvidia network needs frames of 61x61 pixels or more, not {width}x{height}")
         features *= size[0] * size[1]
         denses = []
         for out in DENSE:
@@ -75,9 +63,7 @@ class PilotNet(nnx.Module):  # type: ignore[misc]
         glorot = nnx.initializers.glorot_uniform()
         self.convs = nnx.List(convs)
         self.denses = nnx.List(denses)
-        self.heads = nnx.List(
-            [nnx.Linear(features, out, kernel_init=glorot, rngs=rngs) for out in outputs]
-        )
+        self.heads = nnx.List([nnx.Linear(features, out, kernel_init=glorot, rngs=rngs) for out in outputs])
         self.dropouts = nnx.List([nnx.Dropout(dropout, rngs=rngs) for _ in range(2)])
 
     def stages(self) -> list[tuple[str, Callable[[Any], Any]]]:
@@ -101,9 +87,7 @@ class PilotNet(nnx.Module):  # type: ignore[misc]
         return logits
 
 
-def build(
-    height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, **config: Any
-) -> PilotNet:
+def build(height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, **config: Any) -> PilotNet:
     """Build PilotNet; `config` may hold `dropout`, the share of units dropped in training.
 
     Raises UserError when the images are too small for its convolutions.

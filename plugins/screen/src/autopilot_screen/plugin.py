@@ -19,8 +19,6 @@ def autopilot_frame_sources() -> list[FrameSourceSpec]:
             probe="autopilot_screen.screen:probe",
         ),
         FrameSourceSpec(
-            "video",
-            "a video file, or a camera such as OBS's virtual one",
-            open="autopilot_screen.video:open_video",
+            "video", "a video file, or a camera such as OBS's virtual one", open="autopilot_screen.video:open_video"
         ),
     ]

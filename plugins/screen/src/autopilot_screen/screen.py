@@ -14,7 +14,6 @@ from autopilot.types import Frame, Probe, SourceSettings
 
 if TYPE_CHECKING:
     import mss
-
     from autopilot.interfaces import FrameSource
     from autopilot.types import Image
 
@@ -50,9 +49,7 @@ class Screen:
         try:
             shot = np.asarray(self._grabber.grab(self._box))
         except (ScreenShotError, AssertionError) as e:  # mss asserts that the server replies
-            raise DeviceError(
-                "the screen can no longer be read: is the desktop session (X server) still there?"
-            ) from e
+            raise DeviceError("the screen can no longer be read: is the desktop session (X server) still there?") from e
         image: Image = cv2.cvtColor(shot, cv2.COLOR_BGRA2RGB)
         return Frame(image, t_ns)
 

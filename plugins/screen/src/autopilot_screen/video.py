@@ -12,7 +12,6 @@ from autopilot.types import Frame, SourceSettings
 
 if TYPE_CHECKING:
     import cv2
-
     from autopilot.interfaces import FrameSource
     from autopilot.types import Image
 
@@ -24,11 +23,7 @@ class Video:
     """
 
     def __init__(
-        self,
-        capture: cv2.VideoCapture,
-        name: str,
-        camera: bool,
-        region: tuple[int, int, int, int] | None,
+        self, capture: cv2.VideoCapture, name: str, camera: bool, region: tuple[int, int, int, int] | None
     ) -> None:
         self._capture = capture
         self._name = name
@@ -54,8 +49,7 @@ class Video:
             high, wide = bgr.shape[:2]
             if min(x, y) < 0 or min(width, height) <= 0 or x + width > wide or y + height > high:
                 raise UserError(
-                    f"the region {x},{y},{width},{height} is not in the picture of {self._name},"
-                    f" which is {wide}x{high}"
+                    f"the region {x},{y},{width},{height} is not in the picture of {self._name}, which is {wide}x{high}"
                 )
             bgr = bgr[y : y + height, x : x + width]
         image: Image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)

@@ -22,10 +22,7 @@ def command(ctx: click.Context, app: App) -> None:
 
     def show() -> None:
         marks = {True: "[green]ok[/]", False: "[yellow]missing[/]"}
-        rows = [
-            [p.name, "[red]broken[/]" if p.required and not p.ok else marks[p.ok], p.detail, p.fix]
-            for p in probes
-        ]
+        rows = [[p.name, "[red]broken[/]" if p.required and not p.ok else marks[p.ok], p.detail, p.fix] for p in probes]
         ui.table("What works here", ["part", "state", "found", "what to do"], rows)
 
     app.print(data, show)

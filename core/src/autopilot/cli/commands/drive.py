@@ -15,8 +15,7 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
     epilog=examples(
         "autopilot drive --game carracing --bundle carracing-nvidia --track 3 --laps 1 --show",
         "autopilot drive --game carracing --bundle carracing-nvidia --film lap.mp4 --laps 1",
-        "autopilot drive --game ctr --bundle coco --input keyboard --profile duckstation "
-        "--region 0,0,1280,720",
+        "autopilot drive --game ctr --bundle coco --input keyboard --profile duckstation --region 0,0,1280,720",
         "autopilot drive --game ctr --bundle coco --select argmax",
     )
 )
@@ -59,13 +58,7 @@ def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> N
             line(f"driving: {step.index} decisions{lap}{score}  [{held}]")
 
         report = drive(
-            bundle,
-            found,
-            app.home,
-            app.registry,
-            chosen,
-            watch,
-            ui.countdown if real_time else lambda world: None,
+            bundle, found, app.home, app.registry, chosen, watch, ui.countdown if real_time else lambda world: None
         )
     reading = None if report.reading is None else asdict(report.reading)
     if not app.json:

@@ -12,9 +12,7 @@ from autopilot.plugins import KINDS
 
 @click.command(
     epilog=examples(
-        "autopilot plugins",
-        "autopilot plugins --errors     why a plugin is broken",
-        "autopilot plugins --json",
+        "autopilot plugins", "autopilot plugins --errors     why a plugin is broken", "autopilot plugins --json"
     )
 )
 @click.option("--errors", is_flag=True, help="Show the traceback of each fault.")
@@ -33,12 +31,7 @@ def command(app: App, errors: bool) -> None:
             "status": p.status,
             "provides": {kind: names for kind, names in provided[p.key].items() if names},
             "faults": [
-                {
-                    "stage": f.stage,
-                    "message": f.message,
-                    **({"details": f.details} if errors else {}),
-                }
-                for f in p.faults
+                {"stage": f.stage, "message": f.message, **({"details": f.details} if errors else {})} for f in p.faults
             ],
         }
         for p in app.registry.plugins

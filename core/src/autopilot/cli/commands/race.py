@@ -12,8 +12,7 @@ from autopilot.cli.common import App, common, examples
 
 @click.command(
     epilog=examples(
-        "autopilot race --game carracing --drivers demonstrator,carracing-nvidia,random "
-        "--tracks 100-104 --laps 1",
+        "autopilot race --game carracing --drivers demonstrator,carracing-nvidia,random --tracks 100-104 --laps 1",
         "autopilot race --game carracing --drivers human,carracing-nvidia --laps 3 --races 5",
     )
 )
@@ -22,9 +21,7 @@ from autopilot.cli.common import App, common, examples
 @click.option("--tracks", help="Tracks: a,b,… or, where they are numbers, 0-4.")
 @click.option("--laps", type=int, default=3, show_default=True)
 @click.option("--races", type=int, default=1, show_default=True, help="Races on each track.")
-@click.option(
-    "--select", type=click.Choice(["weighted", "argmax"]), default="weighted", show_default=True
-)
+@click.option("--select", type=click.Choice(["weighted", "argmax"]), default="weighted", show_default=True)
 @click.option("--temperature", type=float, default=1.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--films", is_flag=True, help="Film every run.")
@@ -52,9 +49,7 @@ def command(
     from autopilot.types import Step
 
     found = Game(app.registry, game)
-    folder: Path = app.home.races / check_name(
-        name or f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}", "race"
-    )
+    folder: Path = app.home.races / check_name(name or f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}", "race")
     names = tuple(filter(None, (d.strip() for d in drivers.split(","))))
     options = RaceOptions(
         drivers=names,

@@ -24,16 +24,12 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
 @click.option("--hz", type=Finite(0.5, 120), help="Frames a second (default: the game's).")
 @click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
 @click.option("--seconds", type=Finite(0, min_open=True), help="Stop after this long.")
-@click.option(
-    "--noise", type=float, default=0.0, help="Disturb a demonstrator: share of decisions."
-)
+@click.option("--noise", type=float, default=0.0, help="Disturb a demonstrator: share of decisions.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--show", is_flag=True, help="Show the game's window for a demonstrator too.")
 @world_options
 @common
-def command(
-    app: App, game: str, laps: int, seconds: float | None, show: bool, devices: Any, **options: Any
-) -> None:
+def command(app: App, game: str, laps: int, seconds: float | None, show: bool, devices: Any, **options: Any) -> None:
     """Record a human, or a game's demonstrator, as sessions.
 
     Hotkeys while recording: T pauses, O saves and quits, P quits (games may choose others).
@@ -46,11 +42,7 @@ def command(
     found = Game(app.registry, game)
     scripted = options["driver"] == "demonstrator"
     chosen = RecordOptions(
-        **options,
-        laps=laps or (1 if scripted and seconds is None else 0),
-        max_s=seconds,
-        window=show,
-        devices=devices,
+        **options, laps=laps or (1 if scripted and seconds is None else 0), max_s=seconds, window=show, devices=devices
     )
 
     with ui.status() as line:

@@ -32,12 +32,7 @@ def _span(text: str) -> tuple[int, int]:
 @click.option("--purge", is_flag=True, help="Remove deleted frames for good.")
 @common
 def command(
-    app: App,
-    session_id: str | None,
-    game: str | None,
-    delete: str | None,
-    restore: str | None,
-    purge: bool,
+    app: App, session_id: str | None, game: str | None, delete: str | None, restore: str | None, purge: bool
 ) -> None:
     """List sessions with duration, labels and health; mark or purge frames of one."""
     from autopilot.cli import ui

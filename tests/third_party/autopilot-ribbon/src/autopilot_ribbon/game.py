@@ -13,11 +13,7 @@ SPEED, TURN = 6.0, 4.0  # pixels a decision
 def labels():
     steer = ChoiceAxis(
         "steer",
-        [
-            Choice("left", frozenset({"left"})),
-            Choice("forward"),
-            Choice("right", frozenset({"right"})),
-        ],
+        [Choice("left", frozenset({"left"})), Choice("forward"), Choice("right", frozenset({"right"}))],
         mirror={"left": "right"},
         conflicts=[frozenset({"left", "right"})],
     )

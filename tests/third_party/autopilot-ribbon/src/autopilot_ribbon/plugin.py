@@ -27,9 +27,7 @@ def autopilot_games():
 
 @hookimpl
 def autopilot_label_maps():
-    return [
-        LabelMapSpec("ribbon", "steer only, gas held", "ribbon", "autopilot_ribbon.game:labels")
-    ]
+    return [LabelMapSpec("ribbon", "steer only, gas held", "ribbon", "autopilot_ribbon.game:labels")]
 
 
 @hookimpl
