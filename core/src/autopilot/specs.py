@@ -82,13 +82,15 @@ class ModelSpec:
     `outputs` is the size of each axis. The module is called with images (N, H, W, 3), float32 in
     0..255, and returns one array of logits (N, size) per axis. It may also have a method
     `training_logits(images) -> list[tuple[float, tuple[Array, ...]]]`: weighted heads for the
-    loss, the main one included. `config` holds its parameters with their defaults.
+    loss, the main one included. `config` holds its parameters with their defaults, `learning_rate`
+    is the peak of Adam's that suits it. `build` must work under `nnx.eval_shape`.
     """
 
     name: str
     title: str
     build: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    learning_rate: float = 1e-3
 
 
 @dataclass(frozen=True, slots=True)

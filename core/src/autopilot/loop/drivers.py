@@ -71,7 +71,7 @@ class NoisyDriver:
     """Replaces what is sent by a random action now and then; the label stays clean.
 
     Noise injected into the demonstrator teaches recovery: DART, arXiv:1703.09327. At each decision
-    a disturbance starts with probability `share`. It lasts 2 to 5 decisions, one in four of them
+    a disturbance starts with probability `share`. It lasts 2 to 5 decisions, one in eight of them
     three times as long: enough to brake to a standstill, which a good driver never shows.
     """
 
@@ -87,7 +87,7 @@ class NoisyDriver:
         """Let the driver decide, then perhaps send something else."""
         decision = self._driver.decide(frame)
         if self._left == 0 and self._random.random() < self._share:
-            self._left = self._random.randint(2, 5) * self._random.choice((1, 1, 1, 3))
+            self._left = self._random.randint(2, 5) * self._random.choice((1, 1, 1, 1, 1, 1, 1, 3))
             self._noise = _random_held(self._label_map, self._random)
         if self._left == 0:
             return decision

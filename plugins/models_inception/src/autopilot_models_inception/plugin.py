@@ -17,5 +17,6 @@ def autopilot_models() -> list[ModelSpec]:
             "GoogLeNet (Inception v1): 9 inception blocks (arXiv:1409.4842)",
             build="autopilot_models_inception.googlenet:build",
             config={"dropout": 0.4, "aux": False},
+            learning_rate=3e-4,  # without batch normalisation it learns nothing at 1e-3
         )
     ]

@@ -47,15 +47,16 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     help="What to do about rare actions.",
 )
 @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Flip at random.")
+@click.option("--brightness", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Re-light at random.")
 @click.option("--shift", type=click.IntRange(0, 32), default=0, help="Shift sideways, pixels.")
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True)
+@click.option("--learning-rate", type=float, help="Adam's peak rate (default: what suits the network).")
 @click.option("--validation", type=float, default=0.1, show_default=True, help="Share held out.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Network setting.")
 @click.option("--restart", is_flag=True, help="Throw away an earlier run of this name.")
 @common
-def command(app: App, settings: tuple[str, ...], restart: bool, **options: Any) -> None:
+def command(app: App, settings: tuple[str, ...], restart: bool, learning_rate: float | None, **options: Any) -> None:
     """Train a network on recorded sessions; ends with a bundle.
 
     A training that was interrupted goes on where it stopped when the same command is given again.
@@ -63,7 +64,9 @@ def command(app: App, settings: tuple[str, ...], restart: bool, **options: Any) 
     from autopilot.cli import ui
     from autopilot.train import TrainOptions, TrainProgress, train
 
-    chosen = TrainOptions(**options, config=_settings(settings))
+    if learning_rate is None:
+        learning_rate = app.registry.get("model", options["model"]).learning_rate
+    chosen = TrainOptions(**options, learning_rate=learning_rate, config=_settings(settings))
     with ui.progress("{task.fields[rate]}", "{task.fields[news]}") as bar:
         task = bar.add_task(f"train {chosen.model}", total=None, rate="", news="")
 
