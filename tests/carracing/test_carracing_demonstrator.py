@@ -65,6 +65,18 @@ def test_it_finds_back_from_any_start(open_race):
         assert off_road < 60, seed
 
 
+@pytest.mark.parametrize("turned", [0.0, 0.8, 1.6, 2.4, 3.1])
+def test_it_catches_a_car_that_slides_or_rolls_backwards(open_race, turned):
+    world = open_race(20)
+    car = world.source.simulator.car
+    for body in (car.hull, *car.wheels):
+        body.linearVelocity = (30 * np.sin(turned), -30 * np.cos(turned))
+    for wheel in car.wheels:
+        wheel.omega = -30 / wheel.wheel_rad
+    reading, _ = race(world, limit=450)
+    assert reading.finished
+
+
 def test_disturbed_it_still_completes_its_laps(open_race):
     results = [race(open_race(track, laps=1), noise=0.025) for track in range(30, 40)]
     assert sum(reading.finished for reading, _ in results) >= 9

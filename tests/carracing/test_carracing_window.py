@@ -83,6 +83,7 @@ def test_hotkeys_arrive_once_and_in_order(world):
 
 def test_closing_the_window_means_quit(world):
     pygame.event.post(pygame.event.Event(pygame.QUIT))
+    world.clock.tick()
     assert world.reader.hotkeys() == ("quit",)
 
 

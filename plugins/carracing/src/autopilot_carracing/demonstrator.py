@@ -70,7 +70,7 @@ class CarRacingDemonstrator:
         limit = min(self._bend_limit(), _turn_limit(bearing, abs(bend)))
         if speed < limit - GAS_BELOW and abs(slip) < MAX_SLIP:
             held.add("accelerate")
-        elif speed > limit + BRAKE_ABOVE:
+        elif speed > limit + BRAKE_ABOVE or abs(slip) > math.pi / 2:
             held.add("brake")
         return frozenset(held)
 

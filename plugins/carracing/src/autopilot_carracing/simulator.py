@@ -32,6 +32,7 @@ class Simulator(CarRacing):  # type: ignore[misc]
     """CarRacing-v3 that draws only when asked to, and only what can be seen; same pixels."""
 
     car: Car
+    road_poly: list[Any]
 
     def __init__(self) -> None:
         super().__init__(render_mode="rgb_array")
@@ -48,16 +49,20 @@ class Simulator(CarRacing):  # type: ignore[misc]
         # step() draws an observation that nobody looks at: nine tenths of its time.
         return None if mode == "state_pixels" else super()._render(mode)
 
-    def _render_road(self, *view: Any) -> None:
-        self._eye = tuple(self.car.hull.position)
-        super()._render_road(*view)
-
-    def _draw_colored_polygon(
-        self, surface: Any, poly: Any, color: Any, zoom: float, *rest: Any, clip: bool = True
-    ) -> None:
+    def _render_road(self, zoom: float, translation: Any, angle: float) -> None:
         # Gymnasium transforms every polygon before it looks whether it is in the picture.
-        if not clip or math.dist(poly[0], self._eye) < REACH_PX / zoom + 1.5 * GRASS_DIM:
-            super()._draw_colored_polygon(surface, poly, color, zoom, *rest, clip=clip)
+        self._eye, self._reach = tuple(self.car.hull.position), REACH_PX / zoom + 1.5 * GRASS_DIM
+        whole = self.road_poly
+        self.road_poly = [part for part in whole if self._in_sight(part[0])]
+        super()._render_road(zoom, translation, angle)
+        self.road_poly = whole
+
+    def _draw_colored_polygon(self, surface: Any, poly: Any, *colour_and_view: Any, clip: bool = True) -> None:
+        if not clip or self._in_sight(poly):
+            super()._draw_colored_polygon(surface, poly, *colour_and_view, clip=clip)
+
+    def _in_sight(self, poly: Any) -> bool:
+        return bool(math.dist(poly[0], self._eye) < self._reach)
 
 
 class Race:
@@ -90,6 +95,9 @@ class Race:
         """
         if self._window is not None and self._window.closed:
             raise EOFError("the window was closed")
+        return self._draw()
+
+    def _draw(self) -> Frame:
         t_ns = self._count * 1_000_000_000 // FPS
         if self._drawn is None or self._drawn.t_ns != t_ns:
             self._drawn = Frame(self.simulator.render(), t_ns)
@@ -142,5 +150,5 @@ class Race:
         time.sleep(max(0.0, self._due - time.monotonic()))
 
     def _show(self, window: Window) -> None:
-        self.read()
+        self._draw()
         window.show(self.simulator.surf)
