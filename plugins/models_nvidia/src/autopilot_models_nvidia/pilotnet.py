@@ -43,7 +43,7 @@ class PilotNet(nnx.Module):  # type: ignore[misc]
     radius, becomes one softmax per axis.
     """
 
-    def __init__(self, height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, dropout: float = 0.5) -> None:
+    def __init__(self, height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, dropout: float = 0.2) -> None:
         he = nnx.initializers.he_normal()
         size, features = (height, width), 3
         convs = []

@@ -16,6 +16,6 @@ def autopilot_models() -> list[ModelSpec]:
             "nvidia",
             "NVIDIA PilotNet: 5 convolutions, 4 dense layers (arXiv:1604.07316)",
             build="autopilot_models_nvidia.pilotnet:build",
-            config={"dropout": 0.5},
+            config={"dropout": 0.2},
         )
     ]

@@ -18,8 +18,8 @@ RACE_TRACKS = "10000-10004"
 
 @click.command(epilog=examples("autopilot demo", "autopilot demo --home ./demo --model inception"))
 @click.option("--model", default="nvidia", show_default=True)
-@click.option("--tracks", type=click.IntRange(2), default=20, show_default=True, help="To record.")
-@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--tracks", type=click.IntRange(2), default=24, show_default=True, help="To record.")
+@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True)
 @common
 def command(app: App, model: str, tracks: int, epochs: int) -> None:
     """Record CarRacing's demonstrator, train a network on it, film it, race it.
@@ -36,8 +36,8 @@ def command(app: App, model: str, tracks: int, epochs: int) -> None:
     film = shlex.quote(str(folder / "film.mp4"))
     game, race = "--game carracing", f"--tracks {RACE_TRACKS} --laps 1 --name demo"
     steps = [
-        f"record {game} --driver demonstrator --noise 0.06 --laps 1 --track {missing}",
-        f"train {game} --model {model} --epochs {epochs} --name {model}",
+        f"record {game} --driver demonstrator --noise 0.02 --laps 1 --track {missing}",
+        f"train {game} --model {model} --epochs {epochs} --batch-size 32 --brightness 0 --name {model}",
         f"drive {game} --bundle {model} --track 10000 --laps 1 --film {film}",
         f"race {game} --drivers demonstrator,{model},random {race}",
     ]
