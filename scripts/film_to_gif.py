@@ -28,7 +28,7 @@ def main() -> None:
         frames = [f.to_image() for i, f in enumerate(film.decode(video=0)) if first <= i < last]
     height = round(frames[0].height * given.width / frames[0].width)
     small = [f.resize((given.width, height), Image.Resampling.LANCZOS) for f in frames[:: given.every]]
-    palette = small[0].quantize(48)
+    palette = small[len(small) // 2].quantize(64, method=Image.Quantize.MAXCOVERAGE)  # rare colours too
     pictures = [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in small]
     pause = round(1000 * given.every / rate)
     pictures[0].save(given.gif, save_all=True, append_images=pictures[1:], duration=pause, loop=0, optimize=True)

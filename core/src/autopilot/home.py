@@ -59,10 +59,16 @@ class Home:
         return self.bundles / check_name(name, "bundle")
 
 
+SCRIPTED = ("demonstrator", "random", "human")
+"""Driver names that are not bundles."""
+
+
 def check_name(name: str, what: str) -> str:
     """Return a name that is safe as a folder's; raises UserError for `../x` and the like."""
     if not _NAME.fullmatch(name) or ".." in name:
         raise UserError(f"{what} name {name!r} cannot be used: take letters, digits, '-', '_' and '.' only")
+    if what == "bundle" and name in SCRIPTED:
+        raise UserError(f"{name!r} is a driver already: name the bundle otherwise")
     return name
 
 

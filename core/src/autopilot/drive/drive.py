@@ -11,15 +11,12 @@ from typing import Any
 from autopilot.drive.overlay import Film, Overlay, Window
 from autopilot.errors import BundleError, UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld
-from autopilot.home import Home
+from autopilot.home import SCRIPTED, Home
 from autopilot.interfaces import LabelMap
 from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, PolicyDriver, RandomDriver, Timing, run
 from autopilot.plugins import Registry
 from autopilot.policy import Policy, Selector
 from autopilot.types import Reading, Step, WorldRequest
-
-SCRIPTED = ("demonstrator", "random", "human")
-"""Driver names that are not bundles."""
 
 
 @dataclass(frozen=True)

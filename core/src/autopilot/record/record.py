@@ -75,18 +75,18 @@ def record(
     label_map = game.label_map()
     SessionStore(home.sessions).new_id(game.spec.name, "", options.driver)  # a name for a folder?
     done: list[RecordProgress] = []
-    for track in game.tracks(options.track):
+    for number, track in enumerate(game.tracks(options.track)):
         request = WorldRequest(
             track=track,
             mode=game.mode(mode),
             hz=options.hz or game.spec.hz,
             laps=options.laps,
-            seed=options.seed,
+            seed=options.seed + number,  # else every track would be disturbed alike
             window=options.window or not demonstrated,
             human=not demonstrated,
         )
         done.append(_record_one(game, home, options, request, label_map, countdown, watch))
-        if done[-1].ending in ("saved", "quit"):
+        if done[-1].ending in ("saved", "quit"):  # by a hotkey
             break
     return done
 
@@ -141,7 +141,7 @@ def _record_one(
                 watch(progress)
 
             limit = None if options.max_s is None else max(1, round(options.max_s * request.hz))
-            driver = _driver(world, options, label_map)
+            driver = _driver(world, options, request.seed, label_map)
             ending = run(world, driver, timing, (width, height), [keep], limit, pause)
             progress.ending = "quit" if ending == "quit" else "saved"
             writer.close(progress.ending)
@@ -149,7 +149,7 @@ def _record_one(
     return progress
 
 
-def _driver(world: OpenWorld, options: RecordOptions, label_map: LabelMap) -> Driver:
+def _driver(world: OpenWorld, options: RecordOptions, seed: int, label_map: LabelMap) -> Driver:
     if options.driver != "demonstrator":
         assert world.reader is not None, "Game.open gives a human a reader or raises"
         return HumanDriver(world.reader)
@@ -157,5 +157,5 @@ def _driver(world: OpenWorld, options: RecordOptions, label_map: LabelMap) -> Dr
         raise UserError("this world has no demonstrator")
     driver = DemonstratorDriver(world.demonstrator, label_map)
     if options.noise:
-        return NoisyDriver(driver, label_map, options.noise, options.seed)
+        return NoisyDriver(driver, label_map, options.noise, seed)
     return driver
