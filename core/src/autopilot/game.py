@@ -36,6 +36,20 @@ class WallClock:
         self._due += self._period
 
 
+class Watchable:
+    """A simulator's clock slowed down to real time, for a person who looks on."""
+
+    lockstep = True
+
+    def __init__(self, clock: Clock, hz: float) -> None:
+        self._clock, self._wall = clock, WallClock(hz)
+
+    def tick(self) -> None:
+        """Step the simulator, then wait until the next decision would be due."""
+        self._clock.tick()
+        self._wall.tick()
+
+
 class NoDevice:
     """The output device of a human driver: their own keys reach the game by themselves."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from autopilot.drive.overlay import Film, Overlay, Window
 from autopilot.errors import BundleError, UserError
-from autopilot.game import DeviceChoice, Game, OpenWorld
+from autopilot.game import DeviceChoice, Game, OpenWorld, Watchable
 from autopilot.home import SCRIPTED, Home
 from autopilot.interfaces import LabelMap
 from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, PolicyDriver, RandomDriver, Timing, run
@@ -130,6 +130,8 @@ def drive(
                 screen.add(picture)
 
         countdown(world)
+        if options.show and world.clock.lockstep:
+            world.clock = Watchable(world.clock, hz)
         timing = Timing(hz, world.clock.lockstep)
         driver = make_driver(name, policy, world, label_map, options, timing)
         limit = None if options.max_s is None else max(1, round(options.max_s * hz))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
 import cv2
+import matplotlib
 import numpy as np
 
 from autopilot.errors import DeviceError, UserError
@@ -119,12 +122,11 @@ class Window:
     """Shows RGB pictures in a window; raises DeviceError where there is no display."""
 
     def __init__(self, title: str) -> None:
-        import os
-        import sys
-
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise DeviceError("no display to show the overlay on: leave out --show, or use --film")
         self._title = title
+        # OpenCV's Qt comes without fonts and complains; matplotlib brings some.
+        os.environ["QT_QPA_FONTDIR"] = str(Path(matplotlib.get_data_path()) / "fonts/ttf")
         try:
             cv2.namedWindow(title, cv2.WINDOW_AUTOSIZE)
         except cv2.error as e:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pygame
 from autopilot.errors import DeviceError
 from autopilot.types import Held
@@ -18,6 +21,9 @@ class Window:
 
     def __init__(self, title: str) -> None:
         try:
+            # Asked first: SDL, when it looks for Wayland in vain, prints a line of its own.
+            if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+                raise pygame.error("DISPLAY is not set")
             pygame.display.init()
             if pygame.display.get_driver() in ("dummy", "offscreen"):
                 raise pygame.error(f"the video driver is {pygame.display.get_driver()}")

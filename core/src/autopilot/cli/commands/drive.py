@@ -35,7 +35,7 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
 )
 @click.option("--temperature", type=float, default=1.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--show", is_flag=True, help="Show the frame with the probability bars.")
+@click.option("--show", is_flag=True, help="Show the frame with the probability bars, in real time.")
 @click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")
 @world_options
 @common
