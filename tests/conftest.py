@@ -1,11 +1,18 @@
-"""Lets CI refuse the skips that a developer's machine may need."""
+"""Lets CI refuse the skips that a developer's machine may need; takes up signals that a shell ignores."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
+
+# A shell starts background jobs with Ctrl-C ignored, and nohup ignores the hang-up; what is ignored
+# is inherited, and the tests send both to the programs that they start.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def _refuse_missing(report: pytest.TestReport | pytest.CollectReport) -> None:
