@@ -33,13 +33,18 @@ def table_rows(result: RaceResult) -> list[tuple[str, list[str], Rows]]:
 
 def markdown(result: RaceResult) -> str:
     """Return the tables in the form of the original project: laps, totals, `*`, `Incomplete`."""
-    lines = [f"# {result.title}: {result.laps} laps, {result.races} races a track", ""]
+    lines = [f"# {result.title}, {_lengths(result)}", ""]
     lines += [f"Times in seconds of game time, stamped: {result.stamp}. `*` = incident. "]
     lines[-1] += f"Ratios compare with {result.drivers[0]}."
     for title, head, rows in table_rows(result):
         lines += ["", f"## {title}", "", _row(head), _row(["---"] * len(head))]
         lines += [_row(row) for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def _lengths(result: RaceResult) -> str:
+    laps, races = "lap" if result.laps == 1 else "laps", "race" if result.races == 1 else "races"
+    return f"{result.laps} {laps}, {result.races} {races} a track"
 
 
 def _row(cells: list[str]) -> str:
@@ -79,7 +84,7 @@ def chart(path: Path, result: RaceResult) -> None:
         plot.set_xlim(-0.6, len(result.drivers) - 0.4)
         plot.set_ylabel(what)
         plot.grid(axis="y", alpha=0.3)
-    figure.suptitle(f"{result.title}, {result.laps} laps ({result.stamp}; star = incident)")
+    figure.suptitle(f"{result.title}, {_lengths(result)} ({result.stamp}; star = incident)")
     figure.savefig(path, dpi=120)
 
 

@@ -45,6 +45,7 @@ class TrainResult:
     best: dict[str, Any]
     frames: dict[str, int]
     left_out: list[str]
+    split: str
     samples_per_s: float
     resumed_at: int
 
@@ -71,7 +72,7 @@ def train(
     module = network.build(
         registry, options.model, options.config, data.preprocess.size, data.space.sizes, options.seed
     )
-    _begin(run, home.bundles / name, data, options, restart)
+    _begin(run, data, options, restart)
     plot_labels(run / "labels.png", {"train": data.counts(data.train), "validation": data.counts(data.validation)})
     fit = _Fit(module, data, options, run, watch)
     fit.run()
@@ -104,6 +105,7 @@ def train(
         best=best,
         frames={"train": len(data.train), "validation": len(data.validation)},
         left_out=data.left_out,
+        split=data.split,
         samples_per_s=fit.samples_per_s,
         resumed_at=fit.resumed_at,
     )
@@ -118,7 +120,7 @@ def _only_game(home: Home) -> str:
     raise UserError(f"no sessions in {home.sessions}: record some with `autopilot record`")
 
 
-def _begin(run: Path, bundle: Path, data: Dataset, options: TrainOptions, restart: bool) -> None:
+def _begin(run: Path, data: Dataset, options: TrainOptions, restart: bool) -> None:
     """Make the run's folder, or check that the one that is there is of the same run."""
     config = {
         "model": options.model,
