@@ -1,9 +1,9 @@
-"""Convolution and max-pooling whose gradients are fast on the CPU; plain primitives elsewhere.
+"""Convolution, ReLU and max-pooling whose gradients are fast on the CPU; plain primitives elsewhere.
 
 XLA's own gradients are slow on the CPU: that of the filter (it reads the whole batch once per
 tap from memory), that of a strided convolution's input (it multiplies the zeros between the
-strides) and that of max-pooling (a scatter). Here the filter gradient is a few matrix products
-per image, while the image is in the cache; the input gradient is one dense convolution per phase
+strides) and that of max-pooling (a scatter). Here the filter gradient is one matrix product per
+few images, while they are in the cache; the input gradient is one dense convolution per phase
 of the stride; pooling's gradient goes through pairwise maxima. On other back-ends everything is
 the plain primitive. Where the batch is spread over devices, call the network under
 `jax.shard_map(..., check_vma=False)`: the loop over images must not cross devices.
@@ -53,24 +53,33 @@ def _plain_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> j
     return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
+def _dense_conv(x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
+    """Return the plain convolution, by a way that stays fast where the kernel exceeds the image."""
+    if any(k > size for k, size in zip(kernel.shape[:2], x.shape[1:3], strict=True)):
+        x, pads = lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0)))), ((0, 0), (0, 0))
+    return _plain_conv(x, kernel, strides, pads)
+
+
 def _forward(
     x: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _plain_conv(x, kernel, strides, pads), (x, kernel)
+    x = lax.optimization_barrier(x)  # stored once for both passes, not computed again for the second
+    return _dense_conv(x, kernel, strides, pads), (x, kernel)
 
 
 def _backward(
     strides: Pair, pads: Pads, saved: tuple[jax.Array, jax.Array], g: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
-    if strides == (1, 1):
-        (dx,) = jax.vjp(lambda x: _plain_conv(x, kernel, strides, pads), x)[1](g)
+    around = [(k - 1 - before, k - 1 - after) for k, (before, after) in zip(kernel.shape[:2], pads, strict=True)]
+    if strides == (1, 1) and min(map(min, around)) >= 0:
+        dx = _dense_conv(g, kernel[::-1, ::-1].swapaxes(2, 3), strides, tuple(around))
     else:
         dx = _strided_input_gradient(g, kernel, x.shape, strides, pads)
     return dx, _filter_gradient(x, g, kernel.shape, strides, pads)
 
 
-_cpu_conv = jax.custom_vjp(_plain_conv, nondiff_argnums=(2, 3))
+_cpu_conv = jax.custom_vjp(_dense_conv, nondiff_argnums=(2, 3))
 _cpu_conv.defvjp(_forward, _backward)
 
 
@@ -106,40 +115,52 @@ def _strided_input_gradient(
 def _filter_gradient(x: jax.Array, g: jax.Array, shape: tuple[int, ...], strides: Pair, pads: Pads) -> jax.Array:
     """Return the gradient of a kernel of `shape`: a sum over small groups of images.
 
-    A stride becomes more features of a smaller image (space to depth); g, once per column of the
-    kernel, lies side by side; then each row of the kernel is one matrix product.
+    The rows of the kernel lie side by side as features of x, its columns as features of g, so that
+    each phase of the horizontal stride is one matrix product.
     """
     n, ho, wo, o = g.shape
     _, h, w, c = x.shape
     (kh, kw), (sh, sw) = shape[:2], strides
     if (kh, kw, sh, sw) == (1, 1, 1, 1) and pads == ((0, 0), (0, 0)):
-        return _product(x.reshape(-1, c), g.reshape(-1, o)).reshape(shape)
-    mh, mw = -(-kh // sh), -(-kw // sw)
-    rows, columns = ho + mh - 1, wo + mw - 1
+        return _product(x, g).reshape(shape)
     (top, _), (left, _) = pads
-    around = ((0, 0, 0), (top, rows * sh - top - h, 0), (left, columns * sw - left - w, 0))
+    around = ((0, 0, 0), (top, (ho - 1) * sh + kh - top - h, 0), (left, (wo - 1) * sw + kw - left - w, 0), (0, 0, 0))
+    across = [-(-(kw - phase) // sw) for phase in range(min(sw, kw))]
 
-    def group(total: jax.Array, images: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+    def group(total: list[jax.Array], images: tuple[jax.Array, jax.Array]) -> tuple[list[jax.Array], None]:
         x, g = images
-        x = lax.pad(x, jnp.zeros((), x.dtype), (*around, (0, 0, 0)))
-        x = x.reshape(-1, rows, sh, columns, sw, c).transpose(0, 1, 3, 2, 4, 5)
-        x = x.reshape(-1, rows, columns, sh * sw * c)
-        # The barrier keeps XLA from fusing pad and concatenate into a slow element-wise loop.
-        shifted = [jnp.pad(g, ((0, 0), (0, 0), (j, mw - 1 - j), (0, 0))) for j in range(mw)]
-        wide = jnp.concatenate(lax.optimization_barrier(shifted), axis=-1).reshape(-1, mw * o)
-        taps = [_product(x[:, i : i + ho].reshape(-1, x.shape[-1]), wide) for i in range(mh)]
-        return total + jnp.stack(taps), None
+        x = lax.pad(x, jnp.zeros((), x.dtype), around)
+        sums = []
+        for phase, columns in enumerate(across):
+            ends = (ho - 1) * sh + 1, phase + (wo + columns - 2) * sw + 1
+            rows = [x[:, i : i + ends[0] : sh, phase : ends[1] : sw] for i in range(kh)]
+            shifted = [jnp.pad(g, ((0, 0), (0, 0), (j, columns - 1 - j), (0, 0))) for j in range(columns)]
+            # The barrier keeps XLA from fusing all this into a slow element-wise loop.
+            tall, wide = lax.optimization_barrier((jnp.concatenate(rows, -1), jnp.concatenate(shifted, -1)))
+            sums.append(total[phase] + _product(tall, wide))
+        return sums, None
 
     size = max(d for d in range(1, n + 1) if n % d == 0 and (d == 1 or d * ho * wo <= POSITIONS))
     groups = (x.reshape(-1, size, *x.shape[1:]), g.reshape(-1, size, *g.shape[1:]))
-    total, _ = lax.scan(group, jnp.zeros((mh, sh * sw * c, mw * o), x.dtype), groups)
-    total = total.reshape(mh, sh, sw, c, mw, o).transpose(0, 1, 4, 2, 3, 5)
-    return total.reshape(mh * sh, mw * sw, c, o)[:kh, :kw]
+    total, _ = lax.scan(group, [jnp.zeros((kh * c, columns * o), x.dtype) for columns in across], groups)
+    taps = [t.reshape(kh, c, -1, o) for t in total]
+    return jnp.stack([taps[j % sw][:, :, j // sw] for j in range(kw)], axis=1)
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Return the transpose of a (M, K) times b (M, L), shape (K, L)."""
+    """Return the transpose of a (…, K) times b (…, L), summed over all but the last axis, shape (K, L)."""
+    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
+
+
+def relu(x: jax.Array) -> jax.Array:
+    """Return max(x, 0), any shape; for its gradient the CPU keeps the result, which the next layer keeps too."""
+    y: jax.Array = (_cpu_relu if _fast() else nnx.relu)(x)
+    return y
+
+
+_cpu_relu = jax.custom_vjp(lambda x: jnp.maximum(x, 0))
+_cpu_relu.defvjp(lambda x: (y := jnp.maximum(x, 0), y), lambda y, g: (jnp.where(y > 0, g, 0),))
 
 
 def max_pool(x: jax.Array, window: Pair, strides: Pair = (1, 1), padding: Padding = "VALID") -> jax.Array:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from autopilot.errors import UserError
-from autopilot.policy.fastops import Conv, max_pool
+from autopilot.policy.fastops import Conv, max_pool, relu
 from flax import nnx
 
 BLOCKS = {
@@ -64,11 +64,11 @@ class Inception(nnx.Module):  # type: ignore[misc]
         """Return (N, H, W, features) for x (N, H, W, C)."""
         branches = [
             self.one(x),
-            self.three(nnx.relu(self.reduce3(x))),
-            self.five(nnx.relu(self.reduce5(x))),
+            self.three(relu(self.reduce3(x))),
+            self.five(relu(self.reduce5(x))),
             self.pool(max_pool(x, (3, 3), (1, 1), ((1, 1), (1, 1)))),
         ]
-        return jax.nn.relu(jnp.concatenate(branches, axis=-1))
+        return relu(jnp.concatenate(branches, axis=-1))
 
 
 class Auxiliary(nnx.Module):  # type: ignore[misc]
@@ -86,8 +86,8 @@ class Auxiliary(nnx.Module):  # type: ignore[misc]
 
     def __call__(self, x: jax.Array) -> tuple[jax.Array, ...]:
         """Return logits (N, size) per axis for the output x (N, H, W, C) of a block."""
-        x = nnx.relu(self.conv(nnx.avg_pool(x, (5, 5), (3, 3))))
-        x = self.dropout(nnx.relu(self.dense(x.reshape(len(x), -1))))
+        x = relu(self.conv(nnx.avg_pool(x, (5, 5), (3, 3))))
+        x = self.dropout(relu(self.dense(x.reshape(len(x), -1))))
         return tuple(head(x) for head in self.heads)
 
 
@@ -156,10 +156,10 @@ class GoogLeNet(nnx.Module):  # type: ignore[misc]
         """Return the layers by name, in order: the network is their composition."""
         stages: list[tuple[str, Callable[[Any], Any]]] = [
             ("normalise", lambda x: x / 127.5 - 1),
-            ("conv1", lambda x: nnx.relu(self.conv1(x))),
+            ("conv1", lambda x: relu(self.conv1(x))),
             ("pool1", _halve),
-            ("reduce2", lambda x: nnx.relu(self.reduce2(x))),
-            ("conv2", lambda x: nnx.relu(self.conv2(x))),
+            ("reduce2", lambda x: relu(self.reduce2(x))),
+            ("conv2", lambda x: relu(self.conv2(x))),
             ("pool2", _halve),
         ]
         for name in BLOCKS:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 from autopilot.errors import UserError
-from autopilot.policy.fastops import Conv
+from autopilot.policy.fastops import Conv, relu
 from flax import nnx
 
 CONVOLUTIONS = ((24, 5, 2), (36, 5, 2), (48, 5, 2), (64, 3, 1), (64, 3, 1))
@@ -70,11 +70,11 @@ class PilotNet(nnx.Module):  # type: ignore[misc]
         """Return the layers by name, in order: the network is their composition."""
         stages: list[tuple[str, Callable[[Any], Any]]] = [("normalise", lambda x: x / 127.5 - 1)]
         for i, conv in enumerate(self.convs):
-            stages.append((f"conv{i + 1}", nnx.Sequential(conv, nnx.relu)))
+            stages.append((f"conv{i + 1}", nnx.Sequential(conv, relu)))
         stages.append(("flatten", lambda x: x.reshape(len(x), -1)))
         for i, dense in enumerate(self.denses):
             dropout = self.dropouts[i : i + 1]
-            stages.append((f"dense{i + 1}", nnx.Sequential(dense, nnx.relu, *dropout)))
+            stages.append((f"dense{i + 1}", nnx.Sequential(dense, relu, *dropout)))
         stages.append(("heads", lambda x: tuple(head(x) for head in self.heads)))
         return stages
 
