@@ -14,8 +14,9 @@ from autopilot.errors import UserError
 from autopilot.policy import Preprocess
 from autopilot.sessions import Cached
 from autopilot.train import TrainOptions
+from autopilot.train.augment import make_augment
 from autopilot.train.data import BALANCE_LIMIT, Dataset, balanced, batches
-from autopilot.train.step import augment, cross_entropy, learning_rate, make_evaluate, make_step, optimiser
+from autopilot.train.step import cross_entropy, learning_rate, make_evaluate, make_step, optimiser
 from autopilot.types import ActionSpace, Axis
 from flax import nnx
 
@@ -59,17 +60,21 @@ def test_counts_name_every_action() -> None:
     }
 
 
+def balance(data: Dataset, how: str, mirror: bool = False) -> tuple[Any, Any]:
+    return balanced(data, TrainOptions("m", balance=how, mirror=mirror))
+
+
 def test_no_balance_changes_nothing() -> None:
     data = dataset(RARE)
-    rows, weights = balanced(data, "none")
+    rows, weights = balance(data, "none")
     assert np.array_equal(rows, data.train)
-    assert set(weights.tolist()) == {1.0}
+    assert all((of == 1).all() for of in weights)
 
 
 def test_oversampling_equalises_up_to_the_limit() -> None:
     data = dataset(RARE)
-    rows, weights = balanced(data, "oversample")
-    assert set(weights.tolist()) == {1.0}
+    rows, weights = balance(data, "oversample")
+    assert all((of == 1).all() for of in weights)
     counts = Counter(map(tuple, data.labels[rows].tolist()))
     assert counts == {(1, 0): 600, (0, 0): 600, (2, 1): 6 * BALANCE_LIMIT}
     repeats = Counter(rows.tolist())
@@ -79,20 +84,62 @@ def test_oversampling_equalises_up_to_the_limit() -> None:
         assert own == {times}
 
 
-def test_weights_balance_with_a_mean_of_one_up_to_the_limit() -> None:
-    data = dataset(RARE)
-    rows, weights = balanced(data, "weights")
+def test_oversampling_spreads_a_rest_over_the_whole_recording() -> None:
+    data = dataset({(1, 0): 150, (0, 0): 100})
+    rows, _ = balance(data, "oversample")
+    repeats = np.bincount(rows)[150:]
+    assert repeats.sum() == 150
+    assert set(repeats.tolist()) == {1, 2}
+    assert abs(repeats[:50].sum() - repeats[50:].sum()) <= 1
+
+
+def test_a_rare_combination_of_common_values_is_not_rare() -> None:
+    data = dataset({(0, 0): 500, (1, 1): 499, (0, 1): 1})
+    rows, _ = balance(data, "oversample")
+    assert (rows == 999).sum() == 1, "a slip of the finger is not shown ten times"
+    assert len(rows) == pytest.approx(1000, abs=5)
+
+
+def test_mirroring_makes_the_mirrored_action_less_rare() -> None:
+    data = dataset({(1, 0): 600, (0, 0): 298, (2, 0): 2})
+    rows, _ = balance(data, "oversample", mirror=True)
+    counts = Counter(data.labels[rows][:, 0].tolist())
+    assert counts == {1: 600, 0: 298 * 4, 2: 8}, "left and right come to 600 each once half are flipped"
+    weights = balance(data, "weights", mirror=True)[1][0]
+    assert weights[0] == weights[2] == pytest.approx(4 * weights[1])
+
+
+def test_weights_give_the_values_of_each_axis_the_same_say_up_to_the_limit() -> None:
+    data = dataset({(1, 0): 600, (0, 0): 200, (2, 1): 100, (1, 1): 30, (0, 1): 1})
+    rows, weights = balance(data, "weights")
     assert np.array_equal(rows, data.train)
-    assert weights[data.train].mean() == pytest.approx(1, abs=1e-5)
-    common, left, rare = weights[0], weights[600], weights[800]
-    assert left / common == pytest.approx(3, rel=1e-5)
-    assert rare / common == pytest.approx(BALANCE_LIMIT, rel=1e-5)
+    for a, of in enumerate(weights):
+        each = of[data.labels[:, a]]
+        assert each.mean() == pytest.approx(1, abs=1e-5)
+        said = [each[data.labels[:, a] == value].sum() for value in np.unique(data.labels[:, a])]
+        assert said == pytest.approx([said[0]] * len(said), rel=1e-4)
+    steep = balance(dataset(RARE), "weights")[1][0]
+    assert steep[2] / steep[1] == pytest.approx(BALANCE_LIMIT, rel=1e-5)
+    batch = data.batch(np.array([0, 930]), weights)
+    assert batch.weights.tolist() == [[weights[0][1], weights[1][0]], [weights[0][0], weights[1][1]]]
+
+
+def test_the_mean_over_batches_is_the_loss_over_all_of_the_data() -> None:
+    """With weights, rare labels would lose their say if each batch were divided by its own sum."""
+    data = dataset(RARE)
+    _, weights = balance(data, "weights")
+    logits = tuple(jax.random.normal(jax.random.key(a), (806, n)) for a, n in enumerate(SPACE.sizes))
+    _, labels, weighed = data.batch(data.train, weights)
+    whole = cross_entropy(logits, jnp.asarray(labels), jnp.asarray(weighed))
+    order = np.random.default_rng(0).permutation(806).reshape(31, 26)
+    each = [cross_entropy(tuple(x[o] for x in logits), jnp.asarray(labels[o]), jnp.asarray(weighed[o])) for o in order]
+    assert float(np.mean(each)) == pytest.approx(float(whole), rel=1e-5)
 
 
 def test_only_training_rows_are_balanced() -> None:
     data = dataset(RARE)
     data.train, data.validation = data.train[100:], data.train[:100]
-    rows, _ = balanced(data, "oversample")
+    rows, _ = balance(data, "oversample")
     assert not set(rows.tolist()) & set(data.validation.tolist())
 
 
@@ -137,12 +184,34 @@ def test_the_order_depends_on_the_seed_alone_and_can_be_resumed() -> None:
     assert rest == images(1)[3:]
 
 
+def augment(
+    seed: int, images: Any, labels: Any, space: ActionSpace, options: TrainOptions, rows: Any = None
+) -> tuple[Any, Any]:
+    rows = np.arange(len(images)) if rows is None else rows
+    made = jax.jit(make_augment(space, options))(jax.random.key(seed), rows, images, labels)
+    return tuple(np.asarray(x) for x in made)
+
+
+def test_what_happens_to_an_image_depends_on_its_row_and_not_on_the_others() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (64, 8, 12, 3), np.uint8)
+    labels = np.stack([np.arange(64) % 3, np.arange(64) % 2], 1)
+    options = TrainOptions("m", shift=3)
+    whole = augment(3, images, labels, SPACE, options)
+    for device in range(4):
+        mine = np.arange(16) + 16 * device
+        share = augment(3, images[mine], labels[mine], SPACE, options, mine)
+        for a, b in zip(whole, share, strict=True):
+            np.testing.assert_array_equal(a[mine], b)
+    other = augment(4, images, labels, SPACE, options)
+    assert not np.array_equal(whole[0], other[0])
+
+
 def test_mirroring_flips_picture_and_label_together() -> None:
     space = ActionSpace((STEER, PEDAL, Axis("slide", ("l1", "r1", "no"), (1, 0, 2))))
     images = np.random.default_rng(1).integers(0, 256, (64, 4, 6, 3), np.uint8)
     labels = np.stack([np.arange(64) % 3, np.arange(64) % 2, np.arange(64) // 3 % 3], 1)
     options = TrainOptions("m", brightness=0)
-    pixels, found = augment(jax.random.key(0), images, jnp.asarray(labels), space, options)
+    pixels, found = augment(0, images, labels, space, options)
     flipped = 0
     for image, pixel, label, new in zip(images, pixels, labels.tolist(), found, strict=True):
         if np.array_equal(pixel, image):
@@ -152,21 +221,19 @@ def test_mirroring_flips_picture_and_label_together() -> None:
             assert np.array_equal(pixel, image[:, ::-1])
             assert tuple(new.tolist()) == space.mirror(tuple(label))
     assert 16 < flipped < 48
-    plain, same = augment(
-        jax.random.key(0), images, jnp.asarray(labels), space, TrainOptions("m", mirror=False, brightness=0)
-    )
+    plain, same = augment(0, images, labels, space, TrainOptions("m", mirror=False, brightness=0))
     assert np.array_equal(plain, images)
     assert np.array_equal(same, labels)
 
 
 def test_shift_and_light_keep_size_range_and_label() -> None:
     images = np.random.default_rng(1).integers(0, 256, (32, 4, 12, 3), np.uint8)
-    labels = jnp.zeros((32, 2), jnp.int32)
+    labels = np.zeros((32, 2), np.int32)
     options = TrainOptions("m", mirror=False, brightness=0, shift=3)
-    pixels, same = augment(jax.random.key(1), images, labels, SPACE, options)
+    pixels, same = augment(1, images, labels, SPACE, options)
     assert not same.any()
     found = set()
-    for image, pixel in zip(images, np.asarray(pixels), strict=True):
+    for image, pixel in zip(images, pixels, strict=True):
         for by in range(-3, 4):
             columns = np.clip(np.arange(12) + by, 0, 11)
             if np.array_equal(pixel, image[:, columns]):
@@ -175,7 +242,7 @@ def test_shift_and_light_keep_size_range_and_label() -> None:
         else:
             pytest.fail("not a shift")
     assert len(found) >= 5
-    lit, _ = augment(jax.random.key(2), images, labels, SPACE, TrainOptions("m", mirror=False, brightness=0.3))
+    lit, _ = augment(2, images, labels, SPACE, TrainOptions("m", mirror=False, brightness=0.3))
     assert 0 <= float(lit.min()) <= float(lit.max()) <= 255
     assert len({round(float(m), 3) for m in lit.mean((1, 2, 3))}) == 32
 
@@ -184,9 +251,11 @@ def test_the_loss_is_the_weighted_mean_of_the_sum_over_the_axes() -> None:
     logits = (jnp.log(jnp.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])), jnp.zeros((2, 2)))
     labels = jnp.array([[1, 0], [2, 1]])
     each = np.array([-np.log(0.5) + np.log(2), -np.log(0.8) + np.log(2)])
-    for weights in ([1.0, 1.0], [1.5, 0.5]):
+    by_axis = np.array([[-np.log(0.5), np.log(2)], [-np.log(0.8), np.log(2)]])
+    assert by_axis.sum(1) == pytest.approx(each)
+    for weights in ([[1.0, 1.0], [1.0, 1.0]], [[1.5, 0.2], [0.1, 3.0]]):
         found = cross_entropy(logits, labels, jnp.array(weights))
-        assert float(found) == pytest.approx((each * weights).sum() / sum(weights), rel=1e-5)
+        assert float(found) == pytest.approx((by_axis * weights).sum() / 2, rel=1e-5)
 
 
 class Small(nnx.Module):

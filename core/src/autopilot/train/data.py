@@ -18,18 +18,22 @@ from autopilot.interfaces import LabelMap
 from autopilot.policy import Preprocess
 from autopilot.sessions import Cached, Session, SessionStore, cached, gather
 from autopilot.train.options import TrainOptions
-from autopilot.types import ActionSpace
+from autopilot.types import ActionSpace, Axis
 
 BALANCE_LIMIT = 10.0
-"""No frame is repeated, or weighted, more than this many times its plain share."""
+"""No frame is repeated, and no value weighted, more than this many times as much as the commonest."""
 
 
 class Batch(NamedTuple):
-    """Images uint8 (B, H, W, 3), labels int32 (B, axes), weights float32 (B,)."""
+    """Images uint8 (B, H, W, 3), labels int32 (B, axes), weights float32 (B, axes)."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
     weights: NDArray[np.float32]
+
+
+ValueWeights = tuple[NDArray[np.float32], ...]
+"""For each axis the weight of each of its values, float32 (values,)."""
 
 
 @dataclass
@@ -61,13 +65,16 @@ class Dataset:
         found = np.bincount(self.joint(rows), minlength=self.space.joint_size)
         return {self.space.describe(self.space.split(i)): int(n) for i, n in enumerate(found)}
 
-    def batch(self, rows: NDArray[np.int64], weights: NDArray[np.float32] | None = None) -> Batch:
-        """Read the frames of `rows`."""
+    def batch(self, rows: NDArray[np.int64], weights: ValueWeights | None = None) -> Batch:
+        """Read the frames of `rows`; without `weights` all of them count the same."""
         width, height = self.preprocess.size
         images = np.empty((len(rows), height, width, 3), np.uint8)
         gather(self.caches, rows, images)
-        ones = np.ones(len(rows), np.float32)
-        return Batch(images, self.labels[rows], ones if weights is None else weights)
+        labels = self.labels[rows]
+        weighed = np.ones(labels.shape, np.float32)
+        for a, of in enumerate(weights or ()):
+            weighed[:, a] = of[labels[:, a]]
+        return Batch(images, labels, weighed)
 
 
 def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
@@ -174,27 +181,38 @@ def _check(data: Dataset, options: TrainOptions) -> None:
         )
 
 
-def balanced(data: Dataset, balance: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the rows of one epoch and the weight of every row of the dataset.
+def balanced(data: Dataset, options: TrainOptions) -> tuple[NDArray[np.int64], ValueWeights]:
+    """Return the rows of one epoch, and the weights that the loss gives the values of each axis.
 
-    `oversample` repeats rows of rare actions until all are as frequent as the most frequent;
-    `weights` weighs them by inverse frequency, mean 1; both up to BALANCE_LIMIT times.
+    Rare is judged axis by axis, as each has its own loss: of many axes nearly every combination is
+    rare. Where pictures are mirrored, a label counts half as its mirror's. `weights` makes the
+    values of an axis weigh the same in all, 1 on the average over the data. `oversample` repeats a
+    frame as often as the rarest of its values asks for; a rest goes to frames spread evenly over
+    the recording. Both go up to BALANCE_LIMIT.
     """
-    weights = np.ones(len(data.labels), np.float32)
-    if balance == "none":
-        return data.train, weights
-    joint = data.joint(data.train)
-    counts = np.bincount(joint, minlength=data.space.joint_size)
-    wanted = np.minimum(counts.max() / np.maximum(counts, 1), BALANCE_LIMIT)
-    if balance == "weights":
-        own = wanted[joint]
-        weights[data.train] = (own / own.mean()).astype(np.float32)
-        return data.train, weights
-    rows = []
-    for action in np.flatnonzero(counts):
+    labels = data.labels[data.train]
+    rarity = [_rarity(labels[:, a], axis, options.mirror) for a, axis in enumerate(data.space.axes)]
+    if options.balance == "weights":
+        means = [of[labels[:, a]].mean() for a, of in enumerate(rarity)]
+        return data.train, tuple((of / mean).astype(np.float32) for of, mean in zip(rarity, means, strict=True))
+    plain = tuple(np.ones(n, np.float32) for n in data.space.sizes)
+    if options.balance == "none":
+        return data.train, plain
+    joint, rows = data.joint(data.train), []
+    for action in np.unique(joint):
         mine = data.train[joint == action]
-        rows.append(np.resize(mine, round(len(mine) * wanted[action])))
-    return np.sort(np.concatenate(rows)), weights
+        times = max(of[value] for of, value in zip(rarity, data.space.split(int(action)), strict=True))
+        count = round(len(mine) * times)
+        rows.append(mine[np.arange(count) * len(mine) // count])
+    return np.sort(np.concatenate(rows)), plain
+
+
+def _rarity(values: NDArray[np.int32], axis: Axis, mirror: bool) -> NDArray[np.float64]:
+    """Return for each value how many times rarer than the commonest one it is, up to the limit."""
+    counts = np.bincount(values, minlength=len(axis.values)).astype(np.float64)
+    if mirror:
+        counts = (counts + counts[list(axis.mirror)]) / 2
+    return np.minimum(counts.max() / np.maximum(counts, 1e-9), BALANCE_LIMIT)
 
 
 def batches(data: Dataset, options: TrainOptions) -> tuple[Any, int]:
@@ -203,11 +221,10 @@ def batches(data: Dataset, options: TrainOptions) -> tuple[Any, int]:
     Grain gives the order, shuffled anew each epoch; its state is part of a checkpoint. Batches are
     read ahead on one thread while the network trains.
     """
-    rows, weights = balanced(data, options.balance)
+    rows, weights = balanced(data, options)
 
     def read(positions: NDArray[np.int64]) -> Batch:
-        chosen = rows[positions]
-        return data.batch(chosen, weights[chosen])
+        return data.batch(rows[positions], weights)
 
     order = grain.MapDataset.range(len(rows)).seed(options.seed).shuffle().repeat(options.epochs)
     dataset = order.batch(options.batch_size, drop_remainder=True)

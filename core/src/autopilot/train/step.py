@@ -1,4 +1,4 @@
-"""The jitted part of training: augmentation, loss, one optimiser step, evaluation."""
+"""The jitted part of training: loss, one optimiser step, evaluation."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import optax
 from flax import nnx
 from numpy.typing import NDArray
 
+from autopilot.train.augment import make_augment
 from autopilot.train.data import Dataset, validation_batches
 from autopilot.train.options import TrainOptions
 from autopilot.types import ActionSpace
@@ -43,37 +44,15 @@ def optimiser(options: TrainOptions, steps: int) -> optax.GradientTransformation
     return optax.inject_hyperparams(optax.adam)(learning_rate=rate)
 
 
-def augment(
-    key: jax.Array, images: jax.Array, labels: jax.Array, space: ActionSpace, options: TrainOptions
-) -> tuple[jax.Array, jax.Array]:
-    """Return images float32 in 0..255 and labels, mirrored, shifted and re-lit at random.
-
-    A mirrored image gets the mirrored label: each axis brings its own permutation.
-    """
-    flip_key, gain_key, bias_key, shift_key = jax.random.split(key, 4)
-    count = images.shape[0]
-    if options.mirror:
-        flip = jax.random.bernoulli(flip_key, 0.5, (count,))
-        images = jnp.where(flip[:, None, None, None], images[:, :, ::-1], images)
-        swapped = jnp.stack([jnp.asarray(axis.mirror)[labels[:, a]] for a, axis in enumerate(space.axes)], axis=1)
-        labels = jnp.where(flip[:, None], swapped, labels)
-    if options.shift:
-        by = jax.random.randint(shift_key, (count,), -options.shift, options.shift + 1)
-        columns = jnp.clip(jnp.arange(images.shape[2])[None] + by[:, None], 0, images.shape[2] - 1)
-        images = jnp.take_along_axis(images, columns[:, None, :, None], axis=2)
-    pixels = images.astype(jnp.float32)
-    if options.brightness:
-        shape, most = (count, 1, 1, 1), options.brightness
-        gain = 1 + jax.random.uniform(gain_key, shape, minval=-most, maxval=most)
-        bias = 127.5 * jax.random.uniform(bias_key, shape, minval=-most / 2, maxval=most / 2)
-        pixels = jnp.clip((pixels - 127.5) * gain + 127.5 + bias, 0, 255)
-    return pixels, labels
-
-
 def cross_entropy(logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax.Array) -> jax.Array:
-    """Return the weighted mean over the batch of the cross-entropies summed over the axes."""
-    losses = sum(optax.softmax_cross_entropy_with_integer_labels(axis, labels[:, a]) for a, axis in enumerate(logits))
-    return jnp.sum(losses * weights) / jnp.sum(weights)
+    """Return the mean over the batch of the cross-entropies, times their weights, summed over the axes.
+
+    `weights` is float32 (B, axes), 1 on the average over the data and not over each batch: dividing
+    by a batch's own sum would take the weight of rare labels back just where they are.
+    """
+    integer = optax.softmax_cross_entropy_with_integer_labels
+    losses = [weights[:, a] * integer(axis, labels[:, a]) for a, axis in enumerate(logits)]
+    return jnp.mean(jnp.stack(losses).sum(axis=0))
 
 
 def make_step(
@@ -87,6 +66,7 @@ def make_step(
     module.train()
     graph, weights, rng, other = nnx.split(module, nnx.Param, nnx.RngState, ...)
     seed_key = jax.random.key(options.seed)
+    augment = make_augment(space, options)
 
     def loss_of(
         weights: Any, other: Any, key: jax.Array, pixels: jax.Array, labels: jax.Array, sample_weights: jax.Array
@@ -108,7 +88,7 @@ def make_step(
         sample_weights: jax.Array,
     ) -> tuple[Any, Any, Any, jax.Array]:
         augment_key, dropout_key = jax.random.split(jax.random.fold_in(seed_key, number))
-        pixels, labels = augment(augment_key, images, labels, space, options)
+        pixels, labels = augment(augment_key, jnp.arange(len(images)), images, labels)
         (loss, other), gradients = jax.value_and_grad(loss_of, has_aux=True)(
             weights, other, dropout_key, pixels, labels, sample_weights
         )
