@@ -36,38 +36,31 @@ def batches(size: int, count: int = 4):
 
 def ours(network: str, size: int):
     import jax
-    import jax.numpy as jnp
-    import optax
-    from autopilot.plugins.registry import Registry
-    from autopilot.specs import load
-    from flax import nnx
+    import numpy as np
+    from autopilot.plugins import Registry
+    from autopilot.policy.network import build
+    from autopilot.train import TrainOptions
+    from autopilot.train.devices import make_mesh
+    from autopilot.train.step import make_step, optimiser
+    from autopilot.types import ActionSpace, Axis
 
-    spec = Registry().get("model", network)
-    net = load(spec.build)(HEIGHT, WIDTH, (CLASSES,), nnx.Rngs(0), **spec.config)
-    graph, params, rest = nnx.split(net, nnx.Param, ...)
-    adam = optax.adam(1e-4)
-
-    def loss(params, rest, images, labels):
-        net = nnx.merge(graph, params, rest, copy=True)
-        logits = net(images.astype(jnp.float32))[0]
-        value = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-        return value, nnx.state(net, nnx.RngState)
-
-    def step(state, images, labels):
-        params, rest, opt = state
-        (value, rest), grads = jax.value_and_grad(loss, has_aux=True)(params, rest, images, labels)
-        updates, opt = adam.update(grads, opt, params)
-        return (optax.apply_updates(params, updates), rest, opt), value
-
-    jitted = jax.jit(step, donate_argnums=0)
-    state = (params, rest, adam.init(params))
+    # The step of `autopilot train`; without augmentation, which the other side has not either.
+    options = TrainOptions(network, batch_size=size, learning_rate=1e-4, mirror=False, brightness=0)
+    mesh = make_mesh(None, size)
+    space = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
+    net = build(Registry(), network, {}, (WIDTH, HEIGHT), space.sizes)
+    state, step = make_step(net, optimiser(options, 10_000), space, options, mesh)
+    carried = state.weights, state.other, state.optimiser
+    ones = np.ones((size, 1), np.float32)
+    number = 0
 
     def run(images, labels) -> float:
-        nonlocal state
-        state, value = jitted(state, images, labels)
-        return float(value)
+        nonlocal carried, number
+        *carried, loss = step(*carried, np.int32(number), images, labels[:, None], ones)
+        number += 1
+        return float(loss)
 
-    return run, f"jax {jax.__version__}"
+    return run, f"jax {jax.__version__}, {mesh.size} x {mesh.devices.flat[0].device_kind}"
 
 
 def torchs(network: str, size: int):

@@ -43,6 +43,11 @@ def make_mesh(count: int | None, batch_size: int) -> Mesh:
     return Mesh(there[:count], ("data",))
 
 
+def single() -> Mesh:
+    """Return a mesh of the first device."""
+    return Mesh(jax.devices()[:1], ("data",))
+
+
 def _divisor(whole: int, most: int) -> int:
     return next(n for n in range(most, 0, -1) if whole % n == 0)
 

@@ -16,7 +16,8 @@ class TrainOptions:
     """What a user may choose. `learning_rate` is Adam's peak, reached after a short warm-up.
 
     `brightness` is the largest relative change of brightness and contrast, `shift` the largest
-    sideways shift in pixels; `validation` the share of frames, by whole sessions, held out.
+    sideways shift in pixels; `validation` the share of frames, by whole sessions, held out. `devices` share
+    each batch; None takes what suits.
     """
 
     model: str
@@ -32,6 +33,7 @@ class TrainOptions:
     validation: float = 0.1
     brightness: float = 0.2
     shift: int = 0
+    devices: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -50,7 +52,7 @@ class TrainOptions:
     def recipe(self) -> dict[str, Any]:
         """Return all that decides the weights besides the data: stored in run and bundle."""
         data = asdict(self)
-        for other in ("name", "sessions", "game", "model", "config"):
+        for other in ("devices", "name", "sessions", "game", "model", "config"):
             del data[other]
         return data
 

@@ -11,10 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from autopilot.train.augment import make_augment
 from autopilot.train.data import Dataset, validation_batches
+from autopilot.train.devices import ROWS, WHOLE, replicate, shard, single
 from autopilot.train.options import TrainOptions
 from autopilot.types import ActionSpace
 
@@ -56,13 +58,20 @@ def cross_entropy(logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax
 
 
 def make_step(
-    module: nnx.Module, adam: optax.GradientTransformation, space: ActionSpace, options: TrainOptions
+    module: nnx.Module,
+    adam: optax.GradientTransformation,
+    space: ActionSpace,
+    options: TrainOptions,
+    mesh: Mesh | None = None,
 ) -> tuple[TrainState, Callable[..., tuple[Any, Any, Any, jax.Array]]]:
-    """Return the first state and the jitted step.
+    """Return the first state and the jitted step, on the devices of `mesh` (default: the first).
 
     The step maps (weights, other, optimiser state, step number, images, labels, sample weights)
-    to the new first three and the loss; its randomness depends on seed and step number alone.
+    to the new first three and the loss. The batch is split over the devices, gradients and losses
+    are averaged, the rest is whole on each. The randomness of a step depends on the seed and its
+    number alone; that of dropout, also on the number of devices.
     """
+    mesh = mesh or single()
     module.train()
     graph, weights, rng, other = nnx.split(module, nnx.Param, nnx.RngState, ...)
     seed_key = jax.random.key(options.seed)
@@ -88,18 +97,22 @@ def make_step(
         sample_weights: jax.Array,
     ) -> tuple[Any, Any, Any, jax.Array]:
         augment_key, dropout_key = jax.random.split(jax.random.fold_in(seed_key, number))
-        pixels, labels = augment(augment_key, jnp.arange(len(images)), images, labels)
+        share, count = jax.lax.axis_index("data"), len(images)
+        pixels, labels = augment(augment_key, share * count + jnp.arange(count), images, labels)
         (loss, other), gradients = jax.value_and_grad(loss_of, has_aux=True)(
-            weights, other, dropout_key, pixels, labels, sample_weights
+            weights, other, jax.random.fold_in(dropout_key, share), pixels, labels, sample_weights
         )
+        gradients, other, loss = jax.lax.pmean((gradients, other, loss), "data")
         updates, state = adam.update(gradients, state, weights)
         return optax.apply_updates(weights, updates), other, state, loss
 
-    first = TrainState(weights, other, adam.init(weights))
-    return first, jax.jit(step, donate_argnums=(0, 1, 2))
+    first = TrainState(*replicate((weights, other, adam.init(weights)), mesh))
+    return first, shard(step, mesh, [WHOLE] * 4 + [ROWS] * 3, WHOLE, donate=(0, 1, 2))
 
 
-def make_evaluate(module: nnx.Module, data: Dataset, batch_size: int) -> Callable[[TrainState], dict[str, Any]]:
+def make_evaluate(
+    module: nnx.Module, data: Dataset, batch_size: int, mesh: Mesh | None = None
+) -> Callable[[TrainState], dict[str, Any]]:
     """Return a function that measures a state on the validation frames.
 
     Its result holds `loss` (mean of the summed cross-entropies), `accuracy` (all axes right),
@@ -108,11 +121,12 @@ def make_evaluate(module: nnx.Module, data: Dataset, batch_size: int) -> Callabl
     module.eval()
     graph, _, rng, _ = nnx.split(module, nnx.Param, nnx.RngState, ...)
 
-    @jax.jit
-    def logits(weights: Any, other: Any, images: jax.Array) -> tuple[jax.Array, ...]:
+    def forward(weights: Any, other: Any, images: jax.Array) -> tuple[jax.Array, ...]:
         network: Any = nnx.merge(graph, weights, rng, other)
         found: tuple[jax.Array, ...] = network(images.astype(jnp.float32))
         return found
+
+    logits = shard(forward, mesh or single(), [WHOLE, WHOLE, ROWS], ROWS)
 
     def evaluate(state: TrainState) -> dict[str, Any]:
         confusion = [np.zeros((n, n), np.int64) for n in data.space.sizes]

@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from safetensors.numpy import load_file, save_file
 
 from autopilot.errors import UserError
@@ -25,6 +26,7 @@ from autopilot.policy import network, save_bundle
 from autopilot.sessions import SessionStore
 from autopilot.train.checkpoint import Checkpoints
 from autopilot.train.data import Dataset, batches, load_dataset
+from autopilot.train.devices import make_mesh
 from autopilot.train.options import TrainOptions, TrainProgress
 from autopilot.train.plots import plot_confusion, plot_curves, plot_labels
 from autopilot.train.step import learning_rate, make_evaluate, make_step, optimiser
@@ -66,6 +68,7 @@ def train(
     options.check()
     game = Game(registry, options.game or _only_game(home))
     plugin, model = registry.find("model", options.model)
+    mesh = make_mesh(options.devices, options.batch_size)
     name = check_name(options.name or f"{game.spec.name}-{model.name}", "bundle")
     data = load_dataset(game, home, options)
     run = home.runs / name
@@ -74,7 +77,7 @@ def train(
     )
     _begin(run, data, options, restart)
     plot_labels(run / "labels.png", {"train": data.counts(data.train), "validation": data.counts(data.validation)})
-    fit = _Fit(module, data, options, run, watch)
+    fit = _Fit(module, data, options, mesh, run, watch)
     fit.run()
     weights = load_file(run / BEST)
     best = fit.best()
@@ -166,14 +169,20 @@ class _Fit:
     """The loop over steps, with its checkpoints and its books."""
 
     def __init__(
-        self, module: Any, data: Dataset, options: TrainOptions, run: Path, watch: Callable[[TrainProgress], None]
+        self,
+        module: Any,
+        data: Dataset,
+        options: TrainOptions,
+        mesh: Mesh,
+        run: Path,
+        watch: Callable[[TrainProgress], None],
     ) -> None:
         self._data, self._options, self._run, self._watch = data, options, run, watch
         self._batches, self._steps = batches(data, options)
         self._per_epoch = max(1, self._steps // options.epochs)
         adam = optimiser(options, self._steps)
-        self._evaluate = make_evaluate(module, data, options.batch_size)
-        self._state, self._step = make_step(module, adam, data.space, options)
+        self._evaluate = make_evaluate(module, data, options.batch_size, mesh)
+        self._state, self._step = make_step(module, adam, data.space, options, mesh)
         self.history: list[dict[str, Any]] = []
         self.samples_per_s = 0.0
         self.resumed_at = 0
