@@ -40,6 +40,7 @@ def ours(network: str, size: int):
     from autopilot.plugins import Registry
     from autopilot.policy.network import build
     from autopilot.train import TrainOptions
+    from autopilot.train.augment import make_augment
     from autopilot.train.devices import make_mesh
     from autopilot.train.step import make_step, optimiser
     from autopilot.types import ActionSpace, Axis
@@ -49,7 +50,7 @@ def ours(network: str, size: int):
     mesh = make_mesh(None, size)
     space = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
     net = build(Registry(), network, {}, (WIDTH, HEIGHT), space.sizes)
-    state, step = make_step(net, optimiser(options, 10_000), space, options, mesh)
+    state, step = make_step(net, optimiser(options, 10_000), make_augment(space, options), options.seed, mesh)
     carried = state.weights, state.other, state.optimiser
     ones = np.ones((size, 1), np.float32)
     number = 0

@@ -270,7 +270,7 @@ class Small(nnx.Module):
 def test_the_learning_rate_that_is_applied_follows_the_schedule() -> None:
     data = dataset({(1, 0): 40, (0, 0): 24})
     options = TrainOptions("m", epochs=25, batch_size=16, learning_rate=1e-2)
-    state, step = make_step(Small(nnx.Rngs(0)), optimiser(options, 100), SPACE, options)
+    state, step = make_step(Small(nnx.Rngs(0)), optimiser(options, 100), make_augment(SPACE, options), 0)
     rates, weights = [], [np.asarray(jax.tree.leaves(state.weights)[0])]
     found, steps = batches(data, options)
     assert steps == 100
@@ -292,7 +292,7 @@ def test_the_learning_rate_that_is_applied_follows_the_schedule() -> None:
 def test_evaluation_counts_what_it_says() -> None:
     data = dataset({(1, 0): 40, (0, 0): 21, (2, 1): 9}, validation=70)
     module = Small(nnx.Rngs(0))
-    state, _ = make_step(module, optimiser(TrainOptions("m"), 10), SPACE, TrainOptions("m"))
+    state, _ = make_step(module, optimiser(TrainOptions("m"), 10), make_augment(SPACE, TrainOptions("m")), 0)
     found = make_evaluate(module, data, batch_size=32)(state)
     logits = [np.asarray(x, np.float64) for x in module(np.float32(data.caches[0].images))]
     picked = np.stack([x.argmax(1) for x in logits], 1)

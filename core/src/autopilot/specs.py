@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from autopilot.types import Rectangle
+
 
 def load(target: str) -> Any:
     """Import what `package.module:attribute` names.
@@ -22,6 +24,29 @@ def load(target: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class SteerCorrection:
+    """How a moved picture wants to be steered, so that training can show the car astray.
+
+    `values` are values of `axis` from the far left to the far right. Where the picture slides
+    `pixels` to the right (of a frame as wide as `GameSpec.frame_size`) and turns `degrees` clockwise
+    around `pivot` (x, y as shares of its width and height), the car looks as if it stood too far left
+    or pointed too far left by as much, and the label moves `pixels * per_pixel + degrees *
+    per_degree` values to the right, a fraction of one by chance: on the average over the data the
+    correction is exact. Both numbers must be measured. `pixel_aspect` is a pixel's width over its
+    height in the world; `still` is what does not move with the road: the car itself. Turning
+    suits games seen from above; leave `per_degree` None where it does not.
+    """
+
+    per_pixel: float
+    per_degree: float | None = None
+    axis: str = "steer"
+    values: tuple[str, ...] = ("left", "forward", "right")
+    pivot: tuple[float, float] = (0.5, 0.5)
+    pixel_aspect: float = 1.0
+    still: tuple[Rectangle, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class GameSpec:
     """A game.
 
@@ -30,7 +55,9 @@ class GameSpec:
     may give (empty: any that `track_pattern` matches); `aliases` maps other spellings to them.
     `bindings[device][profile]` maps controls to keys, the first profile being the default;
     `hotkeys` does so for `pause`, `save` and `quit`. Frames are recorded as `frame_size`
-    (width, height).
+    (width, height). `hud` is what the network must not see: digits, a minimap. It is blackened where
+    training and driving prepare a frame; sessions keep the whole frame. `steering` says how the label
+    of a moved picture is corrected; without one, shifted pictures keep their label.
     """
 
     name: str
@@ -53,6 +80,8 @@ class GameSpec:
     demonstrator: bool = False
     referee: bool = False
     lap_limit_s: float = 300.0
+    hud: tuple[Rectangle, ...] = ()
+    steering: SteerCorrection | None = None
 
 
 @dataclass(frozen=True, slots=True)

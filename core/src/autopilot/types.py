@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 type Image = NDArray[np.uint8]
 """An RGB picture, uint8, shape (H, W, 3). Evaluated lazily: listing plugins imports no numpy."""
 
+type Rectangle = tuple[float, float, float, float]
+"""x, y, width, height as shares of a picture's width and height, from its top left corner."""
+
 Held = frozenset[str]
 """The controls held at one instant: a state, never press or release events."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autopilot.policy.bundle import Manifest, read_manifest, save_bundle
 from autopilot.policy.policy import Policy
-from autopilot.policy.preprocess import Preprocess
+from autopilot.policy.preprocess import Box, Preprocess, boxes
 from autopilot.policy.selector import Selector
 
-__all__ = ["Manifest", "Policy", "Preprocess", "Selector", "read_manifest", "save_bundle"]
+__all__ = ["Box", "Manifest", "Policy", "Preprocess", "Selector", "boxes", "read_manifest", "save_bundle"]

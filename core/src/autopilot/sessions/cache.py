@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import zlib
@@ -24,21 +25,33 @@ if TYPE_CHECKING:
 
     from autopilot.types import Image
 
+CHUNK = 1 << 22  # bytes read at once to check a file
+
 
 @dataclass(frozen=True)
 class Cached:
     """The rows of one session that are not deleted, N of them.
 
-    `images` is uint8 (N, height, width, 3), mapped read-only; `held[i]` is what was held at frame
-    i, and `t_ns` int64 (N,) when that was.
+    `images` is uint8 (N, height, width, 3), read-only, a view of `mapping` where there is one;
+    `held[i]` is what was held at frame i, and `t_ns` int64 (N,) when that was.
     """
 
     images: NDArray[np.uint8]
     held: list[Held]
     t_ns: NDArray[np.int64]
+    mapping: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return len(self.held)
+
+    def forget(self) -> None:
+        """Give back the memory of the frames that were looked at; the file still has them.
+
+        Else a training would come to hold all of its data in memory, if only as a copy of files. Where
+        the system has no such request (Windows), it takes such pages away as it needs them.
+        """
+        if self.mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def cached(
@@ -71,10 +84,10 @@ def cached(
 def gather(caches: Sequence[Cached], indices: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
     """Copy frames into `out`, uint8 (B, H, W, 3); `indices` int64 (B,) count through all caches.
 
-    Raises IndexError for an index that no cache holds, ValueError for shapes that differ.
+    What it read is not kept in memory. Raises IndexError for an index that no cache holds,
+    ValueError for shapes that differ.
     """
-    # Plain views: indexing a memmap makes a memmap each time, which costs more than the copy.
-    images = [np.asarray(cache.images) for cache in caches]
+    images = [cache.images for cache in caches]
     ends = np.cumsum([len(i) for i in images])
     if len(out) != len(indices) or any(i.shape[1:] != out.shape[1:] for i in images):
         raise ValueError(f"{len(indices)} frames do not fit {out.shape}")
@@ -84,6 +97,8 @@ def gather(caches: Sequence[Cached], indices: NDArray[np.int64], out: NDArray[np
     starts = np.concatenate([[0], ends])[which]
     for to, cache, at in zip(out, which.tolist(), (indices - starts).tolist(), strict=True):
         to[...] = images[cache][at]
+    for touched in np.unique(which).tolist():
+        caches[touched].forget()
 
 
 def _build(session: Session, folder: Path, shape: tuple[int, int, int], transform: Callable[[Image], Image]) -> None:
@@ -111,21 +126,23 @@ def _build(session: Session, folder: Path, shape: tuple[int, int, int], transfor
 
 def _load(folder: Path, shape: tuple[int, int, int]) -> Cached | None:
     """Return what the folder holds, or None when it is missing or not what was written."""
+    mapping, crc = None, 0
     try:
         rows = (folder / "rows.json").read_bytes()
         expected = int((folder / "crc32").read_text())
-        images = np.zeros((0, *shape), np.uint8)
-        if (folder / "frames.raw").stat().st_size:
-            images = np.memmap(folder / "frames.raw", np.uint8, "r").reshape(-1, *shape)
+        with (folder / "frames.raw").open("rb") as f:
+            while chunk := f.read(CHUNK):
+                crc = zlib.crc32(chunk, crc)
+            if f.tell():
+                mapping = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):
         return None
-    crc = 0
-    for start in range(0, len(images), 256):
-        crc = zlib.crc32(images[start : start + 256].data, crc)
     if zlib.crc32(rows, crc) != expected:
         return None
     held, t_ns = json.loads(rows)
-    return Cached(images, [frozenset(h) for h in held], np.array(t_ns, np.int64))
+    images = np.frombuffer(mapping or b"", np.uint8).reshape(-1, *shape)
+    known: dict[Held, Held] = {}  # few differ: one object for each
+    return Cached(images, [known.setdefault(h, h) for h in map(frozenset, held)], np.array(t_ns, np.int64), mapping)
 
 
 def _unfinished(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import grain
@@ -15,8 +15,9 @@ from autopilot.errors import UserError
 from autopilot.game import Game
 from autopilot.home import Home
 from autopilot.interfaces import LabelMap
-from autopilot.policy import Preprocess
+from autopilot.policy import Box, Preprocess, boxes
 from autopilot.sessions import Cached, Session, SessionStore, cached, gather
+from autopilot.specs import SteerCorrection
 from autopilot.train.options import TrainOptions
 from autopilot.types import ActionSpace, Axis
 
@@ -41,7 +42,8 @@ class Dataset:
     """The frames of all chosen sessions, as one numbering; `train` and `validation` are rows.
 
     `labels` is int32 (N, axes), -1 where the label map skips the frame. `left_out` says in words
-    which sessions could not be used, and why.
+    which sessions could not be used, and why. `steering` is the game's correction for a moved
+    picture of this size, `still` are the pixels that do not move with it.
     """
 
     space: ActionSpace
@@ -54,6 +56,8 @@ class Dataset:
     validation: NDArray[np.int64]
     split: str
     left_out: list[str] = field(default_factory=list)
+    steering: SteerCorrection | None = None
+    still: tuple[Box, ...] = ()
 
     def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the labels of `rows` as one number each."""
@@ -85,9 +89,14 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
     sessions, left_out = _select(game, home, options)
     label_map = game.label_map()
     info = sessions[0].info
-    preprocess = Preprocess((info.width, info.height), (info.width, info.height))
+    size, spec, steering = (info.width, info.height), game.spec, game.spec.steering
+    # A mask on one side only would tell mirrored pictures from others.
+    hud = set(spec.hud) | {(1 - x - width, y, width, height) for x, y, width, height in spec.hud if options.mirror}
+    preprocess = Preprocess(size, size, masks=boxes(sorted(hud), size))
+    if steering is not None:
+        steering = replace(steering, per_pixel=steering.per_pixel * spec.frame_size[0] / info.width)
     caches = [cached(s, home.cache, preprocess.key, preprocess.size, preprocess) for s in sessions]
-    labels = np.concatenate([_labels(c, label_map) for c in caches])
+    labels = np.concatenate([_later(_labels(c, label_map), c, info.hz, options.label_shift) for c in caches])
     train, validation, how = _split(caches, options)
     usable = labels[:, 0] >= 0
     train, validation = train[usable[train]], validation[usable[validation]]
@@ -102,6 +111,8 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
         validation=validation,
         split=how,
         left_out=left_out,
+        steering=steering,
+        still=preprocess.masks + boxes(steering.still if steering else (), size),
     )
     _check(data, options)
     return data
@@ -142,6 +153,23 @@ def _labels(cache: Cached, label_map: LabelMap) -> NDArray[np.int32]:
     skip = (-1,) * len(label_map.action_space.sizes)
     known = {held: label_map.action(held) or skip for held in set(cache.held)}
     return np.array([known[held] for held in cache.held], np.int32).reshape(-1, len(skip))
+
+
+def _later(labels: NDArray[np.int32], cache: Cached, hz: float, shift_ms: float) -> NDArray[np.int32]:
+    """Return for each frame the label of the frame nearest to `shift_ms` later, -1 where there is none.
+
+    There is none past the ends of the session, nor beyond a gap of more than 1.5 periods: a pause or
+    deleted frames.
+    """
+    t, period = cache.t_ns, 1e9 / hz
+    if not shift_ms or len(t) < 2:
+        return labels
+    wanted = t + round(shift_ms * 1e6)
+    after = np.searchsorted(t, wanted).clip(1, len(t) - 1)
+    nearest = after - (wanted - t[after - 1] <= t[after] - wanted)
+    stretch = np.concatenate([[0], np.cumsum(np.diff(t) > 1.5 * period)])
+    there = (stretch[nearest] == stretch) & (abs(t[nearest] - wanted) <= 0.75 * period)
+    return np.where(there[:, None], labels[nearest], np.int32(-1))
 
 
 def _split(caches: Sequence[Cached], options: TrainOptions) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from autopilot.errors import UserError
 
-Balance = Literal["none", "oversample", "weights"]
+BALANCES = ("none", "oversample", "weights")
+SCHEDULES = ("cosine", "step", "constant")
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What a user may choose. `learning_rate` is Adam's peak, reached after a short warm-up.
+    """What a user may choose. `learning_rate` is Adam's peak, reached after the warm-up.
 
-    `brightness` is the largest relative change of brightness and contrast, `shift` the largest
-    sideways shift in pixels; `validation` the share of frames, by whole sessions, held out. `devices` share
-    each batch; None takes what suits.
+    `warmup` is a share of the steps below 1 and a number of steps from 1 on; `patience` how many
+    epochs without a smaller validation loss end the training (0: none do), `keep_best` how many of
+    the best epochs keep their weights. `brightness` is the largest relative change of brightness
+    and contrast, `shift` the largest sideways shift in pixels, `rotate` the largest turn in degrees;
+    `label_shift` says how many milliseconds after a frame its label was held; `validation` is the
+    share of frames, by whole sessions, held out. `devices` share each batch; None takes what suits.
     """
 
     model: str
@@ -33,6 +37,12 @@ class TrainOptions:
     validation: float = 0.1
     brightness: float = 0.2
     shift: int = 0
+    rotate: float = 0.0
+    label_shift: float = 0.0
+    schedule: str = "cosine"
+    warmup: float = 0.02
+    patience: int = 0
+    keep_best: int = 1
     devices: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -42,10 +52,19 @@ class TrainOptions:
             raise UserError("--epochs and --batch-size must be 1 or more")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed {self.seed} must be from 0 to {2**32 - 1}")
-        if self.balance not in ("none", "oversample", "weights"):
-            raise UserError(f"--balance {self.balance!r}: say none, oversample or weights")
+        for option, value, known in (("balance", self.balance, BALANCES), ("schedule", self.schedule, SCHEDULES)):
+            if value not in known:
+                raise UserError(f"--{option} {value!r}: say {', '.join(known[:-1])} or {known[-1]}")
         if not 0 < self.learning_rate < 1:
             raise UserError(f"--learning-rate {self.learning_rate} must be between 0 and 1")
+        if not (0 <= self.warmup < 1 or self.warmup in range(1, 10**9)):
+            raise UserError(f"--warmup {self.warmup:g}: say a share of the steps below 1, or a number of steps")
+        if self.patience < 0 or self.keep_best < 1:
+            raise UserError("--patience must be 0 or more, --keep-best 1 or more")
+        if self.shift < 0 or not 0 <= self.rotate <= 45:
+            raise UserError("--shift must be 0 or more, --rotate from 0 to 45 degrees")
+        if not abs(self.label_shift) <= 1000:
+            raise UserError(f"--label-shift {self.label_shift:g} must be from -1000 to 1000 ms")
         if not 0 < self.validation < 1:
             raise UserError(f"--validation {self.validation} must be between 0 and 1")
 

@@ -14,11 +14,11 @@ from flax import nnx
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 
-from autopilot.train.augment import make_augment
+from autopilot.train.augment import Augment
 from autopilot.train.data import Dataset, validation_batches
 from autopilot.train.devices import ROWS, WHOLE, replicate, shard, single
 from autopilot.train.options import TrainOptions
-from autopilot.types import ActionSpace
+from autopilot.train.schedule import rate
 
 
 @dataclass
@@ -31,19 +31,11 @@ class TrainState:
 
 
 def optimiser(options: TrainOptions, steps: int) -> optax.GradientTransformation:
-    """Return Adam with a warm-up of 2 % of the steps and a cosine decay to 1 % of the peak.
+    """Return Adam with the rate that `schedule.rate` says.
 
     The rate lies in the optimiser's own state, so what is logged is what was applied.
     """
-    warm_up = max(1, steps // 50)
-    rate = optax.warmup_cosine_decay_schedule(
-        init_value=options.learning_rate / 10,
-        peak_value=options.learning_rate,
-        warmup_steps=warm_up,
-        decay_steps=max(steps, warm_up + 1),
-        end_value=options.learning_rate / 100,
-    )
-    return optax.inject_hyperparams(optax.adam)(learning_rate=rate)
+    return optax.inject_hyperparams(optax.adam)(learning_rate=rate(options, steps))
 
 
 def cross_entropy(logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax.Array) -> jax.Array:
@@ -58,11 +50,7 @@ def cross_entropy(logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax
 
 
 def make_step(
-    module: nnx.Module,
-    adam: optax.GradientTransformation,
-    space: ActionSpace,
-    options: TrainOptions,
-    mesh: Mesh | None = None,
+    module: nnx.Module, adam: optax.GradientTransformation, augment: Augment, seed: int, mesh: Mesh | None = None
 ) -> tuple[TrainState, Callable[..., tuple[Any, Any, Any, jax.Array]]]:
     """Return the first state and the jitted step, on the devices of `mesh` (default: the first).
 
@@ -74,8 +62,7 @@ def make_step(
     mesh = mesh or single()
     module.train()
     graph, weights, rng, other = nnx.split(module, nnx.Param, nnx.RngState, ...)
-    seed_key = jax.random.key(options.seed)
-    augment = make_augment(space, options)
+    seed_key = jax.random.key(seed)
 
     def loss_of(
         weights: Any, other: Any, key: jax.Array, pixels: jax.Array, labels: jax.Array, sample_weights: jax.Array

@@ -24,6 +24,8 @@ from autopilot.home import Home, check_name, write_json
 from autopilot.plugins import Registry
 from autopilot.policy import network, save_bundle
 from autopilot.sessions import SessionStore
+from autopilot.train import schedule
+from autopilot.train.augment import make_augment
 from autopilot.train.checkpoint import Checkpoints
 from autopilot.train.data import Dataset, batches, load_dataset
 from autopilot.train.devices import make_mesh
@@ -39,7 +41,11 @@ CHECKPOINT_S = 120.0
 
 @dataclass
 class TrainResult:
-    """What a training left behind."""
+    """What a training left behind.
+
+    `waiting` is the share of the steps' time in which the device had nothing to do because the next
+    batch was not there; `epochs` how many were trained; `resumed_at` the step from which this run went on.
+    """
 
     name: str
     bundle: Path
@@ -49,6 +55,8 @@ class TrainResult:
     left_out: list[str]
     split: str
     samples_per_s: float
+    waiting: float
+    epochs: int
     resumed_at: int
 
 
@@ -58,8 +66,9 @@ def train(
     options: TrainOptions,
     watch: Callable[[TrainProgress], None] = lambda progress: None,
     restart: bool = False,
+    bundle_from: int | None = None,
 ) -> TrainResult:
-    """Train a network on recorded sessions and write a bundle.
+    """Train a network on recorded sessions and write a bundle, of the best epoch or of `bundle_from`.
 
     A run of the same name and options that was cut short goes on from its last checkpoint, to the
     very weights that it would have reached. Raises UserError when the data or the options cannot
@@ -79,8 +88,8 @@ def train(
     plot_labels(run / "labels.png", {"train": data.counts(data.train), "validation": data.counts(data.validation)})
     fit = _Fit(module, data, options, mesh, run, watch)
     fit.run()
-    weights = load_file(run / BEST)
-    best = fit.best()
+    best = fit.kept(bundle_from)
+    weights = load_file(run / (BEST if bundle_from is None else epoch_file(best)))
     save_bundle(
         home.bundles / name,
         {
@@ -110,8 +119,15 @@ def train(
         left_out=data.left_out,
         split=data.split,
         samples_per_s=fit.samples_per_s,
+        waiting=fit.waiting,
+        epochs=len(fit.history),
         resumed_at=fit.resumed_at,
     )
+
+
+def epoch_file(entry: schedule.Entry) -> str:
+    """Return the name of the file in the run's folder that keeps the weights of an epoch."""
+    return f"epoch-{entry['epoch']:04d}.safetensors"
 
 
 def _only_game(home: Home) -> str:
@@ -182,11 +198,13 @@ class _Fit:
         self._per_epoch = max(1, self._steps // options.epochs)
         adam = optimiser(options, self._steps)
         self._evaluate = make_evaluate(module, data, options.batch_size, mesh)
-        self._state, self._step = make_step(module, adam, data.space, options, mesh)
+        augment = make_augment(data.space, options, data.steering, data.still)
+        self._state, self._step = make_step(module, adam, augment, options.seed, mesh)
         self.history: list[dict[str, Any]] = []
         self.samples_per_s = 0.0
         self.resumed_at = 0
-        self._seconds = 0.0
+        self.waiting = 0.0
+        self._seconds = self._waited = 0.0
 
     def run(self) -> None:
         from tensorboardX import SummaryWriter
@@ -198,12 +216,14 @@ class _Fit:
         board = SummaryWriter(str(self._run / "tensorboard"), purge_step=number)
         with board, _interrupts() as interrupted:
             try:
-                while number < self._steps:
+                while number < self._steps and not self._stopped():
                     if interrupted():
                         self._save(checkpoints, number, losses)
                         raise KeyboardInterrupt
                     begun = time.monotonic()
                     batch = next(self._batches)
+                    waited = time.monotonic() - begun
+                    idle = not losses or getattr(losses[-1], "is_ready", bool)()  # else it had work meanwhile
                     if losses:  # one step ahead at most: memory stays flat, the rate is real
                         jax.block_until_ready(losses[-1])
                     state = self._state
@@ -212,7 +232,7 @@ class _Fit:
                     )
                     losses.append(loss)
                     number += 1
-                    self._pace(number - self.resumed_at, time.monotonic() - begun)
+                    self._pace(number - self.resumed_at, time.monotonic() - begun, waited if idle else 0.0)
                     whole, rest = divmod(number, self._per_epoch)
                     ended = number == self._steps or (rest == 0 and whole < self._options.epochs)
                     if ended:
@@ -224,15 +244,27 @@ class _Fit:
             finally:
                 checkpoints.close()
 
-    def _pace(self, steps: int, seconds: float) -> None:
-        """Measure the rate; the first two steps compile and fill the queue."""
+    def _pace(self, steps: int, seconds: float, waited: float) -> None:
+        """Measure the rate and the share of waiting; the first two steps compile and fill the queue."""
         if steps > 2:
             self._seconds += seconds
+            self._waited += waited
             self.samples_per_s = (steps - 2) * self._options.batch_size / self._seconds
+            self.waiting = self._waited / self._seconds
 
-    def best(self) -> dict[str, Any]:
-        """Return the metrics of the epoch with the smallest validation loss."""
-        return min(self.history, key=lambda h: (h["loss"], h["epoch"]))
+    def _stopped(self) -> bool:
+        return schedule.out_of_patience(self.history, self._options.patience)
+
+    def kept(self, epoch: int | None) -> dict[str, Any]:
+        """Return the metrics of the best epoch, or of another whose weights are kept."""
+        count = self._options.keep_best
+        found = {h["epoch"]: dict(h) for h in schedule.best(self.history, count)}
+        if epoch is None:
+            return next(iter(found.values()))
+        if count == 1 or epoch not in found:
+            there = ", ".join(map(str, found)) if count > 1 else "none but the best: --keep-best K keeps K"
+            raise UserError(f"the weights of epoch {epoch} were not kept; there are {there}")
+        return found[epoch]
 
     def _resume(self, checkpoints: Checkpoints) -> list[Any]:
         found = checkpoints.restore(self._state)
@@ -260,12 +292,17 @@ class _Fit:
         for key in ("loss", "accuracy", "train_loss", "learning_rate"):
             board.add_scalar(key, entry[key], number)
         board.flush()
-        if self.best() is entry:
-            weights = network.to_weights(self._state.weights)
-            weights |= network.to_weights(self._state.other)
-            part = self._run / f".{BEST}.part"
-            save_file(weights, part)
-            part.replace(self._run / BEST)
+        kept = schedule.best(self.history, self._options.keep_best)
+        if entry in kept:
+            names = [BEST] if entry is kept[0] else []
+            names += [epoch_file(entry)] if self._options.keep_best > 1 else []
+            weights = network.to_weights(self._state.weights) | network.to_weights(self._state.other)
+            for name in names:
+                part = self._run / f".{name}.part"
+                save_file(weights, part)
+                part.replace(self._run / name)
+        for other in {epoch_file(h) for h in self.history} - {epoch_file(h) for h in kept}:
+            (self._run / other).unlink(missing_ok=True)
         return []
 
     def _report(self, number: int) -> None:

@@ -31,6 +31,7 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
         "autopilot train --model nvidia",
         "autopilot train --model inception --game ctr --epochs 40 --balance oversample",
         "autopilot train --model nvidia --name try2 --set dropout=0.2",
+        "autopilot train --model nvidia --epochs 200 --patience 20 --keep-best 3",
         "tensorboard --logdir HOME/runs             look at the curves",
     )
 )
@@ -48,15 +49,29 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 )
 @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Flip at random.")
 @click.option("--brightness", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Re-light at random.")
-@click.option("--shift", type=click.IntRange(0, 32), default=0, help="Shift sideways, pixels.")
+@click.option("--shift", type=click.IntRange(0, 32), default=0, help="Shift sideways at random, pixels.")
+@click.option("--rotate", type=click.FloatRange(0, 45), default=0.0, help="Turn at random, degrees.")
+@click.option("--label-shift", type=float, default=0.0, metavar="MS", help="Learn what was held MS later.")
 @click.option("--learning-rate", type=float, help="Adam's peak rate (default: what suits the network).")
+@click.option("--schedule", type=click.Choice(["cosine", "step", "constant"]), default="cosine", show_default=True)
+@click.option("--warmup", type=float, default=0.02, show_default=True, help="Share of the steps; from 1 on: steps.")
+@click.option("--patience", type=int, default=0, metavar="N", help="Stop after N epochs that are no better.")
+@click.option("--keep-best", type=int, default=1, metavar="K", help="Keep the weights of the K best epochs.")
+@click.option("--bundle-from", type=int, metavar="EPOCH", help="Bundle a kept epoch, not the best one.")
 @click.option("--validation", type=float, default=0.1, show_default=True, help="Share held out.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Network setting.")
 @click.option("--restart", is_flag=True, help="Throw away an earlier run of this name.")
 @common
-def command(app: App, settings: tuple[str, ...], restart: bool, learning_rate: float | None, **options: Any) -> None:
+def command(
+    app: App,
+    settings: tuple[str, ...],
+    restart: bool,
+    learning_rate: float | None,
+    bundle_from: int | None,
+    **options: Any,
+) -> None:
     """Train a network on recorded sessions; ends with a bundle.
 
     A training that was interrupted goes on where it stopped when the same command is given again.
@@ -79,15 +94,17 @@ def command(app: App, settings: tuple[str, ...], restart: bool, learning_rate: f
             rate = f"{p.samples_per_s:.0f} samples/s"
             bar.update(task, completed=p.step, total=p.steps, rate=rate, news=news)
 
-        result = train(app.registry, app.home, chosen, watch, restart)
+        result = train(app.registry, app.home, chosen, watch, restart, bundle_from)
     data = {**asdict(result), "bundle": str(result.bundle), "run": str(result.run)}
     best, frames = result.best, result.frames
     for what in result.left_out:
         click.echo(f"left out {what}", err=True)
     speed = f", {result.samples_per_s:.0f} samples/s" if result.samples_per_s else ""
+    if result.waiting > 0.03:
+        speed += f", {100 * result.waiting:.0f} % of the time spent waiting for data"
     app.print(
         data,
-        f"bundle {result.name}: epoch {best['epoch']}, validation accuracy "
+        f"bundle {result.name}: epoch {best['epoch']} of {result.epochs}, validation accuracy "
         f"{100 * best['accuracy']:.1f} % on {frames['validation']} frames of held-out data "
         f"({frames['train']} trained on{speed})\n"
         f"curves and plots in {result.run}",
