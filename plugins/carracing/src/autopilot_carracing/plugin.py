@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import GameSpec, LabelMapSpec
+from autopilot.specs import GameSpec, LabelMapSpec, SteerCorrection
 
 AUTOPILOT_API = API_VERSION
 
 KEYS = {"left": "left", "right": "right", "accelerate": "up", "brake": "down"}
+BAR = (0.0, 0.875, 1.0, 0.125)
+"""The instruments below the road: speed, wheels, steering, turning; and on the left the score."""
+SCORE = (0.0, 0.88, 0.115, 0.12)
+"""The score's digits, which are the referee's. The rest of the bar stays to be seen: one frame shows
+the speed nowhere else."""
+STEERING = SteerCorrection(
+    per_pixel=0.067,  # both measured: benchmarks/carracing_steering.py
+    per_degree=0.025,
+    pivot=(0.5, 0.75),
+    pixel_aspect=(1000 / 160) / (800 / 90),  # gymnasium draws 1000x800
+    still=(BAR, (0.465, 0.68, 0.07, 0.13)),
+)
 HOTKEYS = {"pause": "t", "save": "o", "quit": "p"}
 
 
@@ -31,6 +43,8 @@ def autopilot_games() -> list[GameSpec]:
             demonstrator=True,
             referee=True,
             lap_limit_s=60.0,
+            hud=(SCORE,),
+            steering=STEERING,
         )
     ]
 
