@@ -39,16 +39,16 @@ def make_augment(
     def move(image: jax.Array, pixels: jax.Array, degrees: jax.Array) -> jax.Array:
         """Slide the image to the right and turn it clockwise; the edge's pixels fill what is missing."""
         height, width, _ = image.shape
-        across = (jnp.arange(width)[None] - pixels - pivot[0] * width) * aspect
-        down = jnp.arange(height)[:, None] - pivot[1] * height
+        x, y = pivot[0] * width - 0.5, pivot[1] * height - 0.5  # pixels are counted by their middles
+        across, down = (jnp.arange(width)[None] - pixels - x) * aspect, jnp.arange(height)[:, None] - y
         cos, sin = jnp.cos(jnp.deg2rad(degrees)), jnp.sin(jnp.deg2rad(degrees))
         # The nearest pixel: to mix four would cost a fifth of a training step on a CPU.
-        column = jnp.round((across * cos + down * sin) / aspect + pivot[0] * width).astype(jnp.int32)
-        row = jnp.round(down * cos - across * sin + pivot[1] * height).astype(jnp.int32)
+        column = jnp.round((across * cos + down * sin) / aspect + x).astype(jnp.int32)
+        row = jnp.round(down * cos - across * sin + y).astype(jnp.int32)
         moved = image[jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1)]
         fixed = np.zeros((height, width, 1), bool)
-        for x, y, wide, high in still:
-            fixed[y : y + high, x : x + wide] = True
+        for left, top, wide, high in still:
+            fixed[top : top + high, left : left + wide] = True
         return jnp.where(fixed, image, moved)
 
     def one(key: jax.Array, image: jax.Array, label: jax.Array) -> tuple[jax.Array, jax.Array]:

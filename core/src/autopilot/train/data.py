@@ -162,10 +162,10 @@ def _later(labels: NDArray[np.int32], cache: Cached, hz: float, shift_ms: float)
     deleted frames.
     """
     t, period = cache.t_ns, 1e9 / hz
-    if not shift_ms or len(t) < 2:
+    if not shift_ms or not len(t):
         return labels
     wanted = t + round(shift_ms * 1e6)
-    after = np.searchsorted(t, wanted).clip(1, len(t) - 1)
+    after = np.searchsorted(t, wanted).clip(min(1, len(t) - 1), len(t) - 1)
     nearest = after - (wanted - t[after - 1] <= t[after] - wanted)
     stretch = np.concatenate([[0], np.cumsum(np.diff(t) > 1.5 * period)])
     there = (stretch[nearest] == stretch) & (abs(t[nearest] - wanted) <= 0.75 * period)
