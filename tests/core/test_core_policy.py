@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from autopilot.errors import AutopilotError, BundleError, PluginError, UserError
 from autopilot.plugins import Registry
-from autopilot.policy import Policy, Preprocess, Selector, network, read_manifest, save_bundle
+from autopilot.policy import Policy, Preprocess, Selector, boxes, network, read_manifest, save_bundle
 from autopilot.policy.bundle import read_weights
 from autopilot.types import ActionSpace, Axis
 
@@ -109,6 +109,36 @@ def test_preprocessing_round_trip_and_key() -> None:
     assert Preprocess.from_json(data).key == one.key
 
 
+def test_masks_blacken_and_leave_the_recorded_frame_whole() -> None:
+    image = picture(160, 90) | 1
+    before = image.copy()
+    masks = boxes([(0.0, 0.9, 0.1, 0.1), (0.501, 0.0, 0.01, 1.0)], (160, 90))
+    assert masks == ((0, 81, 16, 9), (80, 0, 2, 90)), "every pixel that is touched"
+    image.flags.writeable = False
+    for crop in (None, (0, 0, 160, 90)):
+        seen = Preprocess((160, 90), (160, 90), crop, masks)(image)
+        assert np.array_equal(image, before)
+        assert not seen[81:, :16].any()
+        assert not seen[:, 80:82].any()
+        seen[81:, :16] = image[81:, :16]
+        seen[:, 80:82] = image[:, 80:82]
+        assert np.array_equal(seen, image)
+    half = Preprocess((160, 90), (80, 45), None, ((0, 0, 80, 5),))(image)
+    assert not half[:5].any()
+    assert half[5:].all()
+
+
+def test_masks_change_key_and_recipe_and_older_bundles_read_as_before() -> None:
+    plain = Preprocess((160, 90), (160, 90))
+    masked = Preprocess((160, 90), (160, 90), None, ((0, 80, 20, 10),))
+    assert plain.key != masked.key != Preprocess((160, 90), (160, 90), None, ((0, 80, 20, 9),)).key
+    assert masked.to_json()["recipe"] != plain.to_json()["recipe"], "an autopilot without masks refuses it"
+    assert Preprocess.from_json(json.loads(json.dumps(masked.to_json()))) == masked
+    older = {"source": [160, 90], "size": [160, 90], "crop": None, "recipe": "crop-rescale-1"}
+    assert plain.to_json() == older
+    assert Preprocess.from_json(older) == plain
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -123,6 +153,10 @@ def test_preprocessing_round_trip_and_key() -> None:
         ({"size": [10**9, 10**9]}, "cannot be read"),
         ({"crop": [0, 0, 161, 90]}, "cannot be read"),
         ({"crop": [-4, 0, 16, 9]}, "cannot be read"),
+        ({"recipe": "crop-rescale-mask-2"}, "cannot be read"),
+        ({"recipe": "crop-rescale-mask-2", "masks": [[0, 0, 161, 1]]}, "cannot be read"),
+        ({"recipe": "crop-rescale-mask-2", "masks": [[-1, 0, 5, 5]]}, "cannot be read"),
+        ({"recipe": "crop-rescale-mask-2", "masks": [[1, 2, 3]]}, "cannot be read"),
     ],
 )
 def test_damaged_preprocessing_is_refused(change: dict[str, Any], says: str) -> None:

@@ -80,6 +80,21 @@ def trained(shared: Path, site: Path, recorded: Path) -> Path:
     return _make(shared, site, "trained", args, recorded)
 
 
+@pytest.fixture(scope="session")
+def patience() -> list[str]:
+    """A training that stops early: its rate is too high and never falls, so the loss goes up and down."""
+    return (
+        "train --model tiny --name tiny --epochs 40 --batch-size 64 --set width=8 --json --schedule constant "
+        "--warmup 3 --learning-rate 0.02 --patience 3 --keep-best 3 --label-shift 100"
+    ).split()
+
+
+@pytest.fixture(scope="session")
+def patient(shared: Path, site: Path, recorded: Path, patience: list[str]) -> Path:
+    """A home in which `patience` ran without an interruption; copy it to change it."""
+    return _make(shared, site, "patient", " ".join(patience), recorded)
+
+
 def _make(shared: Path, site: Path, name: str, args: str, source: Path | None = None) -> Path:
     home = shared / name
     with filelock.FileLock(shared / f"{name}.lock"):
