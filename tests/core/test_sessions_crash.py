@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 from autopilot.errors import SessionError
 from autopilot.sessions import Session, SessionStore, SessionWriter
+from small_disk import SmallDisk
 from test_sessions_rows import assert_rows, make_info, make_row, record
 
 # Forks a process for each line of its input, so that 50 of them need one start of Python.
@@ -156,42 +156,6 @@ def test_kill_while_purging_at_20_random_moments(server: Server, tmp_path: Path)
         assert session.deleted() == []
         assert Session.open(session.path).health.text == "ok"
     assert unfinished > 0, "every purge was over before it was killed"
-
-
-class SmallDisk:
-    """A file system of 52 MB where we may mount one, else a limit on the size of files.
-
-    Both fail in the midst of a write; errno says "no space left" for one, "too big" for the other.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder
-        mount = ["mount", "-t", "tmpfs", "-o", "size=52m", "none", str(folder)]
-        self.mounted = subprocess.run(mount, capture_output=True).returncode == 0
-        self.limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def fill(self) -> None:
-        if self.mounted:
-            (self.path / "ballast").write_bytes(bytes(45_000_000))
-        else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, self.limit[1]))
-
-    def free(self) -> None:
-        (self.path / "ballast").unlink(missing_ok=True)
-        resource.setrlimit(resource.RLIMIT_FSIZE, self.limit)
-
-    def close(self) -> None:
-        self.free()
-        if self.mounted:
-            subprocess.run(["umount", "--lazy", str(self.path)], check=True)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    (tmp_path / "disk").mkdir()
-    disk = SmallDisk(tmp_path / "disk")
-    yield disk
-    disk.close()
 
 
 def append_noise(writer: SessionWriter, count: int) -> None:

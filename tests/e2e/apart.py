@@ -50,6 +50,11 @@ class Running:
         assert self.process.pid is not None
         os.kill(self.process.pid, signal.SIGINT)
 
+    def suspend(self, on: bool = True) -> None:
+        """Stop it where it is, or let it go on."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGSTOP if on else signal.SIGCONT)
+
 
 @dataclass
 class Result:
@@ -65,6 +70,8 @@ def start(args: list[str], env: dict[str, str], folder: Path, jax_cache: Path | 
     folder.mkdir(parents=True, exist_ok=True)
     number = len(list(folder.glob("*.out")))
     out, err = folder / f"{number}.out", folder / f"{number}.err"
+    for path in (out, err):
+        path.touch()
     cache = None if jax_cache is None else str(jax_cache)
     process = FORK.Process(target=_main, args=(args, env, str(folder), str(out), str(err), cache))
     process.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Buffer
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,15 +74,33 @@ def check_name(name: str, what: str) -> str:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    """Write JSON, making the folder; raises TypeError for what JSON cannot say, else as `write_atomic`."""
+    text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    write_atomic(path, text.encode())
+
+
+def write_atomic(path: Path, data: Buffer) -> None:
+    """Write a file so that any crash leaves the old one or the new one, whole and on the disk."""
+    tmp = path.with_name(path.name + ".tmp")
     try:
-        with part.open("w", encoding="utf-8") as f:
-            json.dump(data, f, indent=2, sort_keys=True)
-            f.write("\n")
+        with tmp.open("wb") as f:
+            f.write(data)
             f.flush()
             os.fsync(f.fileno())
-        part.replace(path)
+        tmp.replace(path)
+    except OSError:
+        tmp.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were created or removed in the folder last through a power cut."""
+    if os.name == "nt":  # which cannot open a folder
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
     finally:
-        part.unlink(missing_ok=True)
+        os.close(fd)

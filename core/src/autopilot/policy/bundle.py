@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autopilot.errors import BundleError
-from autopilot.home import write_json
+from autopilot.home import sync_folder, write_atomic, write_json
 from autopilot.types import ActionSpace
 
 FORMAT = 1
@@ -57,17 +57,20 @@ def save_bundle(folder: Path, manifest: dict[str, Any], weights: dict[str, NDArr
     from safetensors.numpy import save
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    part, old = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
+    for left in (part, old):
+        shutil.rmtree(left, ignore_errors=True)
     part.mkdir()
     data = save({name: np.ascontiguousarray(weights[name]) for name in sorted(weights)})
-    (part / WEIGHTS).write_bytes(data)
+    write_atomic(part / WEIGHTS, data)
     digest = hashlib.sha256(data).hexdigest()
     checked = Manifest(format=FORMAT, weights_sha256=digest, **manifest)
     write_json(part / MANIFEST, checked.model_dump())
     if folder.exists():
-        shutil.rmtree(folder)
+        folder.rename(old)
     part.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -33,13 +33,14 @@ class Cached:
     """The rows of one session that are not deleted, N of them.
 
     `images` is uint8 (N, height, width, 3), read-only, a view of `mapping` where there is one;
-    `held[i]` is what was held at frame i, and `t_ns` int64 (N,) when that was.
+    `held[i]` is what was held at frame i, and `t_ns` int64 (N,) when that was. `crc32` sums up all three.
     """
 
     images: NDArray[np.uint8]
     held: list[Held]
     t_ns: NDArray[np.int64]
     mapping: mmap.mmap | None = None
+    crc32: int = 0
 
     def __len__(self) -> int:
         return len(self.held)
@@ -142,7 +143,8 @@ def _load(folder: Path, shape: tuple[int, int, int]) -> Cached | None:
     held, t_ns = json.loads(rows)
     images = np.frombuffer(mapping or b"", np.uint8).reshape(-1, *shape)
     known: dict[Held, Held] = {}  # few differ: one object for each
-    return Cached(images, [known.setdefault(h, h) for h in map(frozenset, held)], np.array(t_ns, np.int64), mapping)
+    every = [known.setdefault(h, h) for h in map(frozenset, held)]
+    return Cached(images, every, np.array(t_ns, np.int64), mapping, expected)
 
 
 def _unfinished(folder: Path) -> Path:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Buffer
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from autopilot.errors import SessionError, UserError
-from autopilot.home import check_name
+from autopilot.home import check_name, write_atomic
 from autopilot.types import ActionSpace
 
 FORMAT = 1
@@ -107,29 +105,3 @@ def merged(ranges: Ranges) -> Ranges:
         else:
             out.append((start, stop))
     return out
-
-
-def write_atomic(path: Path, data: Buffer) -> None:
-    """Write a file so that any crash leaves the old one or the new one, whole and on the disk."""
-    tmp = path.with_name(path.name + ".tmp")
-    try:
-        with tmp.open("wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        tmp.replace(path)
-    except OSError:
-        tmp.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names that were created or removed in the folder last through a power cut."""
-    if os.name == "nt":  # which cannot open a folder
-        return
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from autopilot.errors import SessionError
-from autopilot.sessions.info import Ranges, contains, write_atomic
+from autopilot.home import write_atomic
+from autopilot.sessions.info import Ranges, contains
 from autopilot.types import Action, Frame, Held, Reading
 
 _NAMES = pa.list_(pa.utf8())

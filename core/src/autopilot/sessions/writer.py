@@ -16,7 +16,8 @@ from typing import NoReturn, Self
 import filelock
 
 from autopilot.errors import SessionError
-from autopilot.sessions.info import SessionInfo, sync_folder
+from autopilot.home import sync_folder
+from autopilot.sessions.info import SessionInfo
 from autopilot.sessions.segments import PART, SCHEMA, SEALED, Row, encode, seal
 from autopilot.types import ActionSpace
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autopilot.train.options import TrainOptions, TrainProgress
+from autopilot.train.team import Place, train_in_team
 from autopilot.train.train import TrainResult, train
 
-__all__ = ["TrainOptions", "TrainProgress", "TrainResult", "train"]
+__all__ = ["Place", "TrainOptions", "TrainProgress", "TrainResult", "train", "train_in_team"]

@@ -243,16 +243,17 @@ def _rarity(values: NDArray[np.int32], axis: Axis, mirror: bool) -> NDArray[np.f
     return np.minimum(counts.max() / np.maximum(counts, 1e-9), BALANCE_LIMIT)
 
 
-def batches(data: Dataset, options: TrainOptions) -> tuple[Any, int]:
+def batches(data: Dataset, options: TrainOptions, own: slice = slice(None)) -> tuple[Any, int]:
     """Return a resumable iterator of `Batch` over all epochs, and the number of its steps.
 
-    Grain gives the order, shuffled anew each epoch; its state is part of a checkpoint. Batches are
-    read ahead on one thread while the network trains.
+    Grain gives the order, shuffled anew each epoch; its state is part of a checkpoint. Of each batch
+    only the rows `own` are read: another process has the others. Batches are read ahead on one
+    thread while the network trains.
     """
     rows, weights = balanced(data, options)
 
     def read(positions: NDArray[np.int64]) -> Batch:
-        return data.batch(rows[positions], weights)
+        return data.batch(rows[positions[own]], weights)
 
     order = grain.MapDataset.range(len(rows)).seed(options.seed).shuffle().repeat(options.epochs)
     dataset = order.batch(options.batch_size, drop_remainder=True)

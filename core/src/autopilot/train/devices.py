@@ -6,10 +6,12 @@ import ctypes
 import os
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from numpy.typing import NDArray
 
 from autopilot.errors import UserError
 from autopilot.policy import xla
@@ -21,26 +23,28 @@ MOST_BY_DEFAULT = 8
 """CPU devices that are taken unasked: each keeps a copy of weights and optimiser."""
 
 
-def make_mesh(count: int | None, batch_size: int) -> Mesh:
-    """Return a mesh of `count` devices; None takes all, on a CPU one per core, that divide the batch.
+def make_mesh(count: int | None, batch_size: int, processes: int = 1) -> Mesh:
+    """Return a mesh of `count` devices of each process, in the order of the processes.
 
-    A CPU's cores become devices of their own, since XLA keeps them busier with a share of the batch
-    each than with a share of each operation; that works only before JAX first runs something.
-    Raises UserError when there are not so many devices, or they cannot share the batch evenly.
+    None takes all, on a CPU one per core, that divide a process's share of the batch. A CPU's cores
+    become devices of their own, since XLA keeps them busier with a share of the batch each than with
+    a share of each operation; that works only before JAX first runs something. Raises UserError when
+    there are not so many devices, or they cannot share the batch evenly.
     """
-    if count is not None and (count < 1 or batch_size % count):
-        raise UserError(f"--devices {count} cannot share --batch-size {batch_size} evenly")
-    cores = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_BY_DEFAULT)
+    share, rest = divmod(batch_size, processes)
+    if rest or (count is not None and (count < 1 or share % count)):
+        by = f"--processes {processes}" if rest else f"--devices {count}"
+        raise UserError(f"{by} cannot share --batch-size {batch_size} evenly")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     _keep_memory()
-    try:
-        jax.config.update("jax_num_cpu_devices", count or _divisor(batch_size, cores))
-    except RuntimeError:  # JAX runs already: as many as it has
-        pass
-    there = jax.devices()
-    count = count or _divisor(batch_size, len(there))
-    if count > len(there):
-        raise UserError(f"--devices {count}: JAX has {len(there)} ({there[0].device_kind})")
-    return Mesh(there[:count], ("data",))
+    with suppress(RuntimeError):  # JAX runs already: as many as it has
+        jax.config.update("jax_num_cpu_devices", count or _divisor(share, min(cores, MOST_BY_DEFAULT)))
+    there = [[d for d in jax.devices() if d.process_index == i] for i in range(processes)]
+    fewest = min(there, key=len)
+    count = count or _divisor(share, len(fewest))
+    if count > len(fewest):
+        raise UserError(f"--devices {count}: JAX has {len(fewest)} ({fewest[0].device_kind})")
+    return Mesh([d for own in there for d in own[:count]], ("data",))
 
 
 def single() -> Mesh:
@@ -75,3 +79,15 @@ def shard(
 def replicate(tree: Any, mesh: Mesh) -> Any:
     """Return the tree with a copy of every array on every device."""
     return jax.device_put(tree, NamedSharding(mesh, WHOLE))
+
+
+def own_rows(batch_size: int) -> slice:
+    """Return which rows of a batch this process reads: its devices come in one piece."""
+    each = batch_size // jax.process_count()
+    return slice(each * jax.process_index(), each * (jax.process_index() + 1))
+
+
+def spread(rows: NDArray[Any], mesh: Mesh) -> jax.Array:
+    """Return the array that the processes have in pieces, each its own rows, split over the devices."""
+    whole: jax.Array = jax.make_array_from_process_local_data(NamedSharding(mesh, ROWS), rows)
+    return whole

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autopilot.train.augment import Augment
 from autopilot.train.data import Dataset, validation_batches
-from autopilot.train.devices import ROWS, WHOLE, replicate, shard, single
+from autopilot.train.devices import ROWS, WHOLE, own_rows, replicate, shard, single, spread
 from autopilot.train.options import TrainOptions
 from autopilot.train.schedule import rate
 
@@ -110,18 +110,20 @@ def make_evaluate(
 
     def forward(weights: Any, other: Any, images: jax.Array) -> tuple[jax.Array, ...]:
         network: Any = nnx.merge(graph, weights, rng, other)
-        found: tuple[jax.Array, ...] = network(images.astype(jnp.float32))
+        found: tuple[jax.Array, ...] = jax.lax.all_gather(network(images.astype(jnp.float32)), "data", tiled=True)
         return found
 
-    logits = shard(forward, mesh or single(), [WHOLE, WHOLE, ROWS], ROWS)
+    mesh = mesh or single()
+    own = own_rows(batch_size)
+    logits = shard(forward, mesh, [WHOLE, WHOLE, ROWS], WHOLE)
 
     def evaluate(state: TrainState) -> dict[str, Any]:
         confusion = [np.zeros((n, n), np.int64) for n in data.space.sizes]
         loss, right = 0.0, 0
         for rows in validation_batches(data, batch_size):
-            images, labels, _ = data.batch(np.resize(rows, batch_size))  # one compiled shape
+            images = spread(data.batch(np.resize(rows, batch_size)[own]).images, mesh)  # one compiled shape
             found = [np.asarray(x)[: len(rows)] for x in logits(state.weights, state.other, images)]
-            labels = labels[: len(rows)]
+            labels = data.labels[rows]
             picked = np.stack([x.argmax(1) for x in found], axis=1)
             right += int((picked == labels).all(axis=1).sum())
             for a, x in enumerate(found):

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save
 
 from autopilot.errors import UserError
 from autopilot.game import Game
-from autopilot.home import Home, check_name, write_json
+from autopilot.home import Home, check_name, write_atomic, write_json
 from autopilot.plugins import Registry
 from autopilot.policy import network, save_bundle
 from autopilot.sessions import SessionStore
 from autopilot.train import schedule
 from autopilot.train.augment import make_augment
-from autopilot.train.checkpoint import Checkpoints
+from autopilot.train.checkpoint import Checkpoint, Checkpoints
 from autopilot.train.data import Dataset, batches, load_dataset
-from autopilot.train.devices import make_mesh
+from autopilot.train.devices import make_mesh, own_rows, spread
 from autopilot.train.options import TrainOptions, TrainProgress
 from autopilot.train.plots import plot_confusion, plot_curves, plot_labels
 from autopilot.train.step import learning_rate, make_evaluate, make_step, optimiser
+from autopilot.train.team import Team
 from autopilot.versions import versions
 
 BEST = "best.safetensors"
@@ -67,49 +70,58 @@ def train(
     watch: Callable[[TrainProgress], None] = lambda progress: None,
     restart: bool = False,
     bundle_from: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    stop: Callable[[], bool] = lambda: False,
+    processes: int = 1,
 ) -> TrainResult:
     """Train a network on recorded sessions and write a bundle, of the best epoch or of `bundle_from`.
 
     A run of the same name and options that was cut short goes on from its last checkpoint, to the
-    very weights that it would have reached. Raises UserError when the data or the options cannot
-    work, PluginError for an unknown model.
+    very weights that it would have reached. `say` is told what the user should know before it goes
+    on. Where `processes` were joined by `jax.distributed`, all call this, and the first one writes.
+    Ctrl-C, or `stop()` in any of them, ends it with a checkpoint and KeyboardInterrupt. Raises
+    UserError when the data or the options cannot work, PluginError for an unknown model.
     """
     options.check()
     game = Game(registry, options.game or _only_game(home))
     plugin, model = registry.find("model", options.model)
-    mesh = make_mesh(options.devices, options.batch_size)
+    mesh = make_mesh(options.devices, options.batch_size, processes)
     name = check_name(options.name or f"{game.spec.name}-{model.name}", "bundle")
     data = load_dataset(game, home, options)
     run = home.runs / name
     module = network.build(
         registry, options.model, options.config, data.preprocess.size, data.space.sizes, options.seed
     )
-    _begin(run, data, options, restart)
-    plot_labels(run / "labels.png", {"train": data.counts(data.train), "validation": data.counts(data.validation)})
-    fit = _Fit(module, data, options, mesh, run, watch)
-    fit.run()
-    best = fit.kept(bundle_from)
-    weights = load_file(run / (BEST if bundle_from is None else epoch_file(best)))
-    save_bundle(
-        home.bundles / name,
-        {
-            "name": name,
-            "game": game.spec.name,
-            "label_map": game.spec.label_map,
-            "model": f"{plugin.dist}:{model.name}",
-            "config": {**model.config, **options.config},
-            "action_space": data.space.to_json(),
-            "preprocess": data.preprocess.to_json(),
-            "hz": data.hz,
-            "sessions": data.sessions,
-            "options": options.recipe(),
-            "metrics": best,
-            "versions": versions([game.plugin, plugin]),
-        },
-        weights,
-    )
-    plot_confusion(run / "confusion.png", best["confusion"], data.space)
-    plot_curves(run / "curves.png", fit.history)
+    team, what, made_by = Team(mesh), _what(data, options, mesh.size), versions([game.plugin, plugin])
+    team.agree({**what, "versions": {**made_by, "jax": jax.__version__}})
+    with _alone(run) if team.leads else nullcontext():
+        checkpoints = Checkpoints(run / "checkpoints", what)
+        found = team.share(_begin(run, checkpoints, what, restart, say) if team.leads else b"")
+        if team.leads:
+            counts = {"train": data.counts(data.train), "validation": data.counts(data.validation)}
+            plot_labels(run / "labels.png", counts)
+        fit = _Fit(module, data, options, mesh, team, run, checkpoints, watch)
+        fit.run(Checkpoint.parse(found) if found else None, stop)
+        best = fit.kept(bundle_from)
+        weights = load(fit.files[BEST if bundle_from is None else epoch_file(best)])
+        if team.leads:
+            manifest = {
+                "name": name,
+                "game": game.spec.name,
+                "label_map": game.spec.label_map,
+                "model": f"{plugin.dist}:{model.name}",
+                "config": {**model.config, **options.config},
+                "action_space": data.space.to_json(),
+                "preprocess": data.preprocess.to_json(),
+                "hz": data.hz,
+                "sessions": data.sessions,
+                "options": options.recipe(),
+                "metrics": best,
+                "versions": made_by,
+            }
+            save_bundle(home.bundles / name, manifest, weights)
+            plot_confusion(run / "confusion.png", best["confusion"], data.space)
+            plot_curves(run / "curves.png", fit.history)
     return TrainResult(
         name=name,
         bundle=home.bundles / name,
@@ -139,32 +151,54 @@ def _only_game(home: Home) -> str:
     raise UserError(f"no sessions in {home.sessions}: record some with `autopilot record`")
 
 
-def _begin(run: Path, data: Dataset, options: TrainOptions, restart: bool) -> None:
-    """Make the run's folder, or check that the one that is there is of the same run."""
-    config = {
+@contextmanager
+def _alone(run: Path) -> Iterator[None]:
+    """Keep a second training out of the run's folder; a killed one holds nothing."""
+    run.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(run.parent / f".{run.name}.lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise UserError(f"a training called {run.name} is running: wait for it, or choose another --name") from None
+
+
+def _what(data: Dataset, options: TrainOptions, devices: int) -> dict[str, Any]:
+    """Return all that decides the weights, as plain data."""
+    frames = hashlib.sha256(json.dumps([c.crc32 for c in data.caches]).encode())
+    for part in (data.labels, data.train, data.validation):
+        frames.update(part.tobytes())
+    what = {
         "model": options.model,
         "config": dict(options.config),
         "recipe": options.recipe(),
         "sessions": data.sessions,
-        "frames": len(data.labels),
+        "frames": frames.hexdigest(),
+        "devices": devices,
     }
-    path = run / "run.json"
-    if path.exists() and not restart:
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise UserError(f"{path} is damaged: --restart throws this training away") from None
-        if before != json.loads(json.dumps(config)):
-            changed = sorted(k for k in config if before.get(k) != json.loads(json.dumps(config[k])))
-            raise UserError(
-                f"a training called {run.name} was made with other {' and '.join(changed)}: "
-                "choose another --name, or --restart to throw it away"
-            )
-        return
-    if run.exists():
-        shutil.rmtree(run)
-    run.mkdir(parents=True)
-    write_json(path, config)
+    plain: dict[str, Any] = json.loads(json.dumps(what))
+    return plain
+
+
+def _begin(
+    run: Path, checkpoints: Checkpoints, what: dict[str, Any], restart: bool, say: Callable[[str], None]
+) -> bytes:
+    """Return the checkpoint to go on from, none for a run that begins, and then with an empty folder."""
+    found, damaged = (b"", []) if restart else checkpoints.newest()
+    if not found:
+        if run.exists():
+            shutil.rmtree(run)
+        write_json(run / "run.json", what)
+        return b""
+    newest = Checkpoint.parse(found)
+    if newest.run != what:
+        changed = sorted(k for k in what if newest.run.get(k) != what[k])
+        raise UserError(
+            f"a training called {run.name} was made with other {' and '.join(changed)}: "
+            "choose another --name, or --restart to throw it away"
+        )
+    if damaged:
+        say(f"damaged checkpoint {' and '.join(damaged)}: going on from the one before, step {newest.step}")
+    return found
 
 
 @contextmanager
@@ -190,59 +224,64 @@ class _Fit:
         data: Dataset,
         options: TrainOptions,
         mesh: Mesh,
+        team: Team,
         run: Path,
+        checkpoints: Checkpoints,
         watch: Callable[[TrainProgress], None],
     ) -> None:
         self._data, self._options, self._run, self._watch = data, options, run, watch
-        self._batches, self._steps = batches(data, options)
+        self._mesh, self._team, self._checkpoints = mesh, team, checkpoints
+        self._batches, self._steps = batches(data, options, own_rows(options.batch_size))
         self._per_epoch = max(1, self._steps // options.epochs)
         adam = optimiser(options, self._steps)
         self._evaluate = make_evaluate(module, data, options.batch_size, mesh)
         augment = make_augment(data.space, options, data.steering, data.still)
         self._state, self._step = make_step(module, adam, augment, options.seed, mesh)
         self.history: list[dict[str, Any]] = []
+        self.files: dict[str, bytes] = {}
         self.samples_per_s = 0.0
         self.resumed_at = 0
         self.waiting = 0.0
         self._seconds = self._waited = 0.0
 
-    def run(self) -> None:
-        from tensorboardX import SummaryWriter
-
-        checkpoints = Checkpoints(self._run / "checkpoints")
-        losses = self._resume(checkpoints)
+    def run(self, found: Checkpoint | None, stop: Callable[[], bool]) -> None:
+        losses = self._resume(found)
         number = self.resumed_at
         saved = time.monotonic()
-        board = SummaryWriter(str(self._run / "tensorboard"), purge_step=number)
-        with board, _interrupts() as interrupted:
-            try:
-                while number < self._steps and not self._stopped():
-                    if interrupted():
-                        self._save(checkpoints, number, losses)
-                        raise KeyboardInterrupt
-                    begun = time.monotonic()
-                    batch = next(self._batches)
-                    waited = time.monotonic() - begun
-                    idle = not losses or getattr(losses[-1], "is_ready", bool)()  # else it had work meanwhile
-                    if losses:  # one step ahead at most: memory stays flat, the rate is real
-                        jax.block_until_ready(losses[-1])
-                    state = self._state
-                    state.weights, state.other, state.optimiser, loss = self._step(
-                        state.weights, state.other, state.optimiser, np.int32(number), *batch
-                    )
-                    losses.append(loss)
-                    number += 1
-                    self._pace(number - self.resumed_at, time.monotonic() - begun, waited if idle else 0.0)
-                    whole, rest = divmod(number, self._per_epoch)
-                    ended = number == self._steps or (rest == 0 and whole < self._options.epochs)
-                    if ended:
-                        losses = self._end_epoch(number, losses, board)
-                    self._report(number)
-                    if ended or time.monotonic() - saved > CHECKPOINT_S:
-                        self._save(checkpoints, number, losses)
-                        saved = time.monotonic()
-            finally:
-                checkpoints.close()
+        with self._open_board() as board, _interrupts() as interrupted:
+            while number < self._steps and not self._stopped():
+                if self._team.any(interrupted() or stop()):
+                    self._save(number, losses)
+                    raise KeyboardInterrupt
+                begun = time.monotonic()
+                rows = next(self._batches)
+                waited = time.monotonic() - begun
+                idle = not losses or getattr(losses[-1], "is_ready", bool)()  # else it had work meanwhile
+                batch = [spread(part, self._mesh) for part in rows]
+                if losses:  # one step ahead at most: memory stays flat, the rate is real
+                    jax.block_until_ready(losses[-1])
+                state = self._state
+                state.weights, state.other, state.optimiser, loss = self._step(
+                    state.weights, state.other, state.optimiser, np.int32(number), *batch
+                )
+                losses.append(loss)
+                number += 1
+                self._pace(number - self.resumed_at, time.monotonic() - begun, waited if idle else 0.0)
+                whole, rest = divmod(number, self._per_epoch)
+                ended = number == self._steps or (rest == 0 and whole < self._options.epochs)
+                if ended:
+                    losses = self._end_epoch(number, losses, board)
+                self._report(number)
+                if ended or time.monotonic() - saved > CHECKPOINT_S:
+                    self._save(number, losses)
+                    saved = time.monotonic()
+
+    def _open_board(self) -> Any:
+        if not self._team.leads:
+            return nullcontext()
+        from tensorboardX import SummaryWriter
+
+        return SummaryWriter(str(self._run / "tensorboard"), purge_step=self.resumed_at)
 
     def _pace(self, steps: int, seconds: float, waited: float) -> None:
         """Measure the rate and the share of waiting; the first two steps compile and fill the queue."""
@@ -266,18 +305,28 @@ class _Fit:
             raise UserError(f"the weights of epoch {epoch} were not kept; there are {there}")
         return found[epoch]
 
-    def _resume(self, checkpoints: Checkpoints) -> list[Any]:
-        found = checkpoints.restore(self._state)
+    def _resume(self, found: Checkpoint | None) -> list[Any]:
+        """Take up what a checkpoint holds, the files of its step included."""
         if found is None:
             return []
-        self.resumed_at, self._state, progress = found
-        self._batches.set_state(progress["order"])
-        self.history = progress["history"]
-        return list(progress["losses"])
+        self.resumed_at, self._state = found.step, found.state(self._state)
+        self._batches.set_state(found.progress["order"])
+        self.history = list(found.progress["history"])
+        for name, data in found.files.items():
+            self._keep(name, data)
+        return list(found.progress["losses"])
 
-    def _save(self, checkpoints: Checkpoints, number: int, losses: list[Any]) -> None:
+    def _save(self, number: int, losses: list[Any]) -> None:
+        if not self._team.leads:
+            return
         progress = {"order": self._batches.get_state(), "history": self.history, "losses": [float(x) for x in losses]}
-        checkpoints.save(number, self._state, progress)
+        self._checkpoints.save(number, self._state, progress, self.files)
+
+    def _keep(self, name: str, data: bytes) -> None:
+        """Write a file of the run that belongs to this step: checkpoints bring it back."""
+        self.files[name] = data
+        if self._team.leads:
+            write_atomic(self._run / name, data)
 
     def _end_epoch(self, number: int, losses: list[Any], board: Any) -> list[Any]:
         found = self._evaluate(self._state)
@@ -289,20 +338,20 @@ class _Fit:
             "learning_rate": learning_rate(self._state),
         }
         self.history.append(entry)
-        for key in ("loss", "accuracy", "train_loss", "learning_rate"):
-            board.add_scalar(key, entry[key], number)
-        board.flush()
+        if board is not None:
+            for key in ("loss", "accuracy", "train_loss", "learning_rate"):
+                board.add_scalar(key, entry[key], number)
+            board.flush()
         kept = schedule.best(self.history, self._options.keep_best)
         if entry in kept:
-            names = [BEST] if entry is kept[0] else []
-            names += [epoch_file(entry)] if self._options.keep_best > 1 else []
-            weights = network.to_weights(self._state.weights) | network.to_weights(self._state.other)
-            for name in names:
-                part = self._run / f".{name}.part"
-                save_file(weights, part)
-                part.replace(self._run / name)
+            weights = save(network.to_weights(self._state.weights) | network.to_weights(self._state.other))
+            if entry is kept[0]:
+                self._keep(BEST, weights)
+            if self._options.keep_best > 1:
+                self._keep(epoch_file(entry), weights)
         for other in {epoch_file(h) for h in self.history} - {epoch_file(h) for h in kept}:
-            (self._run / other).unlink(missing_ok=True)
+            if self.files.pop(other, None) and self._team.leads:
+                (self._run / other).unlink(missing_ok=True)
         return []
 
     def _report(self, number: int) -> None:

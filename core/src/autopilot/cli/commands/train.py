@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autopilot.cli.common import App, common, examples
+from autopilot.cli.devices import device_options
+
+if TYPE_CHECKING:
+    from autopilot.train import Place
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -63,6 +68,7 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Network setting.")
 @click.option("--restart", is_flag=True, help="Throw away an earlier run of this name.")
+@device_options
 @common
 def command(
     app: App,
@@ -70,6 +76,7 @@ def command(
     restart: bool,
     learning_rate: float | None,
     bundle_from: int | None,
+    place: Place | None,
     **options: Any,
 ) -> None:
     """Train a network on recorded sessions; ends with a bundle.
@@ -77,7 +84,7 @@ def command(
     A training that was interrupted goes on where it stopped when the same command is given again.
     """
     from autopilot.cli import ui
-    from autopilot.train import TrainOptions, TrainProgress, train
+    from autopilot.train import TrainOptions, TrainProgress, train, train_in_team
 
     if learning_rate is None:
         learning_rate = app.registry.get("model", options["model"]).learning_rate
@@ -94,7 +101,17 @@ def command(
             rate = f"{p.samples_per_s:.0f} samples/s"
             bar.update(task, completed=p.step, total=p.steps, rate=rate, news=news)
 
-        result = train(app.registry, app.home, chosen, watch, restart, bundle_from)
+        say = partial(click.echo, err=True)
+        arguments: dict[str, Any] = {
+            "home": app.home,
+            "options": chosen,
+            "restart": restart,
+            "bundle_from": bundle_from,
+        }
+        if place is None:
+            result = train(app.registry, watch=watch, say=say, **arguments)
+        else:
+            result = train_in_team(place, app.safe_mode, arguments, watch, say)
     data = {**asdict(result), "bundle": str(result.bundle), "run": str(result.run)}
     best, frames = result.best, result.frames
     for what in result.left_out:
