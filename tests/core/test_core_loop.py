@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autopilot.errors import Away
 from autopilot.game import OpenWorld, WallClock
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
 from autopilot.loop import DemonstratorDriver, NoisyDriver, RandomDriver, Timing, run
@@ -229,3 +230,33 @@ def test_chance_is_seeded_fair_and_holds_for_a_while() -> None:
     assert first != draw(2)
     assert all(first[i] == first[i + 1] == first[i + 2] for i in range(0, 3000, 3))
     assert min(Counter(first).values()) > 800
+
+
+def test_while_the_game_is_away_nothing_is_held_shown_or_counted() -> None:
+    class Hidden(Bench):
+        reads = 0
+
+        def read(self) -> Frame:
+            self.reads += 1
+            if 3 <= self.reads < 13:
+                raise Away("minimised" if self.reads < 8 else "covered")
+            return super().read()
+
+    bench = Hidden()
+    steps: list[Step] = []
+    told: list[str | None] = []
+    ending, timing = drive(bench, observers=[steps.append], max_steps=4, on_away=told.append)
+    assert ending == "limit"
+    assert told == ["minimised", "covered", None]
+    assert bench.log == [LEFT, LEFT, *["released"] * 10, LEFT, LEFT, "released"]
+    assert [s.index for s in steps] == [0, 1, 2, 3]
+    assert timing.report()["seconds"] < 0.1, "ten polls of 20 ms are left out"
+    assert len(timing.stages["capture"]) == 4
+
+
+def test_a_hotkey_quits_while_the_game_is_away() -> None:
+    class Hidden(Bench):
+        def read(self) -> Frame:
+            raise Away("minimised")
+
+    assert drive(Hidden(keys={5: "quit"}))[0] == "quit"

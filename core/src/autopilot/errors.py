@@ -29,3 +29,7 @@ class BundleError(UserError):
 
 class DeviceError(UserError):
     """A screen, keyboard or gamepad cannot be opened on this machine."""
+
+
+class Away(DeviceError):
+    """The game cannot be seen or has not the focus for now: nothing may be held or recorded."""

@@ -15,7 +15,9 @@ class FrameSource(Protocol):
     def read(self) -> Frame:
         """Return the newest frame, uint8 RGB (H, W, 3) at native resolution.
 
-        Raises EOFError when there will be no more, DeviceError when the screen is gone.
+        Raises EOFError when there will be no more, Away, with the reason, while the game cannot be
+        seen or has not the focus (the loop lets go of everything and asks again), and DeviceError
+        when the screen is gone.
         """
 
     def close(self) -> None:

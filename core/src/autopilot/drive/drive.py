@@ -90,6 +90,7 @@ def drive(
     watch: Callable[[Step], None] = lambda step: None,
     countdown: Callable[[OpenWorld], None] = lambda world: None,
     policy: Policy | None = None,
+    on_away: Callable[[str | None], None] = lambda reason: None,
 ) -> DriveReport:
     """Let `name` (a bundle, or one of `SCRIPTED`) drive one race and return how it went.
 
@@ -136,5 +137,5 @@ def drive(
         driver = make_driver(name, policy, world, label_map, options, timing)
         limit = None if options.max_s is None else max(1, round(options.max_s * hz))
         observers = [remember, watch, *([show] if screens else [])]
-        ending = run(world, driver, timing, game.spec.frame_size, observers, limit)
+        ending = run(world, driver, timing, game.spec.frame_size, observers, limit, on_away=on_away)
     return DriveReport(name, track, ending, last[0], timing.report())

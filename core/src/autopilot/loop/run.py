@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from autopilot.errors import Away
 from autopilot.frames import rescale
 from autopilot.game import OpenWorld
 from autopilot.loop.drivers import Driver
@@ -27,13 +28,16 @@ def run(
     observers: Sequence[Observer] = (),
     max_steps: int | None = None,
     on_pause: Callable[[bool], None] = lambda paused: None,
+    on_away: Callable[[str | None], None] = lambda reason: None,
 ) -> Ending:
     """Let `driver` drive until the race ends, a hotkey stops it or `max_steps` have passed.
 
-    `size` (width, height) is that of the frames that the driver sees and sessions keep. Whatever
-    happens, everything is released at the end.
+    `size` (width, height) is that of the frames that the driver sees and sessions keep. While the
+    source says that the game is away, nothing is held and no step is shown; `on_away` is told why,
+    and None when it is back. Whatever happens, everything is released at the end.
     """
     index = 0
+    away: str | None = None
     try:
         while max_steps is None or index < max_steps:
             stopped = _hotkeys(world, timing, on_pause)
@@ -46,6 +50,17 @@ def run(
                     frame = Frame(rescale(seen.image, size), seen.t_ns)
             except EOFError:
                 return "ended"
+            except Away as e:
+                with timing.pause():
+                    world.device.release_all()
+                    if away != str(e):
+                        away = str(e)
+                        on_away(away)
+                    time.sleep(0.02)
+                continue
+            if away is not None:
+                away = None
+                on_away(None)
             with timing.stage("decide"):
                 decision = driver.decide(frame)
             with timing.stage("device"):

@@ -48,6 +48,7 @@ class RecordProgress:
     frames: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     paused: bool = False
+    away: str | None = None
     ending: str = "recording"
 
 
@@ -140,9 +141,13 @@ def _record_one(
                 progress.paused = paused
                 watch(progress)
 
+            def away(reason: str | None) -> None:
+                progress.away = reason
+                watch(progress)
+
             limit = None if options.max_s is None else max(1, round(options.max_s * request.hz))
             driver = _driver(world, options, request.seed, label_map)
-            ending = run(world, driver, timing, (width, height), [keep], limit, pause)
+            ending = run(world, driver, timing, (width, height), [keep], limit, pause, away)
             progress.ending = "quit" if ending == "quit" else "saved"
             writer.close(progress.ending)
             progress.ending = ending

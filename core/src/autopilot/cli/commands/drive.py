@@ -57,9 +57,11 @@ def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> N
             lap = "" if r is None else f"  lap {r.lap + 1}"
             line(f"driving: {step.index} decisions{lap}{score}  [{held}]")
 
-        report = drive(
-            bundle, found, app.home, app.registry, chosen, watch, ui.countdown if real_time else lambda world: None
-        )
+        def away(reason: str | None) -> None:
+            line(f"WAITING, nothing is held: {reason}" if reason else "driving")
+
+        before = ui.countdown if real_time else lambda world: None
+        report = drive(bundle, found, app.home, app.registry, chosen, watch, before, on_away=away)
     reading = None if report.reading is None else asdict(report.reading)
     if not app.json:
         ui.timing_lines(report.timing)

@@ -50,7 +50,7 @@ def command(app: App, game: str, laps: int, seconds: float | None, show: bool, d
         def watch(p: RecordProgress) -> None:
             total = max(sum(p.counts.values()), 1)
             labels = "  ".join(f"{k} {100 * n // total}%" for k, n in p.counts.most_common(5))
-            state = "PAUSED" if p.paused else "recording"
+            state = f"WAITING ({p.away})" if p.away else "PAUSED" if p.paused else "recording"
             line(f"{state} {p.track}: {p.frames} frames  {p.timing.achieved_hz:.1f}/s  {labels}")
 
         before = (lambda world: None) if scripted else ui.countdown
