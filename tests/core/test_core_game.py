@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autopilot.errors import PluginError, UserError
-from autopilot.game import DeviceChoice, Game
+from autopilot.emitter import Emitter
+from autopilot.errors import DeviceError, PluginError, UserError
+from autopilot.game import DeviceChoice, Game, NoDevice, Readers
+from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot.types import SourceSettings, WorldRequest
 
@@ -46,16 +48,36 @@ def open_source(settings):
     return Part("source", settings)
 
 
-def emitter(bindings):
-    return Part("emitter", bindings)
+class Hand:
+    sticky, devices = False, ("/dev/hand",)
+
+    def __init__(self, names):
+        if "?" in names:
+            raise RuntimeError("no such wheel")
+
+    def press(self, name):
+        pass
+
+    release = press
+
+    def flush(self):
+        pass
+
+    close = flush
 
 
-def reader(bindings, hotkeys):
-    return Part("reader", bindings, hotkeys)
+def reader(bindings, hotkeys, ours):
+    part = Part("reader", bindings, hotkeys)
+    part.ours = ours
+    part.held = lambda: frozenset(("left",) if bindings else ())
+    part.hotkeys = lambda: tuple(hotkeys)
+    return part
 
 
-def refuse(*args):
-    raise RuntimeError("no such wheel")
+def deaf(bindings, hotkeys, ours):
+    from autopilot.errors import DeviceError
+
+    raise DeviceError("no ears here")
 
 
 @hookimpl
@@ -66,14 +88,17 @@ def autopilot_games():
             "moon", "Moon", **common, frame_source="eye", device="hand", reader="hand",
             open_world="MODULE:open_world", tracks=("Crater One", "Tycho"),
             aliases={"tyc": "Tycho"}, modes={"N": "normal", "A": "adjust"},
-            bindings={"hand": {"emu": {"left": "q"}, "other": {"left": "w"}}},
+            bindings={
+                "hand": {"emu": {"left": "q"}, "other": {"left": "w"}},
+                "foot": {"emu": {"left": "pedal"}}, "stump": {"emu": {"left": "toe"}},
+            },
             hotkeys={"quit": "p"},
         ),
         GameSpec("mars", "Mars", **common, open_world="MODULE:whole_world", track_pattern=r"\\d+"),
         GameSpec("bare", "Bare", **common),
         GameSpec(
             "unlucky", "Unlucky", **common, frame_source="eye", device="lame", tracks=("t",),
-            bindings={"lame": {"emu": {"left": "q"}}},
+            bindings={"lame": {"emu": {"left": "?"}}},
         ),
     ]
 
@@ -91,12 +116,16 @@ def autopilot_frame_sources():
 @hookimpl
 def autopilot_devices():
     return [
-        DeviceSpec("hand", "h", emitter="MODULE:emitter", reader="MODULE:reader"),
+        DeviceSpec("hand", "h", backend="MODULE:Hand", reader="MODULE:reader"),
+        DeviceSpec("glove", "as the hand", backend="MODULE:Hand", bindings="hand"),
+        DeviceSpec("foot", "reads too", reader="MODULE:reader"),
+        DeviceSpec("stump", "cannot be opened", reader="MODULE:deaf"),
         DeviceSpec("ear", "reads only", reader="MODULE:reader"),
-        DeviceSpec("lame", "fails", emitter="MODULE:refuse"),
+        DeviceSpec("lame", "fails", backend="MODULE:Hand"),
     ]
 """
 
+LEFT = frozenset({"left"})
 Open = Callable[[str], tuple[Game, list[Any]]]
 
 
@@ -104,6 +133,7 @@ Open = Callable[[str], tuple[Game, list[Any]]]
 def find(write_plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     module = write_plugin("lunar", SOURCE)
     monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))  # for the emitter's process
     registry = Registry()
 
     def game(name: str) -> tuple[Game, list[Any]]:
@@ -156,29 +186,136 @@ def test_modes_by_letter_or_name(find: Open) -> None:
 def test_core_fills_in_what_the_game_leaves_out(find: Open) -> None:
     moon, log = find("moon")
     settings = SourceSettings(region=(0, 0, 8, 8))
+    hotkeys = {"panic": "f12", "quit": "p"}
     with moon.open(request(), DeviceChoice(profile="other", settings=settings)) as world:
         assert world.clock.lockstep is False
         assert ("open", "source", settings) in log
-        assert ("open", "emitter", {"left": "w"}) in log
-        assert ("open", "reader", {"left": "w"}, {"quit": "p"}) in log
+        assert ("open", "reader", {"left": "w"}, hotkeys) in log
+        assert ("open", "reader", {"left": "pedal"}, {}) in log, "all devices that can be opened are read"
+        device = world.device
+        assert isinstance(device, Emitter)
+        device.hold(LEFT)
+        assert device.ours() == {"w", "/dev/hand"}
+        with pytest.raises(UserError, match="bound to jump; bound are: left"):
+            device.hold(frozenset({"jump"}))
+        assert world.reader is not None
+        assert world.reader.held() == LEFT
+        assert world.reader.hotkeys() == ("panic", "quit")
     assert [x for x in log if x[0] != "open"] == [
-        ("close", "emitter"),
+        ("close", "reader"),
         ("close", "reader"),
         ("close", "source"),
         ("on_close",),
     ]
+    with pytest.raises(DeviceError, match="was closed"):
+        device.hold(LEFT)
+
+
+def test_a_reader_is_told_what_is_ours_on_its_own_device_only(find: Open) -> None:
+    moon, _ = find("moon")
+    for name in ("hand", "glove"):
+        with moon.open(request(), DeviceChoice(device=name)) as world:
+            world.device.hold(LEFT)
+            assert isinstance(world.reader, Readers)
+            hand, foot = world.reader._readers
+            assert hand.ours() == {"q", "/dev/hand"}  # type: ignore[attr-defined]
+            assert foot.ours() == frozenset()  # type: ignore[attr-defined]
+
+
+def opened(log: list[Any]) -> list[Any]:
+    return [x[2:] for x in log if x[:2] == ("open", "reader")]
+
+
+def test_a_human_may_play_on_one_device_and_press_hotkeys_on_another(find: Open) -> None:
+    moon, log = find("moon")
+    hotkeys = {"panic": "f12", "quit": "p"}
+    for device, readers in (
+        (None, [({"left": "q"}, hotkeys), ({"left": "pedal"}, {})]),
+        ("hand", [({"left": "q"}, hotkeys)]),
+        ("foot", [({}, hotkeys), ({"left": "pedal"}, {})]),
+    ):
+        log.clear()
+        moon.open(request(human=True), DeviceChoice(device=device)).__exit__()
+        assert opened(log) == readers
+    with pytest.raises(DeviceError, match="no ears"):
+        moon.open(request(human=True), DeviceChoice(device="stump"))
+
+
+BINDINGS = """
+[moon.hand]
+left = "u"
+[moon.hand.mine]
+left = "m"
+[moon.hotkeys]
+quit = "f1"
+[other-game.hand]
+whatever = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "bind", "left", "quits"),
+    [
+        (None, {}, "u", "f1"),
+        ("other", {}, "u", "f1"),
+        ("mine", {}, "m", "f1"),
+        ("mine", {"left": "z", "quit": "f2"}, "z", "f2"),
+    ],
+)
+def test_the_user_s_file_overrides_the_game_and_the_command_line_both(
+    find: Open, tmp_path: Path, profile: str | None, bind: dict[str, str], left: str, quits: str
+) -> None:
+    moon, log = find("moon")
+    (tmp_path / "bindings.toml").write_text(BINDINGS)
+    mine = Game(moon._registry, "moon", Home(tmp_path))
+    mine.open(request(human=True), DeviceChoice(profile=profile, bind=bind)).__exit__()
+    assert opened(log)[0] == ({"left": left}, {"panic": "f12", "quit": quits})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[moon", "bindings.toml cannot be used"),
+        ("moon = 3", r"\[moon\] must be a table"),
+        ("[moon.hnd]\nleft='x'", "did you mean hand"),
+        ("[moon.hand]\nlefft='x'", "did you mean left"),
+        ("[moon.hand]\nleft=3", "moon.hand.left must be the name of a key"),
+        ("[moon.hand.emu]\njump='x'", "unknown name 'jump'; there are: left"),
+        ("[moon.hotkeys]\nsafe='x'", "did you mean save"),
+        ("moon.hand = 'x'", r"\[moon.hand\] must be a table"),
+    ],
+)
+def test_a_file_of_bindings_that_says_something_else(find: Open, tmp_path: Path, text: str, says: str) -> None:
+    moon, _ = find("moon")
+    (tmp_path / "bindings.toml").write_text(text)
+    with pytest.raises(UserError, match=says) as e:
+        Game(moon._registry, "moon", Home(tmp_path))
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("bind", "says"),
+    [
+        ({"lft": "x"}, "--bind: unknown name 'lft'; did you mean left"),
+        ({"left": "p"}, "the key 'p' is both left and quit"),
+        ({"pause": "p"}, "the key 'p' is both quit and pause"),
+    ],
+)
+def test_bindings_of_the_command_line_that_make_no_sense(find: Open, bind: dict[str, str], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        find("moon")[0].open(request(human=True), DeviceChoice(bind=bind))
 
 
 def test_a_human_needs_no_emitter(find: Open) -> None:
-    moon, log = find("moon")
+    moon, _ = find("moon")
     with moon.open(request(human=True)) as world:
         world.device.hold(frozenset({"left"}))
-    assert "emitter" not in [x[1] for x in log if len(x) > 1]
+        assert isinstance(world.device, NoDevice)
 
 
 def test_a_game_with_its_own_parts_keeps_them(find: Open) -> None:
     mars, log = find("mars")
-    with pytest.raises(UserError, match="leave out --input"):
+    with pytest.raises(UserError, match="leave out --input and --bind"):
         mars.open(request(track="1"), DeviceChoice(device="hand"))
     assert ("close", "own device") in log
     assert ("close", "own source") in log
@@ -188,7 +325,7 @@ def test_a_game_with_its_own_parts_keeps_them(find: Open) -> None:
 
 def test_whatever_was_opened_is_closed_when_a_later_part_fails(find: Open) -> None:
     unlucky, log = find("unlucky")
-    with pytest.raises(RuntimeError, match="no such wheel"):
+    with pytest.raises(DeviceError, match="no such wheel"):
         unlucky.open(request(track="t"))
     assert [x[:2] for x in log] == [("open", "source"), ("close", "source")]
 
@@ -210,7 +347,7 @@ def test_a_part_that_fails_to_close_keeps_no_other_open(find: Open) -> None:
         ("bare", DeviceChoice(), "names no frame source"),
         ("bare", DeviceChoice(source="eye"), "names no output device"),
         ("bare", DeviceChoice(source="nose"), "unknown frame source 'nose'"),
-        ("moon", DeviceChoice(device="foot"), "unknown device 'foot'"),
+        ("moon", DeviceChoice(device="nose"), "unknown device 'nose'"),
         ("moon", DeviceChoice(device="ear"), "can only read"),
         ("moon", DeviceChoice(profile="nes"), "no profile 'nes' for hand: there are emu, other"),
     ],

@@ -92,7 +92,7 @@ def code_lines(path: Path) -> int:
 
 def test_core_commands_and_plugins_stay_small() -> None:
     lines = {path: code_lines(path) for path in (ROOT / "core/src/autopilot").rglob("*.py")}
-    assert sum(lines.values()) <= 4000
+    assert sum(lines.values()) <= 4700
     commands = {p.name: n for p, n in lines.items() if p.parent.name == "commands"}
     assert {name: n for name, n in commands.items() if n > 80} == {}
     plugins = {

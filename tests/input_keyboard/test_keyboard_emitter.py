@@ -7,37 +7,43 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from autopilot.emitter import REPLACEMENTS, Emitter
 from autopilot.errors import DeviceError, UserError
-from autopilot_input_keyboard.device import KeyboardEmitter, our_keys
 from autopilot_input_keyboard.probe import probe
 
+BACKEND = "autopilot_input_keyboard.backends:open_backend"
 BINDINGS = {"left": "left", "right": "right", "go": "x", "slide": "shift"}
 
 DRIVER = """
-import os, sys, time
-from autopilot_input_keyboard.device import KeyboardEmitter
-emitter = KeyboardEmitter({"left": "left", "go": "x"}, timeout_s=float(sys.argv[1]))
+import sys, time
+from autopilot.emitter import Emitter
+emitter = Emitter("autopilot_input_keyboard.backends:open_backend", {"left": "left", "go": "x"}, float(sys.argv[1]))
 emitter.hold(frozenset({"left", "go"}))
-print(emitter._process.pid, flush=True)
+print(*emitter.pids, flush=True)
 time.sleep(60)
 """
 
 
 @pytest.fixture
 def emitter(desktop):
-    emitter = KeyboardEmitter(BINDINGS)
+    emitter = Emitter(BACKEND, BINDINGS)
     yield emitter
     emitter.close()
 
 
-def driver(timeout_s):
-    """A process that holds two keys; returns it and the process that owns them."""
+def driver(patience_s=60):
+    """A process that holds two keys; returns it, the process that owns them, and that one's guard."""
     process = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(timeout_s)], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", DRIVER, str(patience_s)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    return process, int(process.stdout.readline())
+    return process, *map(int, process.stdout.readline().split())
 
 
 def end(process):
@@ -62,7 +68,7 @@ def test_holding_the_same_again_sends_nothing(emitter, window, desktop):
 
 
 def test_two_controls_on_one_key_hold_it_until_neither_is_held(desktop, window):
-    emitter = KeyboardEmitter({"brake": "x", "reverse": "x"})
+    emitter = Emitter(BACKEND, {"brake": "x", "reverse": "x"})
     emitter.hold(frozenset({"brake", "reverse"}))
     emitter.hold(frozenset({"reverse"}))
     assert window.events() == [("press", "x", False)]
@@ -70,32 +76,30 @@ def test_two_controls_on_one_key_hold_it_until_neither_is_held(desktop, window):
 
 
 def test_close_releases_and_may_be_called_twice(desktop):
-    emitter = KeyboardEmitter(BINDINGS)
+    emitter = Emitter(BACKEND, BINDINGS)
     emitter.hold(frozenset({"left", "go"}))
-    assert our_keys() >= {"left", "x"}
+    assert emitter.ours() == {"left", "x"}
     emitter.close()
     emitter.close()
     assert desktop.down() == set()
-    assert our_keys() == frozenset()
+    assert emitter.ours() == frozenset()
     with pytest.raises(DeviceError, match="was closed"):
         emitter.hold(frozenset())
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"])
 def test_no_key_stays_down_when_the_driver_and_its_group_are_ended(desktop, wait_until, name):
-    process, _ = driver(timeout_s=60)
+    process, *_ = driver()
     assert desktop.down() == {"Left", "x"}
     os.killpg(process.pid, getattr(signal, name))
-    took = wait_until(lambda: desktop.down() == set(), 1.5)
+    wait_until(lambda: desktop.down() == set(), 1.5)
     process.communicate()
-    assert took < 1.5
 
 
 BUSY_DRIVER = """
-import sys
 import time
-from autopilot_input_keyboard.device import KeyboardEmitter
-emitter = KeyboardEmitter({"left": "left", "go": "x"}, timeout_s=60)
+from autopilot.emitter import Emitter
+emitter = Emitter("autopilot_input_keyboard.backends:open_backend", {"left": "left", "go": "x"}, 60)
 print(flush=True)
 while True:
     emitter.hold(frozenset({"left"}))
@@ -115,54 +119,104 @@ def test_no_key_stays_down_when_the_driver_is_killed_between_two_holds(desktop, 
         wait_until(lambda: desktop.down() == set(), 1.5)
 
 
-def test_no_key_stays_down_when_the_driver_hangs(desktop, wait_until):
-    process, _ = driver(timeout_s=0.5)
+def test_no_key_stays_down_when_the_driver_is_stopped_and_it_says_so_later(desktop, wait_until):
+    process, *_ = driver()
     assert desktop.down() == {"Left", "x"}
     os.kill(process.pid, signal.SIGSTOP)
-    assert wait_until(lambda: desktop.down() == set(), 1.5) > 0.2
+    assert wait_until(lambda: desktop.down() == set(), 1.5) > 0.1
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.stderr.readline() == "autopilot: everything released: no sign of life from the driver for 250 ms\n"
     end(process)
 
 
-def test_the_next_hold_after_a_pause_presses_again(desktop, wait_until):
-    emitter = KeyboardEmitter(BINDINGS, timeout_s=0.2)
+def test_a_loop_that_does_not_decide_loses_the_keys_until_it_does(desktop, wait_until, caplog):
+    emitter = Emitter(BACKEND, BINDINGS, patience_s=0.2)
     emitter.hold(frozenset({"go"}))
-    wait_until(lambda: desktop.down() == set(), 1.0)
+    time.sleep(0.1)
+    emitter.hold(frozenset({"go"}))
+    assert wait_until(lambda: desktop.down() == set(), 1.5) > 0.1
+    wait_until(lambda: "no decision for 0.2" in caplog.text, 1.0)
     emitter.hold(frozenset({"go"}))
     assert desktop.down() == {"x"}
     emitter.close()
 
 
 def test_the_owner_of_the_keys_lets_go_on_sigterm(desktop, wait_until):
-    process, owner = driver(timeout_s=60)
+    process, owner, _ = driver()
     os.kill(owner, signal.SIGTERM)
     wait_until(lambda: desktop.down() == set(), 1.5)
     end(process)
 
 
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGSTOP"])
+def test_no_key_stays_down_when_the_owner_of_the_keys_is_killed_or_stopped(desktop, wait_until, name):
+    process, owner, _ = driver()
+    os.kill(process.pid, signal.SIGSTOP)  # so that only the guard can release
+    os.kill(owner, getattr(signal, name))
+    wait_until(lambda: desktop.down() == set(), 1.5)
+    end(process)
+
+
 def test_a_new_emitter_clears_what_a_killed_one_left_down(desktop):
-    process, owner = driver(timeout_s=60)
+    process, owner, guard = driver()
+    os.kill(process.pid, signal.SIGSTOP)
+    os.kill(guard, signal.SIGSTOP)
     os.kill(owner, signal.SIGKILL)
+    os.kill(guard, signal.SIGKILL)
     end(process)
     assert desktop.down() == {"Left", "x"}, "X11 keeps the keys of a dead process down"
-    emitter = KeyboardEmitter(BINDINGS)
+    emitter = Emitter(BACKEND, BINDINGS)
     assert desktop.down() == set()
     emitter.close()
 
 
-def test_hold_says_so_and_releases_when_the_owner_of_the_keys_was_killed(emitter, desktop):
+def test_a_dead_owner_is_replaced_by_one_that_releases_first(emitter, desktop, window, wait_until, caplog):
     emitter.hold(frozenset({"left", "go"}))
-    emitter._process.kill()
-    emitter._process.wait()
-    with pytest.raises(DeviceError, match="all keys are released"):
-        emitter.hold(frozenset({"go"}))
+    before = emitter.pids
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: emitter.pids != before, 10)
     assert desktop.down() == set()
+    assert "a new one took over" in caplog.text
+    emitter.hold(frozenset({"go"}))
+    assert desktop.down() == {"x"}
+    assert sorted(window.events()) == [
+        *[("press", "Left", False), ("press", "x", False), ("press", "x", False)],
+        *[("release", "Left", False), ("release", "x", False)],
+    ]
+
+
+def test_the_hold_that_meets_a_dead_owner_is_done_by_the_next(emitter, desktop):
+    emitter.hold(frozenset({"left"}))
+    os.kill(emitter.pids[0], signal.SIGKILL)
     emitter.hold(frozenset({"go"}))
     assert desktop.down() == {"x"}
 
 
+def test_an_owner_that_is_ended_again_and_again_is_given_up(emitter, desktop, wait_until):
+    for _ in range(REPLACEMENTS):
+        os.kill(emitter.pids[0], signal.SIGKILL)
+        emitter.hold(frozenset({"go"}))
+    os.kill(emitter.pids[0], signal.SIGKILL)
+    with pytest.raises(DeviceError, match="was ended 6 times"):
+        emitter.hold(frozenset({"go"}))
+    wait_until(lambda: desktop.down() == set(), 1.5)
+
+
+def test_a_dead_guard_is_replaced(desktop, wait_until):
+    process, owner, guard = driver()
+    os.kill(guard, signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{guard}").exists(), 2)  # its owner has noticed
+    time.sleep(0.5)
+    assert desktop.down() == {"Left", "x"}
+    os.kill(process.pid, signal.SIGSTOP)
+    os.kill(owner, signal.SIGKILL)
+    wait_until(lambda: desktop.down() == set(), 1.5)
+    end(process)
+
+
 def test_hold_says_so_when_the_x_server_is_gone(own_desktop):
     desktop = own_desktop()
-    emitter = KeyboardEmitter(BINDINGS)
+    emitter = Emitter(BACKEND, BINDINGS)
     desktop.stop()
     with pytest.raises(DeviceError) as caught:
         emitter.hold(frozenset({"go"}))
@@ -179,21 +233,21 @@ def test_hold_says_so_when_the_x_server_is_gone(own_desktop):
         ("", "keys are single characters"),
     ],
 )
-def test_an_unknown_key_is_named_with_near_matches(key, message):
+def test_an_unknown_key_is_named_with_near_matches(desktop, key, message):
     with pytest.raises(UserError, match=message) as caught:
-        KeyboardEmitter({"left": key})
+        Emitter(BACKEND, {"left": key})
     assert repr(key) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_control_without_a_key_is_named(emitter, desktop):
-    with pytest.raises(UserError, match="no key is bound to jump; bound are: left, right"):
+    with pytest.raises(UserError, match="no key or button is bound to jump; bound are: left, right"):
         emitter.hold(frozenset({"jump", "left"}))
     assert desktop.down() == set()
 
 
 def test_without_a_display_one_line_says_so(monkeypatch):
-    code = "from autopilot_input_keyboard.device import KeyboardEmitter as K; K({'left': 'left'})"
+    code = f"from autopilot.emitter import Emitter; Emitter({BACKEND!r}, {{'left': 'left'}})"
     env = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
     run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     last = run.stderr.strip().splitlines()[-1]

@@ -9,9 +9,8 @@ import threading
 import time
 
 import pytest
+from autopilot.emitter import Emitter
 from autopilot.errors import DeviceError, UserError
-from autopilot_input_keyboard.device import KeyboardEmitter
-from autopilot_input_keyboard.keys import pynput_keyboard
 from autopilot_input_keyboard.reader import listener_state, open_reader
 
 BINDINGS = {"left": "left", "go": "x", "brake": "z"}
@@ -44,8 +43,9 @@ def test_a_key_bound_to_nothing_is_no_control(reader, desktop):
     desktop.release("a")
 
 
-def test_our_own_presses_are_never_the_humans(reader, desktop, wait_until):
-    emitter = KeyboardEmitter({**BINDINGS, "echo": "t"})
+def test_our_own_presses_are_never_the_humans(desktop, wait_until):
+    emitter = Emitter("autopilot_input_keyboard.backends:open_backend", {**BINDINGS, "echo": "t"})
+    reader = open_reader(BINDINGS, HOTKEYS, emitter.ours)
     desktop.press("z")
     wait_until(lambda: reader.held() == {"brake"}, 1.0)
     seen = set()
@@ -58,6 +58,7 @@ def test_our_own_presses_are_never_the_humans(reader, desktop, wait_until):
     assert seen | {reader.held()} == {frozenset({"brake"})}
     assert reader.hotkeys() == ()
     desktop.release("z")
+    reader.close()
 
 
 def test_a_hotkey_counts_once_per_press_however_long_it_is_held(desktop, wait_until):
@@ -124,7 +125,7 @@ def test_without_a_display_one_line_says_so():
 def test_the_event_listener_of_other_systems_follows_presses(desktop, window, wait_until):
     from pynput.keyboard import Listener
 
-    down, disconnect = listener_state(pynput_keyboard(), ["left", "x", "f1"])
+    down, disconnect = listener_state(["left", "x", "f1"])
 
     def names():
         window.events()  # under Xvfb, other traffic brings the listener its events

@@ -5,16 +5,19 @@ from __future__ import annotations
 import difflib
 import re
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from autopilot.errors import UserError
+from autopilot.bindings import UserBindings, check_hotkeys, split
+from autopilot.emitter import Emitter
+from autopilot.errors import DeviceError, UserError
+from autopilot.home import Home
 from autopilot.interfaces import Clock, Demonstrator, FrameSource, LabelMap, OutputDevice, Reader, Referee, World
 from autopilot.plugins import Registry
-from autopilot.specs import GameSpec
-from autopilot.types import Held, SourceSettings, WorldRequest
+from autopilot.specs import DeviceSpec, GameSpec
+from autopilot.types import NOTHING, Held, SourceSettings, WorldRequest
 
 
 class WallClock:
@@ -63,11 +66,37 @@ class NoDevice:
         """Do nothing."""
 
 
+class Readers:
+    """Several readers as one: what the human holds on any of them."""
+
+    def __init__(self, readers: Sequence[Reader]) -> None:
+        self._readers = readers
+
+    def held(self) -> Held:
+        """Return the controls held on any device."""
+        return NOTHING.union(*(reader.held() for reader in self._readers))
+
+    def hotkeys(self) -> tuple[str, ...]:
+        """Return the hotkeys pressed on any device."""
+        return tuple(key for reader in self._readers for key in reader.hotkeys())
+
+    def close(self) -> None:
+        """Close each."""
+        with ExitStack() as stack:
+            for reader in self._readers:
+                stack.callback(reader.close)
+
+
 @dataclass(frozen=True)
 class DeviceChoice:
-    """Which output device and keys the user asked for; None means the game's own default."""
+    """Which device and keys the user asked for; None means the game's own default.
+
+    `device` presses for a policy, and is what a human plays with. `bind` maps controls and hotkeys
+    to keys.
+    """
 
     device: str | None = None
+    bind: Mapping[str, str] = field(default_factory=dict)
     profile: str | None = None
     source: str | None = None
     settings: SourceSettings = field(default_factory=SourceSettings)
@@ -105,11 +134,12 @@ def _close(world: World | OpenWorld) -> None:
 class Game:
     """A game that some plugin provides."""
 
-    def __init__(self, registry: Registry, name: str) -> None:
+    def __init__(self, registry: Registry, name: str, home: Home | None = None) -> None:
         self._registry = registry
         self.plugin, spec = registry.find("game", name)
         self.spec: GameSpec = spec
         self._name = name
+        self.bindings = UserBindings(home.bindings if home else None, spec)
 
     def label_map(self, name: str | None = None) -> LabelMap:
         """Return a label map of this game, by default the game's own.
@@ -186,20 +216,20 @@ class Game:
 
     def _complete(self, world: World, request: WorldRequest, choice: DeviceChoice) -> OpenWorld:
         spec = self.spec
-        if choice.device and world.device is not None:
-            raise UserError(f"{spec.name} takes its controls itself: leave out --input")
+        if (choice.device or choice.bind) and world.device is not None:
+            raise UserError(f"{spec.name} takes its controls itself: leave out --input and --bind")
         # Each part goes into the world at once, so that it is closed when a later one fails.
         source = world.source = world.source or self._source(choice)
+        ours: dict[str, Callable[[], frozenset[str]]] = {}
+        if world.device is None:
+            world.device = NoDevice() if request.human else self._device(choice, request.hz, ours)
         if world.reader is None and spec.reader is not None:
-            world.reader = self._reader(spec.reader, choice)
+            world.reader = self._readers(spec.reader, choice, request.human, ours)
         if request.human and world.reader is None:
             raise UserError(f"{spec.name} cannot be played by a human here")
-        device = world.device
-        if device is None:
-            device = NoDevice() if request.human else self._device(choice)
         return OpenWorld(
             source=source,
-            device=device,
+            device=world.device,
             clock=world.clock or WallClock(request.hz),
             reader=world.reader,
             referee=world.referee,
@@ -218,35 +248,58 @@ class Game:
         source: FrameSource = self._load("frame source", name, spec.open)(choice.settings)
         return source
 
-    def _device(self, choice: DeviceChoice) -> OutputDevice:
+    def _device(self, choice: DeviceChoice, hz: float, ours: dict[str, Callable[[], frozenset[str]]]) -> OutputDevice:
         name = choice.device or self.spec.device
         if name is None:
             raise UserError(f"{self.spec.name} names no output device: say --input keyboard")
-        spec = self._registry.get("device", name)
-        if spec.emitter is None:
+        spec: DeviceSpec = self._registry.get("device", name)
+        if spec.backend is None:
             raise UserError(f"device {name!r} can only read; choose another with --input")
-        emitter = self._load("device", name, spec.emitter)
-        device: OutputDevice = emitter(self.bindings(spec.name, choice.profile))
+        self._load("device", name, spec.backend)  # an import that fails is the plugin's fault, by name
+        bindings = self._bindings(spec, choice)[0]
+        device = Emitter(spec.backend, bindings, patience_s=max(0.25, 1.5 / hz))
+        ours[spec.bindings or spec.name] = device.ours
         return device
 
-    def _reader(self, name: str, choice: DeviceChoice) -> Reader:
-        spec = self._registry.get("device", name)
-        if spec.reader is None:
-            raise UserError(f"device {name!r} cannot read what a human holds")
-        make = self._load("device", name, spec.reader)
-        profile = choice.profile if spec.name == (choice.device or self.spec.device) else None
-        reader: Reader = make(self.bindings(spec.name, profile), self.spec.hotkeys)
-        return reader
+    def _readers(
+        self, main: str, choice: DeviceChoice, human: bool, ours: Mapping[str, Callable[[], frozenset[str]]]
+    ) -> Reader:
+        """Open what the human may hold: the game's reader, which has the hotkeys, and other devices."""
 
-    def bindings(self, device: str, profile: str | None) -> dict[str, str]:
-        """Return control -> key for a device; raises UserError for an unknown profile."""
-        profiles = self.spec.bindings.get(device)
-        if not profiles:
-            raise UserError(f"{self.spec.name} has no bindings for the device {device!r}")
-        if profile is None:
-            return dict(next(iter(profiles.values())))
-        if profile not in profiles:
-            raise UserError(
-                f"{self.spec.name} has no profile {profile!r} for {device}: there are {', '.join(profiles)}"
+        def open_one(name: str, controls: bool, hotkeys: bool) -> Reader:
+            spec: DeviceSpec = self._registry.get("device", name)
+            if spec.reader is None:
+                raise UserError(f"device {name!r} cannot read what a human holds")
+            make = self._load("device", name, spec.reader)
+            bindings, keys = self._bindings(spec, choice)
+            reader: Reader = make(
+                bindings if controls else {}, keys if hotkeys else {}, ours.get(spec.bindings or spec.name, frozenset)
             )
-        return dict(profiles[profile])
+            return reader
+
+        chosen = choice.device if human else None
+        readers = [open_one(main, controls=chosen in (None, main), hotkeys=True)]
+        try:
+            if chosen not in (None, main):
+                readers.append(open_one(str(chosen), controls=True, hotkeys=False))
+            others = [s.name for _, s in self._registry.provided("device") if s.reader and s.name in self.spec.bindings]
+            for name in others if chosen is None else ():
+                # A device that this machine lacks is no fault: `autopilot doctor` tells of it.
+                with suppress(DeviceError):
+                    readers += [open_one(name, controls=True, hotkeys=False)] if name != main else []
+        except BaseException:
+            Readers(readers).close()
+            raise
+        return readers[0] if len(readers) == 1 else Readers(readers)
+
+    def _bindings(self, device: DeviceSpec, choice: DeviceChoice) -> tuple[dict[str, str], dict[str, str]]:
+        """Return control -> key of a device, and the hotkeys, each checked against the other."""
+        family = device.bindings or device.name
+        wanted = choice.device or self.spec.device
+        controls, hotkeys = split(choice.bind, self.spec)
+        mine = wanted in (None, device.name, family) or self._registry.get("device", wanted).bindings == family
+        bindings = self.bindings.device(family, choice.profile if mine else None, controls if mine else {})
+        keys = self.bindings.hotkeys(hotkeys)
+        if device.name == self.spec.reader or family == self.spec.reader:
+            check_hotkeys(keys, bindings)
+        return bindings, keys

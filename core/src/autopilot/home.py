@@ -51,6 +51,11 @@ class Home:
         return self.root / "runs"
 
     @property
+    def bindings(self) -> Path:
+        """The user's own keys for games."""
+        return self.root / "bindings.toml"
+
+    @property
     def cache(self) -> Path:
         """What can be made again from the sessions."""
         return self.root / "cache"

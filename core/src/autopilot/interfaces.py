@@ -37,6 +37,33 @@ class OutputDevice(Protocol):
         """Release everything and give the device back. Calling it twice is harmless."""
 
 
+class Backend(Protocol):
+    """Presses keys or buttons by name; it lives in the emitter's process and in no other.
+
+    `press` and `release` may wait for `flush`, which returns when the system has taken them.
+    Releasing what is not down does nothing. A driver's exceptions may pass: their text reaches
+    the user in one line.
+    """
+
+    sticky: bool
+    """Whether the system keeps down what a process pressed that was killed."""
+
+    devices: tuple[str, ...]
+    """Paths, or the system's other names, of the virtual devices that it plugged in."""
+
+    def press(self, name: str) -> None:
+        """Press what is not down."""
+
+    def release(self, name: str) -> None:
+        """Release it."""
+
+    def flush(self) -> None:
+        """Send what `press` and `release` left."""
+
+    def close(self) -> None:
+        """Give the device back, everything being released."""
+
+
 class Reader(Protocol):
     """Reads what the human holds."""
 
@@ -44,7 +71,7 @@ class Reader(Protocol):
         """Return the controls that the human holds now."""
 
     def hotkeys(self) -> tuple[str, ...]:
-        """Return the hotkeys pressed since the last call: of `pause`, `save` and `quit`."""
+        """Return the hotkeys pressed since the last call: of `pause`, `save`, `quit` and `panic`."""
 
     def close(self) -> None:
         """Stop listening. Calling it twice is harmless."""

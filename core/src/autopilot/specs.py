@@ -126,14 +126,20 @@ class ModelSpec:
 class DeviceSpec:
     """A device, with two ends, either of which may be missing.
 
-    `emitter` imports `(Bindings) -> OutputDevice`; `reader` imports
-    `(Bindings, hotkeys: Bindings) -> Reader`; `probe` imports `() -> list[Probe]`.
+    `backend` imports `(names: Sequence[str]) -> Backend`, called in the emitter's process with all
+    that may be pressed; core gives that process its heartbeat, guard and successor. `reader`
+    imports `(Bindings, hotkeys: Bindings, ours: Callable[[], frozenset[str]]) -> Reader`, where
+    `ours()` says what our emitter holds now (names, and paths of virtual devices), which is not
+    the human's. Either raises UserError for an unknown name, DeviceError where there is no such
+    device. A game's bindings are looked up under `bindings`, by default the device's own name.
+    `probe` imports `() -> list[Probe]`.
     """
 
     name: str
     title: str
-    emitter: str | None = None
+    backend: str | None = None
     reader: str | None = None
+    bindings: str | None = None
     probe: str | None = None
 
 

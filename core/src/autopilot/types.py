@@ -148,13 +148,14 @@ class Decision:
     """What a driver decided on one frame.
 
     `held` is the label (what should be held here); `sent` is what goes to the output device,
-    which differs only when noise is injected. `probabilities` has one float32 vector per axis
-    where a policy decided.
+    which differs only when noise is injected or a human drives. `probabilities` has one float32
+    vector per axis where a policy decided. `by_human` marks a frame that the human took over.
     """
 
     held: Held
     sent: Held
     probabilities: tuple[NDArray[np.float32], ...] | None = None
+    by_human: bool = False
 
 
 @dataclass(frozen=True, slots=True)

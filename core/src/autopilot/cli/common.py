@@ -95,6 +95,8 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--region", metavar="X,Y,W,H", help="Region of the screen, in pixels.")
     @click.option("--video", metavar="FILE", help="File or camera for --source video.")
     @click.option("--profile", help="Which of the game's key bindings (an emulator's, say).")
+    @click.option("--input", "input_device", help="Device to play or press on: keyboard, gamepad, …")
+    @click.option("--bind", multiple=True, metavar="CONTROL=KEY", help="Another key, e.g. accelerate=k; repeatable.")
     @functools.wraps(command)
     def wrapped(
         *args: Any,
@@ -102,7 +104,8 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
         region: str | None,
         video: str | None,
         profile: str | None,
-        input_device: str | None = None,
+        input_device: str | None,
+        bind: tuple[str, ...],
         **options: Any,
     ) -> None:
         from autopilot.game import DeviceChoice
@@ -110,10 +113,18 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
 
         box = None if region is None else _region(region)
         settings = SourceSettings(box, video)
-        choice = DeviceChoice(input_device, profile, source or ("video" if video else None), settings)
+        choice = DeviceChoice(input_device, _bind(bind), profile, source or ("video" if video else None), settings)
         command(*args, devices=choice, **options)
 
     return wrapped
+
+
+def _bind(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    for name, _, key in pairs:
+        if not name or not key:
+            raise click.BadParameter(f"--bind {name!r}: give CONTROL=KEY, e.g. accelerate=k")
+    return {name: key for name, _, key in pairs}
 
 
 def _region(text: str) -> tuple[int, int, int, int]:

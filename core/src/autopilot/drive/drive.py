@@ -13,7 +13,18 @@ from autopilot.errors import BundleError, UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld, Watchable
 from autopilot.home import SCRIPTED, Home
 from autopilot.interfaces import LabelMap
-from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, PolicyDriver, RandomDriver, Timing, run
+from autopilot.loop import (
+    DemonstratorDriver,
+    Driver,
+    HumanDriver,
+    Keeper,
+    PolicyDriver,
+    RandomDriver,
+    Takeover,
+    TakeoverMode,
+    Timing,
+    run,
+)
 from autopilot.plugins import Registry
 from autopilot.policy import Policy, Selector
 from autopilot.types import Reading, Step, WorldRequest
@@ -21,7 +32,10 @@ from autopilot.types import Reading, Step, WorldRequest
 
 @dataclass(frozen=True)
 class DriveOptions:
-    """How to drive. `laps` 0 drives until stopped; `max_s` is in seconds of game time."""
+    """How to drive. `laps` 0 drives until stopped; `max_s` is in seconds of game time.
+
+    `record` keeps the drive as a session, the frames that a human took over ready to train on.
+    """
 
     track: str | None = None
     mode: str | None = None
@@ -32,6 +46,8 @@ class DriveOptions:
     seed: int = 0
     show: bool = False
     film: Path | None = None
+    record: bool = False
+    takeover: TakeoverMode = "handback"
     devices: DeviceChoice = field(default_factory=DeviceChoice)
 
 
@@ -44,6 +60,8 @@ class DriveReport:
     ending: str
     reading: Reading | None
     timing: dict[str, Any]
+    human_frames: int = 0
+    session: str | None = None
 
 
 def load_policy(name: str, game: Game, home: Home, registry: Registry, options: DriveOptions) -> Policy | None:
@@ -90,6 +108,7 @@ def drive(
     watch: Callable[[Step], None] = lambda step: None,
     countdown: Callable[[OpenWorld], None] = lambda world: None,
     policy: Policy | None = None,
+    on_pause: Callable[[bool], None] = lambda paused: None,
     on_away: Callable[[str | None], None] = lambda reason: None,
 ) -> DriveReport:
     """Let `name` (a bundle, or one of `SCRIPTED`) drive one race and return how it went.
@@ -112,9 +131,11 @@ def drive(
         human=name == "human",
     )
     last: list[Reading | None] = [None]
+    human_frames = [0]
 
     def remember(step: Step) -> None:
         last[0] = step.reading
+        human_frames[0] += step.decision.by_human
 
     with ExitStack() as stack:
         world = stack.enter_context(game.open(request, options.devices))
@@ -136,6 +157,25 @@ def drive(
         timing = Timing(hz, world.clock.lockstep)
         driver = make_driver(name, policy, world, label_map, options, timing)
         limit = None if options.max_s is None else max(1, round(options.max_s * hz))
+        takeover = None if name == "human" else Takeover(world.reader, options.takeover)
         observers = [remember, watch, *([show] if screens else [])]
-        ending = run(world, driver, timing, game.spec.frame_size, observers, limit, on_away=on_away)
-    return DriveReport(name, track, ending, last[0], timing.report())
+        keeper = None
+        if options.record:
+            label_name = policy.manifest.label_map if policy else game.spec.label_map
+            keeper = stack.enter_context(
+                Keeper(
+                    home.sessions,
+                    game,
+                    request,
+                    name,
+                    label_map,
+                    label_name,
+                    lockstep=world.clock.lockstep,
+                    policy=name != "human",
+                )
+            )
+            observers.append(keeper)
+        ending = run(world, driver, timing, game.spec.frame_size, observers, limit, on_pause, on_away, takeover)
+    return DriveReport(
+        name, track, ending, last[0], timing.report(), human_frames[0], keeper.path.name if keeper else None
+    )

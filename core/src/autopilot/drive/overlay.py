@@ -59,7 +59,8 @@ class Overlay:
                 cv2.putText(picture, text, (x0 + full + 6, y + 11), FONT, 0.4, WHITE, 1, cv2.LINE_AA)
 
     def _captions(self, picture: Any, step: Step) -> None:
-        _caption(picture, self._title, 10, WHITE)
+        human = step.decision.by_human
+        _caption(picture, f"{self._title}: YOU DRIVE" if human else self._title, 10, RED if human else WHITE)
         r = step.reading
         if r is None:
             return

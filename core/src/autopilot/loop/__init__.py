@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from autopilot.loop.drivers import DemonstratorDriver, Driver, HumanDriver, NoisyDriver, PolicyDriver, RandomDriver
+from autopilot.loop.keep import Keeper
 from autopilot.loop.run import Ending, Observer, run
+from autopilot.loop.takeover import Takeover, TakeoverMode
 from autopilot.loop.timing import Timing
 
 __all__ = [
@@ -11,10 +13,13 @@ __all__ = [
     "Driver",
     "Ending",
     "HumanDriver",
+    "Keeper",
     "NoisyDriver",
     "Observer",
     "PolicyDriver",
     "RandomDriver",
+    "Takeover",
+    "TakeoverMode",
     "Timing",
     "run",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -10,8 +11,11 @@ from autopilot.errors import Away
 from autopilot.frames import rescale
 from autopilot.game import OpenWorld
 from autopilot.loop.drivers import Driver
+from autopilot.loop.takeover import Stillness, Takeover
 from autopilot.loop.timing import Timing
-from autopilot.types import Frame, Step
+from autopilot.types import NOTHING, Frame, Step
+
+_log = logging.getLogger("autopilot")
 
 Observer = Callable[[Step], None]
 """Is shown every step after it was sent: a session writer, a film, a status line."""
@@ -29,18 +33,23 @@ def run(
     max_steps: int | None = None,
     on_pause: Callable[[bool], None] = lambda paused: None,
     on_away: Callable[[str | None], None] = lambda reason: None,
+    takeover: Takeover | None = None,
 ) -> Ending:
     """Let `driver` drive until the race ends, a hotkey stops it or `max_steps` have passed.
 
     `size` (width, height) is that of the frames that the driver sees and sessions keep. While the
     source says that the game is away, nothing is held and no step is shown; `on_away` is told why,
-    and None when it is back. Whatever happens, everything is released at the end.
+    and None when it is back. With a `takeover` the driver is a policy: the human's keys stop it at
+    once, and against the wall clock a picture that stands still counts as away. Whatever happens,
+    everything is released at the end.
     """
     index = 0
     away: str | None = None
+    held = NOTHING
+    stillness = None if takeover is None or world.clock.lockstep else Stillness()
     try:
         while max_steps is None or index < max_steps:
-            stopped = _hotkeys(world, timing, on_pause)
+            stopped = _hotkeys(world, timing, on_pause, takeover)
             if stopped is not None:
                 return stopped
             timing.begin_step()
@@ -48,11 +57,15 @@ def run(
                 with timing.stage("capture"):
                     seen = world.source.read()
                     frame = Frame(rescale(seen.image, size), seen.t_ns)
+                human = takeover.decide() if takeover else None
+                if stillness is not None and human is None:
+                    stillness.check(frame.image, bool(held))
             except EOFError:
                 return "ended"
             except Away as e:
                 with timing.pause():
                     world.device.release_all()
+                    held = NOTHING
                     if away != str(e):
                         away = str(e)
                         on_away(away)
@@ -62,9 +75,12 @@ def run(
                 away = None
                 on_away(None)
             with timing.stage("decide"):
-                decision = driver.decide(frame)
+                decision = human or driver.decide(frame)
+                if takeover and not human:  # a key that came while the policy thought
+                    decision = takeover.decide() or decision
             with timing.stage("device"):
                 world.device.hold(decision.sent)
+                held = decision.sent
             with timing.stage("observe"):
                 reading = world.referee.reading() if world.referee else None
                 step = Step(index, frame, seen.image, decision, reading)
@@ -80,7 +96,9 @@ def run(
         world.device.release_all()
 
 
-def _hotkeys(world: OpenWorld, timing: Timing, on_pause: Callable[[bool], None]) -> Literal["saved", "quit"] | None:
+def _hotkeys(
+    world: OpenWorld, timing: Timing, on_pause: Callable[[bool], None], takeover: Takeover | None
+) -> Literal["saved", "quit"] | None:
     """Act on the human's hotkeys; while paused, hold nothing and wait."""
     paused = False
     with timing.pause():
@@ -90,10 +108,14 @@ def _hotkeys(world: OpenWorld, timing: Timing, on_pause: Callable[[bool], None])
                     return "saved"
                 if key == "quit":
                     return "quit"
-                if key == "pause":
-                    paused = not paused
-                    on_pause(paused)
+                if key == "pause" and takeover is not None and takeover.active:
+                    takeover.hand_back()
+                elif key in ("pause", "panic"):
+                    paused = key == "panic" or not paused
                     world.device.release_all()
+                    if key == "panic":
+                        _log.warning("autopilot: panic key: everything is released; the pause key goes on")
+                    on_pause(paused)
             if not paused:
                 break
             time.sleep(0.02)

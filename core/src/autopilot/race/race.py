@@ -95,6 +95,8 @@ def race(
                 if report.ending in ("quit", "saved"):
                     raise KeyboardInterrupt
                 run = _run(name, track, number, report.reading, book, options.laps)
+                if report.human_frames:  # laps with a human's help are nobody's
+                    run = replace(run, laps_s=(), finished=False)
                 result = replace(result, runs=(*result.runs, run))
                 keep(result)
     return result

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from autopilot.errors import UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld
 from autopilot.home import Home
 from autopilot.interfaces import LabelMap
-from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, NoisyDriver, Timing, run
-from autopilot.sessions import Row, SessionInfo, SessionStore, SessionWriter
+from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, Keeper, NoisyDriver, Timing, run
+from autopilot.sessions import SessionStore
 from autopilot.types import Step, WorldRequest
-from autopilot.versions import versions
 
 
 @dataclass(frozen=True)
@@ -101,40 +99,25 @@ def _record_one(
     countdown: Callable[[OpenWorld], None],
     watch: Callable[[RecordProgress], None],
 ) -> RecordProgress:
-    store = SessionStore(home.sessions)
-    space = label_map.action_space
-    width, height = game.spec.frame_size
     with game.open(request, options.devices) as world:
         countdown(world)
-        info = SessionInfo(
-            format=1,
-            id=store.new_id(game.spec.name, request.track, options.driver),
-            game=game.spec.name,
-            driver=options.driver,
-            track=request.track,
-            mode=request.mode,
-            hz=request.hz,
-            width=width,
-            height=height,
-            controls=game.spec.controls,
-            label_map=game.spec.label_map,
-            action_space=space.to_json(),
+        timing = Timing(request.hz, world.clock.lockstep)
+        keeper = Keeper(
+            home.sessions,
+            game,
+            request,
+            options.driver,
+            label_map,
+            game.spec.label_map,
             lockstep=world.clock.lockstep,
             noise=options.noise,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=versions([game.plugin]),
-            ended="recording",
         )
-        timing = Timing(request.hz, world.clock.lockstep)
-        with SessionWriter(home.sessions, info) as writer:
-            progress = RecordProgress(request.track, writer.path, timing)
+        with keeper:
+            progress = RecordProgress(request.track, keeper.path, timing, counts=keeper.counts)
 
             def keep(step: Step) -> None:
-                held = step.decision.held
-                action = label_map.action(held)
-                writer.append(Row(step.frame, held, step.decision.sent, action, step.reading))
-                progress.frames += 1
-                progress.counts["skipped" if action is None else space.describe(action)] += 1
+                keeper(step)
+                progress.frames = keeper.frames
                 watch(progress)
 
             def pause(paused: bool) -> None:
@@ -147,10 +130,9 @@ def _record_one(
 
             limit = None if options.max_s is None else max(1, round(options.max_s * request.hz))
             driver = _driver(world, options, request.seed, label_map)
-            ending = run(world, driver, timing, (width, height), [keep], limit, pause, away)
-            progress.ending = "quit" if ending == "quit" else "saved"
-            writer.close(progress.ending)
+            ending = run(world, driver, timing, game.spec.frame_size, [keep], limit, pause, away)
             progress.ending = ending
+            keeper.close("quit" if ending == "quit" else "saved")
     return progress
 
 

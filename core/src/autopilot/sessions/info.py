@@ -50,7 +50,9 @@ class SessionInfo(_Versioned):
     """What is known of a session as a whole: `session.json`.
 
     `action_space` has the form of `ActionSpace.to_json`; `created` is ISO 8601 in UTC; `frames`
-    is how many rows were recorded, known once the session is closed. Raises UserError for an `id`
+    is how many rows were recorded, known once the session is closed. `policy` says that a policy
+    drove: then only the rows of a human who took over have labels, and `human` lists their ranges
+    once the session is closed. Raises UserError for an `id`
     that is unsafe as a folder's name.
     """
 
@@ -67,6 +69,8 @@ class SessionInfo(_Versioned):
     action_space: list[dict[str, Any]]
     lockstep: bool
     noise: float = 0.0
+    policy: bool = False
+    human: Ranges = []
     created: str
     versions: dict[str, str]
     ended: Literal["recording", "saved", "quit", "interrupted"]

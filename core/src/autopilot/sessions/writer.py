@@ -17,7 +17,7 @@ import filelock
 
 from autopilot.errors import SessionError
 from autopilot.home import sync_folder
-from autopilot.sessions.info import SessionInfo
+from autopilot.sessions.info import Ranges, SessionInfo
 from autopilot.sessions.segments import PART, SCHEMA, SEALED, Row, encode, seal
 from autopilot.types import ActionSpace
 
@@ -105,14 +105,16 @@ class SessionWriter:
             self._synced = now
             self._tasks.append(self._pool.submit(self._sync, self._file))
 
-    def close(self, ended: str = "saved") -> None:
-        """Seal what is left and note how the session ended. Calling it twice is harmless.
+    def close(self, ended: str = "saved", human: Ranges | None = None) -> None:
+        """Seal what is left and note how the session ended, and which rows a human took over.
+
+        Calling it twice is harmless.
 
         Raises SessionError when the disk is full or fails; every row stays readable even so.
         """
         if self._closed:
             return
-        known = {"ended": ended, "frames": self.frames}
+        known = {"ended": ended, "frames": self.frames, "human": human or []}
         info = SessionInfo.model_validate(self._info.model_dump() | known)
         self._closed = True
         try:

@@ -1,31 +1,52 @@
-"""The names of keys: which there are, and what pynput calls them."""
+"""The names of keys: which there are, and what each system calls them."""
 
 from __future__ import annotations
 
 import difflib
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autopilot.errors import DeviceError, UserError
 
 if TYPE_CHECKING:
     from Xlib.display import Display
 
-NAMED = (
-    *("up", "down", "left", "right", "space", "enter", "tab", "backspace", "esc"),
-    *("shift", "shift_r", "ctrl", "ctrl_r", "alt", "alt_r"),
-    *("insert", "delete", "home", "end", "page_up", "page_down"),
-    *(f"f{n}" for n in range(1, 21)),
-)
-"""Keys with a name; they are attributes of `pynput.keyboard.Key`."""
+_NAMED = {
+    **{name: (name.capitalize(), name.upper()) for name in ("up", "down", "left", "right", "tab", "insert", "delete")},
+    **{name: (name.capitalize(), name.upper()) for name in ("home", "end")},
+    **{f"f{n}": (f"F{n}", f"F{n}") for n in range(1, 21)},
+    "space": ("space", "SPACE"),
+    "enter": ("Return", "ENTER"),
+    "backspace": ("BackSpace", "BACKSPACE"),
+    "esc": ("Escape", "ESC"),
+    "page_up": ("Prior", "PAGEUP"),
+    "page_down": ("Next", "PAGEDOWN"),
+    **{name: (f"{name.capitalize()}_L", f"LEFT{name.upper()}") for name in ("shift", "ctrl", "alt")},
+    **{f"{name}_r": (f"{name.capitalize()}_R", f"RIGHT{name.upper()}") for name in ("shift", "ctrl", "alt")},
+}
+_PUNCTUATION = {
+    "`": ("grave", "GRAVE"),
+    "-": ("minus", "MINUS"),
+    "=": ("equal", "EQUAL"),
+    "[": ("bracketleft", "LEFTBRACE"),
+    "]": ("bracketright", "RIGHTBRACE"),
+    "\\": ("backslash", "BACKSLASH"),
+    ";": ("semicolon", "SEMICOLON"),
+    "'": ("apostrophe", "APOSTROPHE"),
+    ",": ("comma", "COMMA"),
+    ".": ("period", "DOT"),
+    "/": ("slash", "SLASH"),
+}
 
-CHARACTERS = tuple(string.ascii_lowercase + string.digits + "`-=[]\\;',./")
-"""Keys named by the character that they type without shift."""
-
-KEYS = frozenset(NAMED + CHARACTERS)
+KEYS: Mapping[str, tuple[str, str]] = {
+    **_NAMED,
+    **_PUNCTUATION,
+    **{c: (c, c.upper()) for c in string.ascii_lowercase + string.digits},
+}
+"""Name -> what X calls its keysym, and the Linux kernel its key (less `KEY_`)."""
 
 
 def check(names: Iterable[str]) -> None:
@@ -36,57 +57,57 @@ def check(names: Iterable[str]) -> None:
             hint = (
                 f"did you mean {' or '.join(near)}?"
                 if near
-                else f"keys are single characters such as x, and {', '.join(NAMED)}"
+                else f"keys are single characters such as x, and {', '.join(_NAMED)}"
             )
             raise UserError(f"unknown key {name!r}: {hint}")
 
 
-def pynput_keyboard() -> ModuleType:
-    """Import `pynput.keyboard`.
+def open_display() -> Display:
+    """Connect to the X server; raises DeviceError when there is none."""
+    from Xlib.display import Display
+    from Xlib.error import DisplayError
 
-    Raises DeviceError when there is no display or no keyboard that pynput can use.
+    try:
+        return Display()
+    except (DisplayError, OSError) as e:
+        raise DeviceError(f"no keyboard: {e}; run inside a desktop session with DISPLAY set") from e
+
+
+def x11_codes(display: Display, names: Iterable[str]) -> dict[str, int]:
+    """Return the number by which the X server knows each key.
+
+    Raises UserError for an unknown key, and for one that the keyboard layout does not have.
     """
+    from Xlib import XK
+
+    names = tuple(names)
+    check(names)
+    keysym = {"Ctrl_L": "Control_L", "Ctrl_R": "Control_R"}
+    codes = {}
+    for name in names:
+        symbol = KEYS[name][0]
+        codes[name] = display.keysym_to_keycode(XK.string_to_keysym(keysym.get(symbol, symbol)))
+        if not codes[name]:
+            raise UserError(f"this keyboard layout has no key {name!r}: bind another one")
+    return codes
+
+
+def evdev_codes(names: Iterable[str]) -> dict[str, int]:
+    """Return the kernel's number of each key: its place on a US keyboard, whatever is printed on it.
+
+    Raises UserError for an unknown key.
+    """
+    from evdev import ecodes
+
+    names = tuple(names)
+    check(names)
+    return {name: ecodes.ecodes[f"KEY_{KEYS[name][1]}"] for name in names}
+
+
+def pynput_keyboard() -> ModuleType:
+    """Import `pynput.keyboard`; raises DeviceError where it cannot be used."""
     try:
         return import_module("pynput.keyboard")
     except ImportError as e:
         reason = str(e).splitlines()[0].removeprefix("this platform is not supported: ")
-        raise DeviceError(f"no keyboard: {reason}; run inside a desktop session with DISPLAY set") from e
-
-
-def on_x11(keyboard: ModuleType) -> bool:
-    """Say whether pynput talks to an X server."""
-    return bool(keyboard.KeyCode.__module__.endswith("_xorg"))
-
-
-def key_codes(keyboard: ModuleType, names: Iterable[str]) -> dict[str, Any]:
-    """Return pynput's `KeyCode` of each name.
-
-    Raises UserError for an unknown name and for one that this system's keyboards do not have.
-    """
-    names = tuple(names)
-    check(names)
-    codes = {}
-    for name in names:
-        if name in CHARACTERS:
-            # On X11 pynput sends characters as synthetic events, which games ignore; a keysym
-            # (ASCII is its own) goes through XTest and looks like the real key.
-            x11 = on_x11(keyboard)
-            make = keyboard.KeyCode
-            codes[name] = make.from_vk(ord(name)) if x11 else make.from_char(name)
-        elif name in keyboard.Key.__members__:
-            codes[name] = keyboard.Key[name].value
-        else:
-            raise UserError(f"this system's keyboards have no key {name!r}: bind another one")
-    return codes
-
-
-def x11_numbers(display: Display, codes: dict[str, Any]) -> dict[str, int]:
-    """Return the number by which the X server knows each key.
-
-    Raises UserError for a key that the keyboard layout does not have.
-    """
-    numbers = {name: display.keysym_to_keycode(code.vk) for name, code in codes.items()}
-    for name, number in numbers.items():
-        if not number:
-            raise UserError(f"this keyboard layout has no key {name!r}: bind another one")
-    return numbers
+        raise DeviceError(f"no keyboard: {reason}; run inside a desktop session") from e

@@ -14,9 +14,16 @@ def autopilot_devices() -> list[DeviceSpec]:
     return [
         DeviceSpec(
             "keyboard",
-            "virtual keyboard, and what the human holds on the real one (pynput)",
-            emitter="autopilot_input_keyboard.device:KeyboardEmitter",
+            "virtual keyboard, and what the human holds on the real one",
+            backend="autopilot_input_keyboard.backends:open_backend",
             reader="autopilot_input_keyboard.reader:open_reader",
             probe="autopilot_input_keyboard.probe:probe",
-        )
+        ),
+        DeviceSpec(
+            "keyboard-uinput",
+            "the keyboard through Linux's uinput and evdev: also for Wayland",
+            backend="autopilot_input_keyboard.backends:UinputKeys",
+            reader="autopilot_input_keyboard.reader:open_evdev_reader",
+            bindings="keyboard",
+        ),
     ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from autopilot.errors import AutopilotError
 from autopilot.types import Probe
 
-from autopilot_input_keyboard.device import KeyboardEmitter
-from autopilot_input_keyboard.keys import on_x11, pynput_keyboard
+from autopilot_input_keyboard.backends import X11Keys, open_backend
 from autopilot_input_keyboard.reader import x11_state
 
 KEY = "shift_r"
@@ -18,24 +18,27 @@ KEY = "shift_r"
 def probe() -> list[Probe]:
     """Press and release the right shift key, and read it back where the system allows."""
     try:
-        keyboard = pynput_keyboard()
-        emitter = KeyboardEmitter({"test": KEY})
-    except AutopilotError as e:
+        keys = open_backend([KEY])
+    except (AutopilotError, ImportError) as e:
         what, _, fix = str(e).partition("; ")
         return [Probe("keyboard", ok=False, detail=what, fix=fix)]
+    if not isinstance(keys, X11Keys):
+        keys.close()
+        how = "through the kernel's uinput; " if sys.platform.startswith("linux") else ""
+        return [Probe("keyboard", ok=True, detail=f"opens; {how}whether keys arrive was not tried")]
     try:
-        if not on_x11(keyboard):
-            return [Probe("keyboard", ok=True, detail="opens; whether keys arrive was not tried")]
-        down, disconnect = x11_state(keyboard, [KEY])
-        emitter.hold(frozenset({"test"}))
+        down, disconnect = x11_state([KEY])
+        keys.press(KEY)
+        keys.flush()
         arrived = KEY in down()
-        emitter.release_all()
+        keys.release(KEY)
+        keys.flush()
         left = KEY not in down()
         disconnect()
     except AutopilotError as e:
         return [Probe("keyboard", ok=False, detail=str(e), fix="start the desktop session again")]
     finally:
-        emitter.close()
+        keys.close()
     if arrived and left:
         wayland = bool(os.environ.get("WAYLAND_DISPLAY"))
         note = "; in this Wayland session only X11 windows see it" if wayland else ""

@@ -3,65 +3,87 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from types import ModuleType
+from collections.abc import Callable, Collection
+from typing import Any
 
 from autopilot.errors import DeviceError
 from autopilot.types import Bindings, Held
 
-from autopilot_input_keyboard.device import our_keys
-from autopilot_input_keyboard.keys import check, key_codes, on_x11, pynput_keyboard, x11_numbers
+from autopilot_input_keyboard.keys import check, evdev_codes, open_display, pynput_keyboard, x11_codes
 
 POLL_S = 0.01
 """Between two polls; a tap lasts 30 ms and more, so that no press of a hotkey is missed."""
 
+FAST_S = 0.003
+"""A state younger than this need not be asked for again."""
+
+Names = frozenset[str]
+Ours = Callable[[], Names]
+
 
 class KeyboardReader:
-    """Turns the keys that are down, polled in a thread, into controls and hotkeys.
+    """Turns the keys that are down into controls and hotkeys.
 
-    `down()` returns the names of the keys that are down now, whoever pressed them.
+    `down()` returns the names of the keys that are down now, whoever pressed them; `ours()` those
+    of our emitter. A key that both the human and the emitter hold counts as ours.
     """
 
     def __init__(
-        self, bindings: Bindings, hotkeys: Bindings, down: Callable[[], frozenset[str]], disconnect: Callable[[], None]
+        self,
+        bindings: Bindings,
+        hotkeys: Bindings,
+        ours: Ours,
+        down: Callable[[], Names],
+        disconnect: Callable[[], None],
     ) -> None:
         self._bindings, self._hotkeys = dict(bindings), dict(hotkeys)
-        self._down, self._disconnect = down, disconnect
-        self._human = self._poll()
+        self._ours, self._down, self._disconnect = ours, down, disconnect
+        self._lock = threading.Lock()
+        self._polled = 0.0
+        self._human: Names = frozenset()
         self._pressed: deque[str] = deque()
         self._error: Exception | None = None
+        self._poll()
+        self._pressed.clear()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="keyboard reader", daemon=True)
         self._thread.start()
 
-    def _poll(self) -> frozenset[str]:
-        # What became ours or ceased to be while the server answered is ours as well.
-        ours = our_keys()
-        down = self._down()
-        return down - ours - our_keys()
+    def _poll(self) -> None:
+        with self._lock:
+            if time.monotonic() - self._polled < FAST_S:
+                return
+            # What became ours or ceased to be while the system answered is ours as well.
+            ours = self._ours()
+            down = self._down()
+            now = down - ours - self._ours()
+            self._pressed.extend(n for n, key in self._hotkeys.items() if key in now and key not in self._human)
+            self._human, self._polled = now, time.monotonic()
 
     def _watch(self) -> None:
         while not self._closing.wait(POLL_S):
             try:
-                now = self._poll()
+                self._poll()
             except Exception as e:  # noqa: BLE001 - kept, and raised where somebody can see it
                 self._error = e
                 return
-            fresh = now - self._human
-            self._pressed.extend(name for name, key in self._hotkeys.items() if key in fresh)
-            self._human = now
 
     def held(self) -> Held:
-        """Return the controls whose keys the human holds (not older than 10 ms).
+        """Return the controls whose keys the human holds now.
 
         Raises DeviceError when the keyboard is gone.
         """
-        if self._error is not None:
-            raise DeviceError(
-                "the keyboard can no longer be read: is the desktop session still there?"
-            ) from self._error
+        try:
+            if self._error is not None:
+                raise self._error
+            self._poll()
+        except Exception as e:
+            raise DeviceError("the keyboard can no longer be read: is the desktop session still there?") from e
         human = self._human
         return frozenset(control for control, key in self._bindings.items() if key in human)
 
@@ -77,38 +99,39 @@ class KeyboardReader:
             self._disconnect()
 
 
-def open_reader(bindings: Bindings, hotkeys: Bindings) -> KeyboardReader:
-    """Read the keyboard: on X11 its state, elsewhere pynput's events.
-
-    A key that the human and our emitter hold at once counts as ours.
+def open_reader(bindings: Bindings, hotkeys: Bindings, ours: Ours = frozenset) -> KeyboardReader:
+    """Read the keyboard: X11's state; the kernel's under Wayland or without a display; else events.
 
     Raises UserError for an unknown key, DeviceError when there is no keyboard to be had.
     """
-    keyboard = pynput_keyboard()
     names = {*bindings.values(), *hotkeys.values()}
     check(names)
-    connect = x11_state if on_x11(keyboard) else listener_state
-    return KeyboardReader(bindings, hotkeys, *connect(keyboard, names))
+    connect = listener_state
+    if sys.platform.startswith("linux"):
+        only_kernel = os.environ.get("WAYLAND_DISPLAY") or not os.environ.get("DISPLAY")
+        connect = evdev_state if only_kernel and readable() else x11_state
+    return KeyboardReader(bindings, hotkeys, ours, *connect(names, ours))
 
 
-State = tuple[Callable[[], frozenset[str]], Callable[[], None]]
+def open_evdev_reader(bindings: Bindings, hotkeys: Bindings, ours: Ours = frozenset) -> KeyboardReader:
+    """Read the kernel's keyboards whatever the desktop says; raises as `open_reader` does."""
+    return KeyboardReader(bindings, hotkeys, ours, *evdev_state({*bindings.values(), *hotkeys.values()}, ours))
+
+
+State = tuple[Callable[[], Names], Callable[[], None]]
 """A function that returns the keys that are down, and one that disconnects."""
 
 
-def x11_state(keyboard: ModuleType, names: Iterable[str]) -> State:
+def x11_state(names: Collection[str], ours: Ours = frozenset) -> State:
     """Ask the X server which keys are down: no event can be lost, repeated or late."""
-    from Xlib.display import Display
-    from Xlib.error import ConnectionClosedError, DisplayError
+    from Xlib.error import ConnectionClosedError
 
-    try:
-        display = Display()
-    except DisplayError as e:
-        raise DeviceError(f"no keyboard: {e}; check DISPLAY") from e
-    numbers = x11_numbers(display, key_codes(keyboard, names))
+    display = open_display()
+    codes = x11_codes(display, names)
 
-    def down() -> frozenset[str]:
+    def down() -> Names:
         bits = display.query_keymap()
-        return frozenset(n for n, code in numbers.items() if bits[code // 8] >> code % 8 & 1)
+        return frozenset(n for n, code in codes.items() if bits[code // 8] >> code % 8 & 1)
 
     def disconnect() -> None:
         with contextlib.suppress(ConnectionClosedError):  # by a server that is gone
@@ -117,14 +140,61 @@ def x11_state(keyboard: ModuleType, names: Iterable[str]) -> State:
     return down, disconnect
 
 
-def listener_state(keyboard: ModuleType, names: Iterable[str]) -> State:
+def readable() -> list[str]:
+    """Return the paths of the kernel's devices that this user may read."""
+    from evdev import list_devices
+
+    found: list[str] = list_devices()
+    return found
+
+
+def evdev_state(names: Collection[str], ours: Ours = frozenset) -> State:
+    """Ask the kernel which keys are down, on every keyboard but our own; new ones are found each second."""
+    from evdev import InputDevice, ecodes
+
+    codes = {code: name for name, code in evdev_codes(names).items()}
+    boards: dict[str, Any] = {}
+    looked = [-1.0]
+
+    def look() -> None:
+        looked[0] = time.monotonic()
+        for path in set(readable()) - boards.keys():
+            with contextlib.suppress(OSError):  # unplugged meanwhile
+                device = InputDevice(path)
+                if ecodes.KEY_SPACE in device.capabilities().get(ecodes.EV_KEY, ()):
+                    boards[path] = device
+                else:
+                    device.close()
+
+    def down() -> Names:
+        if time.monotonic() - looked[0] > 1:
+            look()
+        held: set[int] = set()
+        for path in boards.keys() - ours():
+            try:
+                held.update(boards[path].active_keys())
+            except OSError:  # unplugged
+                boards.pop(path).close()
+        return frozenset(codes[code] for code in held & codes.keys())
+
+    def disconnect() -> None:
+        for device in boards.values():
+            device.close()
+
+    look()
+    if not boards:
+        raise DeviceError("no keyboard can be read: allow it with `sudo usermod -aG input $USER`, then log in again")
+    return down, disconnect
+
+
+def listener_state(names: Collection[str], ours: Ours = frozenset) -> State:
     """Follow press and release events; injected ones are left out where the system marks them."""
-    wanted = frozenset(names)
+    keyboard = pynput_keyboard()
     held: dict[object, str] = {}
 
     def press(key: object, injected: bool) -> None:
         name = getattr(key, "name", None) or str(getattr(key, "char", None)).lower()
-        if name in wanted and not injected:
+        if name in names and not injected:
             held[_identity(key)] = name
 
     def release(key: object, injected: bool) -> None:

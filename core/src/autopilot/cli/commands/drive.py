@@ -16,12 +16,12 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
         "autopilot drive --game carracing --bundle carracing-nvidia --track 3 --laps 1 --show",
         "autopilot drive --game carracing --bundle carracing-nvidia --film lap.mp4 --laps 1",
         "autopilot drive --game ctr --bundle coco --input keyboard --profile duckstation --region 0,0,1280,720",
-        "autopilot drive --game ctr --bundle coco --select argmax",
+        "autopilot drive --game ctr --bundle coco --select argmax --bind accelerate=x",
+        "autopilot drive --game ctr --bundle coco --record     correct it by hand, then train on that",
     )
 )
 @click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
 @click.option("--bundle", required=True, help="Which bundle drives (or demonstrator, random).")
-@click.option("--input", "input_device", help="Device to press on: keyboard, gamepad.")
 @click.option("--track")
 @click.option("--mode")
 @click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
@@ -37,6 +37,14 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--show", is_flag=True, help="Show the frame with the probability bars, in real time.")
 @click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")
+@click.option("--record", is_flag=True, help="Keep the drive as a session; what you took over is trained on.")
+@click.option(
+    "--takeover",
+    type=click.Choice(["handback", "pause", "off"]),
+    default="handback",
+    show_default=True,
+    help="When you press a key of the game: drive until you let go, or until the pause key.",
+)
 @world_options
 @common
 def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> None:
@@ -46,7 +54,7 @@ def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> N
     from autopilot.game import Game
     from autopilot.types import Step
 
-    found = Game(app.registry, game)
+    found = Game(app.registry, game, app.home)
     chosen = DriveOptions(**options, devices=devices)
     real_time = found.spec.open_world is None
     with ui.status() as line:
@@ -55,13 +63,17 @@ def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> N
             r, held = step.reading, " ".join(sorted(step.decision.sent))
             score = "" if r is None or r.score is None else f"  score {r.score:.0f}"
             lap = "" if r is None else f"  lap {r.lap + 1}"
-            line(f"driving: {step.index} decisions{lap}{score}  [{held}]")
+            who = "YOU DRIVE" if step.decision.by_human else "driving"
+            line(f"{who}: {step.index} decisions{lap}{score}  [{held}]")
+
+        def pause(paused: bool) -> None:
+            line("PAUSED, nothing is held" if paused else "driving")
 
         def away(reason: str | None) -> None:
             line(f"WAITING, nothing is held: {reason}" if reason else "driving")
 
         before = ui.countdown if real_time else lambda world: None
-        report = drive(bundle, found, app.home, app.registry, chosen, watch, before, on_away=away)
+        report = drive(bundle, found, app.home, app.registry, chosen, watch, before, on_pause=pause, on_away=away)
     reading = None if report.reading is None else asdict(report.reading)
     if not app.json:
         ui.timing_lines(report.timing)
@@ -71,6 +83,8 @@ def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> N
         text += f"; {laps}"
         if report.reading.score is not None:
             text += f"; score {report.reading.score:.1f}"
+    if report.session is not None:
+        text += f"\nsession: {report.session}, {report.human_frames} frames driven by you"
     if chosen.film is not None:
         text += f"\nfilm: {chosen.film}"
     app.print({**asdict(report), "reading": reading}, text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
-from autopilot.cli.common import App, common, examples
+from autopilot.cli.common import App, common, examples, world_options
 
 
 @click.command(
@@ -26,6 +27,7 @@ from autopilot.cli.common import App, common, examples
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--films", is_flag=True, help="Film every run.")
 @click.option("--name", help="Name of the race's folder (default: the time).")
+@world_options
 @common
 def command(
     app: App,
@@ -39,6 +41,7 @@ def command(
     seed: int,
     films: bool,
     name: str | None,
+    devices: Any,
 ) -> None:
     """Let each driver race in turn; lap times by the referee, `*` for an incident."""
     from autopilot.cli import ui
@@ -48,7 +51,7 @@ def command(
     from autopilot.race import RaceOptions, RaceResult, race, save_reports
     from autopilot.types import Step
 
-    found = Game(app.registry, game)
+    found = Game(app.registry, game, app.home)
     folder: Path = app.home.races / check_name(name or f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}", "race")
     names = tuple(filter(None, (d.strip() for d in drivers.split(","))))
     options = RaceOptions(
@@ -56,7 +59,7 @@ def command(
         tracks=tracks,
         laps=laps,
         races=races,
-        drive=DriveOptions(select=select, temperature=temperature, seed=seed),
+        drive=DriveOptions(select=select, temperature=temperature, seed=seed, devices=devices),
         films=folder if films else None,
     )
     with ui.status() as line:

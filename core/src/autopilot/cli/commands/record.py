@@ -32,14 +32,15 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
 def command(app: App, game: str, laps: int, seconds: float | None, show: bool, devices: Any, **options: Any) -> None:
     """Record a human, or a game's demonstrator, as sessions.
 
-    Hotkeys while recording: T pauses, O saves and quits, P quits (games may choose others).
+    Hotkeys while recording: T pauses, O saves and quits, P quits (games may choose others). You may
+    play with the keyboard or a gamepad; --input listens to one of them only.
     Nothing recorded is ever lost, whichever way it ends.
     """
     from autopilot.cli import ui
     from autopilot.game import Game
     from autopilot.record import RecordOptions, RecordProgress, record
 
-    found = Game(app.registry, game)
+    found = Game(app.registry, game, app.home)
     scripted = options["driver"] == "demonstrator"
     chosen = RecordOptions(
         **options, laps=laps or (1 if scripted and seconds is None else 0), max_s=seconds, window=show, devices=devices

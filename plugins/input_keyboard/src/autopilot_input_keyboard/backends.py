@@ -1,0 +1,177 @@
+"""Pressing keys, on each system: the back-ends that core's emitter process loads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from autopilot.errors import DeviceError, UserError
+from autopilot.interfaces import Backend
+
+from autopilot_input_keyboard.keys import KEYS, check, evdev_codes, open_display, pynput_keyboard, x11_codes
+
+UINPUT = "/dev/uinput"
+NO_UINPUT = "the kernel offers no /dev/uinput; load its module: sudo modprobe uinput"
+FORBIDDEN = (
+    "this user may not write to /dev/uinput; allow it, then log in again:"
+    """ echo 'KERNEL=="uinput", GROUP="input", MODE="0660"' |"""
+    " sudo tee /etc/udev/rules.d/99-uinput.rules && sudo udevadm control --reload &&"
+    " sudo udevadm trigger && sudo usermod -aG input $USER"
+)
+
+
+def open_backend(names: Sequence[str]) -> Backend:
+    """Return the keyboard that this system's games see.
+
+    On Linux that is X11's, or the kernel's own (uinput) under Wayland, if this user may, and
+    without a display. Raises UserError for an unknown key, DeviceError without any keyboard.
+    """
+    if sys.platform == "win32":
+        return WindowsKeys(names)
+    if sys.platform == "darwin":
+        return PynputKeys(names)
+    wayland, x11 = os.environ.get("WAYLAND_DISPLAY"), os.environ.get("DISPLAY")
+    if os.access(UINPUT, os.W_OK) and (wayland or not x11):
+        return UinputKeys(names)
+    return X11Keys(names)
+
+
+class X11Keys:
+    """XTest, by keysym: to every program like the real keyboard.
+
+    Not pynput's controller: it sends characters as synthetic events, which games ignore.
+    """
+
+    sticky = True
+    devices: tuple[str, ...] = ()
+
+    def __init__(self, names: Sequence[str]) -> None:
+        check(names)
+        self._display = open_display()
+        self._codes = x11_codes(self._display, names)
+        if self._display.query_extension("XTEST") is None:
+            raise DeviceError("this X server takes no key presses; start it without `-extension XTEST`")
+
+    def press(self, name: str) -> None:
+        """Press a key."""
+        self._fake(name, 2)  # KeyPress
+
+    def release(self, name: str) -> None:
+        """Release it."""
+        self._fake(name, 3)  # KeyRelease
+
+    def _fake(self, name: str, event: int) -> None:
+        from Xlib.ext.xtest import fake_input
+
+        fake_input(self._display, event, self._codes[name])
+
+    def flush(self) -> None:
+        """Wait until the server has taken all."""
+        self._display.sync()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._display.close()
+
+
+class UinputKeys:
+    """A keyboard of the kernel's: seen under X11, Wayland and on the console.
+
+    Keys are places on a US keyboard. The kernel releases them when this process ends.
+    """
+
+    sticky = False
+
+    def __init__(self, names: Sequence[str]) -> None:
+        from evdev import UInput, UInputError, ecodes
+
+        self._codes, self._type = evdev_codes(names), ecodes.EV_KEY
+        try:
+            # Every key, not only those bound: a device with few of them is taken for no keyboard.
+            self._device: Any = UInput({ecodes.EV_KEY: list(evdev_codes(KEYS).values())}, name="autopilot keyboard")
+        except (UInputError, OSError) as e:
+            raise DeviceError(f"no keyboard: {FORBIDDEN if os.path.exists(UINPUT) else NO_UINPUT}") from e  # noqa: PTH110
+        self.devices: tuple[str, ...] = (self._device.device.path,) if self._device.device else ()
+
+    def press(self, name: str) -> None:
+        """Press a key."""
+        self._device.write(self._type, self._codes[name], 1)
+
+    def release(self, name: str) -> None:
+        """Release it."""
+        self._device.write(self._type, self._codes[name], 0)
+
+    def flush(self) -> None:
+        """End the report."""
+        self._device.syn()
+
+    def close(self) -> None:
+        """Unplug it."""
+        self._device.close()
+
+
+class WindowsKeys:
+    """Scan codes through SendInput (pydirectinput): what DirectInput games see. Never run."""
+
+    sticky = True
+    devices: tuple[str, ...] = ()
+
+    def __init__(self, names: Sequence[str]) -> None:
+        check(names)
+        import pydirectinput
+
+        pydirectinput.FAILSAFE = False  # else a mouse in the corner raises in the middle of a race
+        self._library: Any = pydirectinput
+        sides = {name: f"{name.removesuffix('_r')}{'right' if name[-2:] == '_r' else 'left'}" for name in KEYS}
+        words = {n: sides[n] for n in ("shift", "shift_r", "ctrl", "ctrl_r", "alt", "alt_r")}
+        self._names = {n: words.get(n, n.replace("page_", "page")) for n in names}
+        unknown = [n for n, theirs in self._names.items() if theirs not in pydirectinput.KEYBOARD_MAPPING]
+        if unknown:
+            raise UserError(f"Windows keyboards have no key {unknown[0]!r}: bind another one")
+
+    def press(self, name: str) -> None:
+        """Press a key."""
+        self._library.keyDown(self._names[name], _pause=False)
+
+    def release(self, name: str) -> None:
+        """Release it."""
+        self._library.keyUp(self._names[name], _pause=False)
+
+    def flush(self) -> None:
+        """Do nothing: SendInput has sent it."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class PynputKeys:
+    """What pynput presses: for macOS, which asks for the accessibility permission. Never run."""
+
+    sticky = True
+    devices: tuple[str, ...] = ()
+
+    def __init__(self, names: Sequence[str]) -> None:
+        check(names)
+        keyboard = pynput_keyboard()
+        self._controller = keyboard.Controller()
+        known = keyboard.Key.__members__
+        missing = [n for n in names if len(n) > 1 and n not in known]
+        if missing:
+            raise UserError(f"this system's keyboards have no key {missing[0]!r}: bind another one")
+        self._codes = {n: known[n].value if len(n) > 1 else keyboard.KeyCode.from_char(n) for n in names}
+
+    def press(self, name: str) -> None:
+        """Press a key."""
+        self._controller.press(self._codes[name])
+
+    def release(self, name: str) -> None:
+        """Release it."""
+        self._controller.release(self._codes[name])
+
+    def flush(self) -> None:
+        """Do nothing: pynput has sent it."""
+
+    def close(self) -> None:
+        """Do nothing."""
