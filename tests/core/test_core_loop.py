@@ -11,7 +11,7 @@ import pytest
 from autopilot.errors import Away
 from autopilot.game import OpenWorld, WallClock
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.loop import DemonstratorDriver, NoisyDriver, RandomDriver, Timing, run
+from autopilot.loop import DemonstratorDriver, NoisyDriver, RandomDriver, Takeover, Timing, run
 from autopilot.types import NOTHING, Decision, Frame, Held, Reading, Step
 
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
@@ -260,3 +260,93 @@ def test_a_hotkey_quits_while_the_game_is_away() -> None:
             raise Away("minimised")
 
     assert drive(Hidden(keys={5: "quit"}))[0] == "quit"
+
+
+class Hands(Bench):
+    """A bench whose human holds, at each question, what `script` says; then nothing."""
+
+    def __init__(self, *script: Held, lockstep: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self.script, self.lockstep = list(script), lockstep
+
+    def held(self) -> Held:
+        return self.script.pop(0) if self.script else NOTHING
+
+
+def test_a_key_of_the_human_stops_the_policy_in_the_same_tick_and_letting_go_hands_back() -> None:
+    # Each tick of the policy asks twice: before it thinks, and before anything is sent.
+    bench = Hands(NOTHING, NOTHING, NOTHING, NOTHING, RIGHT, NOTHING, RIGHT, NOTHING)
+    steps: list[Step] = []
+    takeover = Takeover(bench, "handback", grace_s=0)
+    drive(bench, observers=[steps.append], max_steps=6, takeover=takeover)
+    assert [s.decision.by_human for s in steps] == [False, False, True, True, False, False]
+    assert [s.decision.held for s in steps] == [LEFT, LEFT, RIGHT, RIGHT, LEFT, LEFT]
+    assert bench.log == [LEFT, LEFT, NOTHING, NOTHING, LEFT, LEFT, "released"]
+
+
+def test_taps_with_gaps_between_them_are_one_takeover() -> None:
+    bench = Hands(RIGHT)
+    world = bench.world()
+    world.clock = WallClock(50)
+    steps: list[Step] = []
+    run(world, Always(), Timing(50, True), (16, 9), [steps.append], 30, takeover=Takeover(bench, grace_s=0.3))
+    human = [s.decision.by_human for s in steps]
+    assert human.index(False) in range(13, 18), "300 ms at 50 Hz"
+    assert not any(human[human.index(False) :])
+
+
+def test_in_mode_pause_the_human_keeps_the_wheel_until_the_pause_key() -> None:
+    bench = Hands(NOTHING, RIGHT, keys={5: "pause"})
+    steps: list[Step] = []
+    drive(bench, observers=[steps.append], max_steps=6, takeover=Takeover(bench, "pause", grace_s=0))
+    assert [s.decision.by_human for s in steps] == [True] * 4 + [False] * 2
+
+
+def test_switched_off_nobody_takes_over() -> None:
+    bench = Hands(*[RIGHT] * 9)
+    steps: list[Step] = []
+    drive(bench, observers=[steps.append], max_steps=3, takeover=Takeover(bench, "off"))
+    assert [s.decision.by_human for s in steps] == [False] * 3
+
+
+def test_the_panic_key_releases_says_so_and_pauses(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(keys={3: "panic", 6: "panic", 9: "pause"})
+    pauses: list[bool] = []
+    drive(bench, max_steps=4, on_pause=pauses.append)
+    assert pauses == [True, True, False]
+    assert bench.log == [LEFT, LEFT, "released", "released", "released", LEFT, LEFT, "released"]
+    assert "panic key: everything is released" in caplog.text
+
+
+class Frozen(Hands):
+    """Its picture stands still from the third frame to the one at `wakes`, in seconds."""
+
+    def __init__(self, wakes: float, *script: Held) -> None:
+        super().__init__(*script, lockstep=False)
+        self.begun, self.wakes = time.monotonic(), wakes
+
+    def read(self) -> Frame:
+        frame = super().read()
+        still = self.ticks > 2 and time.monotonic() - self.begun < self.wakes
+        return Frame(np.full((18, 32, 3), 2, np.uint8), self.ticks) if still else frame
+
+    def tick(self) -> None:
+        super().tick()
+        time.sleep(0.02)
+
+
+def test_a_picture_that_stands_still_releases_until_it_moves_again() -> None:
+    bench, told = Frozen(0.9), []
+    drive(bench, max_steps=30, takeover=Takeover(bench), on_away=told.append)
+    assert told == ["the picture stands still: go on yourself, or wake the game", None]
+    first = bench.log.index("released")
+    assert 0.3 < first * 0.02 < 0.6, "0.35 s after the last new frame"
+    assert set(bench.log[:first]) == {LEFT}
+    assert bench.log[-2] == LEFT
+
+
+def test_a_still_picture_is_no_fault_while_nothing_is_held_or_a_human_drives() -> None:
+    for held, script in ((NOTHING, ()), (LEFT, [RIGHT] * 200)):
+        bench, told = Frozen(0.6, *script), []
+        drive(bench, Always(held), max_steps=30, takeover=Takeover(bench), on_away=told.append)
+        assert told == []

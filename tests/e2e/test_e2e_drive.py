@@ -12,6 +12,7 @@ import av
 import cv2
 import pytest
 from apart import Result, Running
+from autopilot.sessions import Session
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]
@@ -75,6 +76,39 @@ def test_the_network_drives_a_lap_of_an_unseen_road(run: Run, home: Path, tmp_pa
     assert "lock-step" in plain.err
     assert "stages, ms p50/p99" in plain.err
     assert plain.out.startswith("tiny on 30: finished; ")
+
+
+def test_frames_that_the_human_took_over_are_kept_ready_to_train_on(run: Run, home: Path, tmp_path: Path) -> None:
+    args = "drive --game pit --bundle demonstrator --track endless --seconds 1.6 --record --json".split()
+    log = tmp_path / "log"
+    done = run(*args, home=home, PITLANE=pit(human=list(range(20, 30))), PITLANE_LOG=str(log))
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    session = Session.open(home / "sessions" / report["session"])
+    rows = list(session.rows())
+    assert (session.info.driver, session.info.policy, len(rows)) == ("demonstrator", True, 80)
+    ((begun, ended),) = session.info.human
+    assert report["human_frames"] == ended - begun
+    assert begun == 19, "the frame of the human's first key"
+    assert 10 <= ended - begun <= 45, "ten frames held, then half a second of grace"
+    for row in rows:
+        if begun <= row.index < ended:
+            assert row.sent == frozenset()
+            assert row.held == ({"right"} if row.index < 29 else frozenset())
+            assert row.action == ((1,) if row.index >= 29 else (2,))
+        else:
+            assert row.sent == row.held != frozenset()
+            assert row.action is None, "what the policy did is no label"
+    sent = [x for x in log.read_text().splitlines() if x.startswith("hold")]
+    assert [bool(x.removeprefix("hold ")) for x in sent] == [not begun <= i < ended for i in range(80)]
+
+
+def test_a_lap_with_a_human_s_help_does_not_count(run: Run, tmp_path: Path) -> None:
+    args = "race --game pit --drivers demonstrator --tracks oval --laps 1 --name cup --json".split()
+    done = run(*args, home=tmp_path / "home", PITLANE=pit(human=[4]))
+    assert done.code == 0, done.err
+    (one,) = json.loads(done.out)["runs"]
+    assert (one["laps_s"], one["finished"]) == ([], False)
 
 
 def test_real_time_is_reported_honestly(run: Run, home: Path, pit_bundle: Path) -> None:
