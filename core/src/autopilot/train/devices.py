@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,6 +11,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
+from autopilot import memory
 from autopilot.errors import UserError
 from autopilot.policy import xla
 
@@ -36,7 +35,7 @@ def make_mesh(count: int | None, batch_size: int, processes: int = 1) -> Mesh:
         by = f"--processes {processes}" if rest else f"--devices {count}"
         raise UserError(f"{by} cannot share --batch-size {batch_size} evenly")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    _keep_memory()
+    memory.keep_freed()
     with suppress(RuntimeError):  # JAX runs already: as many as it has
         jax.config.update("jax_num_cpu_devices", count or _divisor(share, min(cores, MOST_BY_DEFAULT)))
     there = [[d for d in jax.devices() if d.process_index == i] for i in range(processes)]
@@ -54,15 +53,6 @@ def single() -> Mesh:
 
 def _divisor(whole: int, most: int) -> int:
     return next(n for n in range(most, 0, -1) if whole % n == 0)
-
-
-def _keep_memory() -> None:
-    """Let glibc keep what is freed: a step's fresh buffers would cost a page fault each 4 KiB."""
-    if platform.libc_ver()[0] != "glibc":
-        return
-    mallopt = ctypes.CDLL(None).mallopt
-    for option, value in ((-8, 1), (-4, 0), (-1, 2**31 - 1), (-2, 1 << 26)):
-        mallopt(option, value)  # M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD of malloc.h
 
 
 def shard(

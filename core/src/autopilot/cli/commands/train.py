@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from autopilot import memory
 from autopilot.cli.common import App, common, examples
 from autopilot.cli.devices import device_options
 
@@ -83,6 +84,7 @@ def command(
 
     A training that was interrupted goes on where it stopped when the same command is given again.
     """
+    memory.keep_freed()
     from autopilot.cli import ui
     from autopilot.train import TrainOptions, TrainProgress, train, train_in_team
 
