@@ -19,6 +19,7 @@ COMMANDS = {
     "sessions": "List recorded sessions; mark or purge frames.",
     "train": "Train a network on recorded sessions.",
     "drive": "Let a bundle drive.",
+    "export": "Write a bundle's network for another engine.",
     "race": "Race drivers against each other and compare their laps.",
     "demo": "Record, train, drive and race CarRacing by itself.",
     "doctor": "Check what works on this machine.",

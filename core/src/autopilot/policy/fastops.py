@@ -11,7 +11,9 @@ the plain primitive. Where the batch is spread over devices, call the network un
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial, reduce
 from typing import Any
 
@@ -29,8 +31,21 @@ POSITIONS = 1024
 """Output positions per matrix product: enough to keep it busy, few enough for the cache."""
 
 
+_plain = ContextVar("plain", default=False)
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Within it, what is traced uses the plain primitives: other engines know no other ones."""
+    before = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(before)
+
+
 def _fast() -> bool:
-    return jax.default_backend() == "cpu"
+    return jax.default_backend() == "cpu" and not _plain.get()
 
 
 def _pads(x: jax.Array, window: Sequence[int], strides: Pair, padding: Padding) -> Pads:

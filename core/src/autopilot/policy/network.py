@@ -89,12 +89,11 @@ def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
 
 
 def probability_function(module: nnx.Module) -> Callable[[Any, Any], tuple[jax.Array, ...]]:
-    """Return a jitted `(weights, image uint8 (H, W, 3)) -> one probability vector per axis`."""
+    """Return `(weights, image uint8 (H, W, 3)) -> one probability vector per axis`, to be jitted or exported."""
     module.eval()
     graph, _, rng = split(module)
     rng = jax.tree.map(_blank, rng)
 
-    @jax.jit
     def probabilities(weights: Any, image: jax.Array) -> tuple[jax.Array, ...]:
         network: Any = nnx.merge(graph, rng, weights)
         logits = network(image[None].astype(jax.numpy.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -10,14 +11,20 @@ from numpy.typing import NDArray
 
 from autopilot.errors import BundleError
 from autopilot.plugins import Registry
-from autopilot.policy import network
+from autopilot.policy import network, xla
 from autopilot.policy.bundle import Manifest, read_manifest, read_weights
 from autopilot.policy.preprocess import Preprocess
 from autopilot.types import ActionSpace, Image
 
+Run = Callable[[Image], tuple[NDArray[np.float32], ...]]
+"""uint8 (H, W, 3) -> one vector of probabilities (size,) per axis."""
+
 
 class Policy:
-    """A trained network with its preprocessing. It sees pixels and nothing else."""
+    """A trained network with its preprocessing. It sees pixels and nothing else.
+
+    `run` computes its probabilities: JAX, unless another engine is put in its place.
+    """
 
     def __init__(self, manifest: Manifest, registry: Registry, folder: Path) -> None:
         self.manifest = manifest
@@ -26,8 +33,10 @@ class Policy:
             registry, manifest.model, manifest.config, self.preprocess.size, manifest.space.sizes, abstract=True
         )
         _, state, _ = network.split(module)
-        self._weights = network.with_weights(state, read_weights(folder, manifest))
-        self._function = network.probability_function(module)
+        self.weights = network.with_weights(state, read_weights(folder, manifest))
+        self.function = network.probability_function(module)
+        self._jitted = xla.jit(self.function)
+        self.run: Run = self.run_jax
         width, height = self.preprocess.size
         self.probabilities(np.zeros((height, width, 3), np.uint8))  # compile before driving
 
@@ -42,7 +51,11 @@ class Policy:
 
     def probabilities(self, image: Image) -> tuple[NDArray[np.float32], ...]:
         """Return one vector per axis for a preprocessed image, uint8 RGB (H, W, 3)."""
-        return tuple(np.asarray(p) for p in jax.device_get(self._function(self._weights, image)))
+        return self.run(image)
+
+    def run_jax(self, image: Image) -> tuple[NDArray[np.float32], ...]:
+        """Return the same, computed by JAX whatever `run` is."""
+        return tuple(np.asarray(p) for p in jax.device_get(self._jitted(self.weights, image)))
 
     def check_fits(self, game: str, space: ActionSpace, frame_size: tuple[int, int]) -> None:
         """Raise BundleError unless this policy can drive that game, in words."""
