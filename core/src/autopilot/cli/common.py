@@ -88,6 +88,17 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+def engine_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--engine`."""
+    return click.option(
+        "--engine",
+        type=click.Choice(["jax", "onnx"]),
+        default="jax",
+        show_default=True,
+        help="What computes the network; onnx is quicker for one frame and exports first where need be.",
+    )(command)
+
+
 def world_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say where frames come from and who presses; pass a `DeviceChoice`."""
 

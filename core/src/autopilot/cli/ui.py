@@ -16,6 +16,11 @@ err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() el
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
+def say(line: str) -> None:
+    """Tell a person something beside the result."""
+    err.print(line, soft_wrap=True, markup=False)
+
+
 def countdown(world: Any) -> None:
     """Count 3-2-1 before a human starts; keep the game's window alive meanwhile."""
     for n in (3, 2, 1):

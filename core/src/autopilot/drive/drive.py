@@ -35,6 +35,7 @@ class DriveOptions:
     """How to drive. `laps` 0 drives until stopped; `max_s` is in seconds of game time.
 
     `record` keeps the drive as a session, the frames that a human took over ready to train on.
+    `engine` is jax or onnx; `say` hears what came of choosing it.
     """
 
     track: str | None = None
@@ -48,6 +49,8 @@ class DriveOptions:
     film: Path | None = None
     record: bool = False
     takeover: TakeoverMode = "handback"
+    engine: str = "jax"
+    say: Callable[[str], None] = lambda line: None
     devices: DeviceChoice = field(default_factory=DeviceChoice)
 
 
@@ -65,9 +68,9 @@ class DriveReport:
 
 
 def load_policy(name: str, game: Game, home: Home, registry: Registry, options: DriveOptions) -> Policy | None:
-    """Check that `name` can drive this game, and load it if it is a bundle.
+    """Check that `name` can drive this game, and load it, with its engine, if it is a bundle.
 
-    Raises BundleError for a bundle that does not fit, UserError for a driver that the game does
+    Raises BundleError for a bundle or an ONNX export that does not fit, UserError for a driver that the game does
     not ship or options that make no sense.
     """
     Selector(options.select, options.temperature, options.seed)
@@ -80,6 +83,10 @@ def load_policy(name: str, game: Game, home: Home, registry: Registry, options: 
         raise BundleError(f"bundle {name} drives {policy.manifest.game}, not {game.spec.name}")
     space = game.label_map(policy.manifest.label_map).action_space
     policy.check_fits(game.spec.name, space, game.spec.frame_size)
+    if options.engine == "onnx":
+        from autopilot.policy.onnx import accelerate
+
+        accelerate(policy, home.bundle(name), options.say)
     return policy
 
 

@@ -66,7 +66,7 @@ def export(policy: Policy, path: Path) -> float:
     try:
         data = _sealed(_convert(policy), policy.manifest)
         run = _open(data, policy)
-    except (AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as e:
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
         what = " ".join(f"{type(e).__name__}: {e}".split())[:200]
         raise BundleError(f"network {name!r} cannot be exported as ONNX, drive with --engine jax: {what}") from e
     found = _agree(run, policy, "drive with --engine jax")
@@ -188,6 +188,7 @@ def _fold_padding(graph: Any) -> None:
     used = {name for node in graph.node for name in node.input}
     for pad in [node for node in graph.node if node.op_type == "Pad" and node.output[0] not in used]:
         graph.node.remove(pad)
+    del graph.value_info[:]  # shapes in between, some of which were the padded ones
 
 
 def _source(manifest: Manifest) -> str:

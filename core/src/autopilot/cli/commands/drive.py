@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, Finite, common, examples, world_options
+from autopilot.cli.common import App, Finite, common, engine_option, examples, world_options
 
 
 @click.command(
@@ -16,7 +16,7 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
         "autopilot drive --game carracing --bundle carracing-nvidia --track 3 --laps 1 --show",
         "autopilot drive --game carracing --bundle carracing-nvidia --film lap.mp4 --laps 1",
         "autopilot drive --game ctr --bundle coco --input keyboard --profile duckstation --region 0,0,1280,720",
-        "autopilot drive --game ctr --bundle coco --select argmax --bind accelerate=x",
+        "autopilot drive --game ctr --bundle coco --select argmax --bind accelerate=x --engine onnx",
         "autopilot drive --game ctr --bundle coco --record     correct it by hand, then train on that",
     )
 )
@@ -35,6 +35,7 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
 )
 @click.option("--temperature", type=float, default=1.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@engine_option
 @click.option("--show", is_flag=True, help="Show the frame with the probability bars, in real time.")
 @click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")
 @click.option("--record", is_flag=True, help="Keep the drive as a session; what you took over is trained on.")
@@ -55,7 +56,7 @@ def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> N
     from autopilot.types import Step
 
     found = Game(app.registry, game, app.home)
-    chosen = DriveOptions(**options, devices=devices)
+    chosen = DriveOptions(**options, say=ui.say, devices=devices)
     real_time = found.spec.open_world is None
     with ui.status() as line:
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, common, examples, world_options
+from autopilot.cli.common import App, common, engine_option, examples, world_options
 
 
 @click.command(
@@ -25,6 +25,7 @@ from autopilot.cli.common import App, common, examples, world_options
 @click.option("--select", type=click.Choice(["weighted", "argmax"]), default="weighted", show_default=True)
 @click.option("--temperature", type=float, default=1.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@engine_option
 @click.option("--films", is_flag=True, help="Film every run.")
 @click.option("--name", help="Name of the race's folder (default: the time).")
 @world_options
@@ -39,6 +40,7 @@ def command(
     select: str,
     temperature: float,
     seed: int,
+    engine: str,
     films: bool,
     name: str | None,
     devices: Any,
@@ -59,7 +61,9 @@ def command(
         tracks=tracks,
         laps=laps,
         races=races,
-        drive=DriveOptions(select=select, temperature=temperature, seed=seed, devices=devices),
+        drive=DriveOptions(
+            select=select, temperature=temperature, seed=seed, engine=engine, say=ui.say, devices=devices
+        ),
         films=folder if films else None,
     )
     with ui.status() as line:
