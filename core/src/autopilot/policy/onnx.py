@@ -70,6 +70,7 @@ def export(policy: Policy, path: Path) -> float:
         what = " ".join(f"{type(e).__name__}: {e}".split())[:200]
         raise BundleError(f"network {name!r} cannot be exported as ONNX, drive with --engine jax: {what}") from e
     found = _agree(run, policy, "drive with --engine jax")
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, data)
     return found
 
