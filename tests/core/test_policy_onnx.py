@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from autopilot.errors import BundleError
+from autopilot.errors import BundleError, UserError
 from autopilot.plugins import Registry
 from autopilot.policy import Policy, Preprocess, network, save_bundle
 from autopilot.policy import onnx as engine
@@ -156,6 +156,19 @@ def test_a_damaged_export_is_refused(exported: tuple[Policy, Path], spoil: Calla
     with pytest.raises(BundleError, match=r"model.onnx is damaged; export it again") as e:
         accelerate(policy, folder, print)
     assert "\n" not in str(e.value)
+
+
+def test_places_that_cannot_be_read_or_written(exported: tuple[Policy, Path], tmp_path: Path) -> None:
+    policy, folder = exported
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        UserError, match=r"x\.onnx cannot be written \(.+\): choose a place with autopilot export --out"
+    ):
+        export(policy, tmp_path / "file" / "x.onnx")
+    (folder / MODEL).unlink()
+    (folder / MODEL).mkdir()
+    with pytest.raises(BundleError, match=r"model\.onnx cannot be read \(.+\); remove it"):
+        accelerate(policy, folder, print)
 
 
 def rewrite(policy: Policy, folder: Path, change: Callable[[Any], None]) -> None:

@@ -48,6 +48,8 @@ def accelerate(policy: Policy, folder: Path, say: Callable[[str], None]) -> None
     again = f"export it again: autopilot export --bundle {folder.name} --format onnx"
     try:
         run = _open(path.read_bytes(), policy)
+    except OSError as e:
+        raise BundleError(f"bundle {folder.name}: {MODEL} cannot be read ({e.strerror}); remove it") from e
     except ValueError as e:
         raise BundleError(f"bundle {folder.name}: {MODEL} {e}; {again}") from e
     found = _agree(run, policy, f"{again}; or drive with --engine jax")
@@ -60,7 +62,7 @@ def export(policy: Policy, path: Path) -> float:
 
     Returns the largest difference from JAX over `trial_frames`. Raises BundleError when the
     network cannot be written as ONNX or then gives other probabilities, UserError where jax2onnx
-    is not installed.
+    is not installed or the file cannot be written.
     """
     name = policy.manifest.model
     try:
@@ -70,8 +72,11 @@ def export(policy: Policy, path: Path) -> float:
         what = " ".join(f"{type(e).__name__}: {e}".split())[:200]
         raise BundleError(f"network {name!r} cannot be exported as ONNX, drive with --engine jax: {what}") from e
     found = _agree(run, policy, "drive with --engine jax")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as e:
+        raise UserError(f"{path} cannot be written ({e.strerror}): choose a place with autopilot export --out") from e
     return found
 
 
