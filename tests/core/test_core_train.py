@@ -16,6 +16,7 @@ from autopilot.sessions import Cached
 from autopilot.train import TrainOptions
 from autopilot.train.augment import make_augment
 from autopilot.train.data import BALANCE_LIMIT, Dataset, balanced, batches
+from autopilot.train.devices import own_rows
 from autopilot.train.step import cross_entropy, learning_rate, make_evaluate, make_step, optimiser
 from autopilot.types import ActionSpace, Axis
 from flax import nnx
@@ -143,8 +144,8 @@ def test_only_training_rows_are_balanced() -> None:
     assert not set(rows.tolist()) & set(data.validation.tolist())
 
 
-def order(data: Dataset, options: TrainOptions) -> list[Any]:
-    found, steps = batches(data, options)
+def order(data: Dataset, options: TrainOptions, own: slice = slice(None)) -> list[Any]:
+    found, steps = batches(data, options, own)
     every = [next(found) for _ in range(steps)]
     with pytest.raises(StopIteration):
         next(found)
@@ -182,6 +183,24 @@ def test_the_order_depends_on_the_seed_alone_and_can_be_resumed() -> None:
     two.set_state(state)
     rest = [next(two).images.tobytes() for _ in range(steps - 3)]
     assert rest == images(1)[3:]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4, 16])
+def test_what_the_processes_read_is_disjoint_and_makes_up_each_batch(
+    monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    data = dataset({(1, 0): 40, (0, 0): 24})
+    options = TrainOptions("m", epochs=2, batch_size=16, balance="oversample")
+    parts = []
+    for process in range(processes):
+        monkeypatch.setattr(jax, "process_count", lambda: processes)
+        monkeypatch.setattr(jax, "process_index", lambda process=process: process)
+        parts.append(order(data, options, own_rows(options.batch_size)))
+    whole = order(data, options)
+    assert {len(part) for part in parts} == {len(whole)}
+    for pieces, batch in zip(zip(*parts, strict=True), whole, strict=True):
+        for field, wanted in enumerate(batch):
+            assert np.array_equal(np.concatenate([piece[field] for piece in pieces]), wanted)
 
 
 def augment(

@@ -13,7 +13,7 @@ import pytest
 from autopilot.errors import UserError
 from autopilot.train.checkpoint import Checkpoint, Checkpoints
 from autopilot.train.step import TrainState
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_disk import SmallDisk
 
@@ -58,6 +58,7 @@ def test_two_are_kept_and_the_same_step_again_is_one_file(tmp_path: Path) -> Non
     assert names == ["0000000010", "0000000015"]
 
 
+@settings(deadline=None, max_examples=40)  # each writes and syncs four files
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans())
 def test_any_damage_is_seen(tmp_path_factory: pytest.TempPathFactory, where: float, bit: int, cut: bool) -> None:
     folder = tmp_path_factory.mktemp("c")

@@ -30,9 +30,8 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 
 
 def outcome(home: Path) -> dict[str, bytes]:
-    """The bundle, the checkpoints and the best weights, by path."""
-    places = [home / "bundles", home / "runs/tiny/checkpoints", home / "runs/tiny/best.safetensors"]
-    every = [p for place in places for p in (place, *place.rglob("*"))]
+    """The bundle, the checkpoints and the weights that were kept, by path."""
+    every = [*(home / "bundles").rglob("*"), *(home / "runs/tiny").rglob("*.safetensors")]
     return {str(p.relative_to(home)): p.read_bytes() for p in every if p.is_file()}
 
 
@@ -50,17 +49,22 @@ def cut_short(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300 + 10 * STOPS)
-def test_stopped_at_random_moments(trained: Path, home: Path, begin: Begin) -> None:
+@pytest.mark.parametrize("which", ["trained", "patient"])
+def test_stopped_at_random_moments(
+    which: str, request: pytest.FixtureRequest, patience: list[str], home: Path, begin: Begin
+) -> None:
+    uninterrupted: Path = request.getfixturevalue(which)
+    train = patience if which == "patient" else TRAIN  # patience ends it early, and several epochs are kept
     draw, codes, reached = random.Random(STOPS), Counter[int](), set()
     begun = time.monotonic()
-    assert begin(*TRAIN, home=home).wait().code == 0
+    assert begin(*train, home=home).wait().code == 0
     whole = time.monotonic() - begun
     for left in reversed(range(STOPS + 1)):
         if (home / "bundles").exists():
-            assert outcome(home) == outcome(trained)
+            assert outcome(home) == outcome(uninterrupted)
             for place in ("bundles", "runs"):
                 shutil.rmtree(home / place)
-        running = begin(*TRAIN, home=home)
+        running = begin(*train, home=home)
         if left:
             running.process.join(draw.uniform(0.2, 1.1) * whole)
             if running.process.is_alive():
@@ -71,7 +75,7 @@ def test_stopped_at_random_moments(trained: Path, home: Path, begin: Begin) -> N
         reached.update(int(p.name.split("-")[0]) for p in checkpoints(home))
     print(f"\n{STOPS} stops, by exit code {dict(codes)}; checkpoints seen at {len(reached)} steps")
     assert codes[-signal.SIGKILL] >= STOPS / 3
-    assert outcome(home) == outcome(trained)
+    assert outcome(home) == outcome(uninterrupted)
 
 
 @pytest.mark.parametrize("how", DAMAGE)
