@@ -10,6 +10,7 @@ from autopilot.errors import UserError
 
 BALANCES = ("none", "oversample", "weights")
 SCHEDULES = ("cosine", "step", "constant")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class TrainOptions:
     the best epochs keep their weights. `brightness` is the largest relative change of brightness
     and contrast, `shift` the largest sideways shift in pixels, `rotate` the largest turn in degrees;
     `label_shift` says how many milliseconds after a frame its label was held; `validation` is the
-    share of frames, by whole sessions, held out. `devices` share each batch; None takes what suits.
+    share of frames, by whole sessions, held out. `precision` is what the network computes in, while its
+    weights stay float32. `devices` share each batch; None takes what suits.
     """
 
     model: str
@@ -43,6 +45,7 @@ class TrainOptions:
     warmup: float = 0.02
     patience: int = 0
     keep_best: int = 1
+    precision: str = "float32"
     devices: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -52,8 +55,8 @@ class TrainOptions:
             raise UserError("--epochs and --batch-size must be 1 or more")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed {self.seed} must be from 0 to {2**32 - 1}")
-        for option, value, known in (("balance", self.balance, BALANCES), ("schedule", self.schedule, SCHEDULES)):
-            if value not in known:
+        for option, known in (("balance", BALANCES), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if (value := getattr(self, option)) not in known:
                 raise UserError(f"--{option} {value!r}: say {', '.join(known[:-1])} or {known[-1]}")
         if not 0 < self.learning_rate < 1:
             raise UserError(f"--learning-rate {self.learning_rate} must be between 0 and 1")

@@ -45,19 +45,26 @@ def cross_entropy(logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax
     by a batch's own sum would take the weight of rare labels back just where they are.
     """
     integer = optax.softmax_cross_entropy_with_integer_labels
-    losses = [weights[:, a] * integer(axis, labels[:, a]) for a, axis in enumerate(logits)]
+    losses = [weights[:, a] * integer(axis.astype(jnp.float32), labels[:, a]) for a, axis in enumerate(logits)]
     return jnp.mean(jnp.stack(losses).sum(axis=0))
 
 
 def make_step(
-    module: nnx.Module, adam: optax.GradientTransformation, augment: Augment, seed: int, mesh: Mesh | None = None
+    module: nnx.Module,
+    adam: optax.GradientTransformation,
+    augment: Augment,
+    seed: int,
+    mesh: Mesh | None = None,
+    precision: str = "float32",
 ) -> tuple[TrainState, Callable[..., tuple[Any, Any, Any, jax.Array]]]:
     """Return the first state and the jitted step, on the devices of `mesh` (default: the first).
 
     The step maps (weights, other, optimiser state, step number, images, labels, sample weights)
     to the new first three and the loss. The batch is split over the devices, gradients and losses
     are averaged, the rest is whole on each. The randomness of a step depends on the seed and its
-    number alone; that of dropout, also on the number of devices.
+    number alone; that of dropout, also on the number of devices. The network computes in
+    `precision`; weights, gradients and loss are float32 (arXiv:1710.03740, without scaling of the
+    loss, which bfloat16 does not need).
     """
     mesh = mesh or single()
     module.train()
@@ -68,8 +75,9 @@ def make_step(
         weights: Any, other: Any, key: jax.Array, pixels: jax.Array, labels: jax.Array, sample_weights: jax.Array
     ) -> tuple[jax.Array, Any]:
         fresh = jax.tree.map(lambda x: x, rng)  # merging shares variables; these are re-seeded
-        network: Any = nnx.merge(graph, weights, fresh, other)
+        network: Any = nnx.merge(graph, jax.tree.map(lambda w: w.astype(precision), weights), fresh, other)
         nnx.reseed(network, dropout=key)
+        pixels = pixels.astype(precision)
         heads = network.training_logits(pixels) if hasattr(network, "training_logits") else [(1.0, network(pixels))]
         loss = sum(share * cross_entropy(head, labels, sample_weights) for share, head in heads)
         return jnp.asarray(loss), nnx.split(network, nnx.Param, nnx.RngState, ...)[3]

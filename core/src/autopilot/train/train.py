@@ -236,7 +236,7 @@ class _Fit:
         adam = optimiser(options, self._steps)
         self._evaluate = make_evaluate(module, data, options.batch_size, mesh)
         augment = make_augment(data.space, options, data.steering, data.still)
-        self._state, self._step = make_step(module, adam, augment, options.seed, mesh)
+        self._state, self._step = make_step(module, adam, augment, options.seed, mesh, options.precision)
         self.history: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
         self.samples_per_s = 0.0

@@ -64,6 +64,7 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--patience", type=int, default=0, metavar="N", help="Stop after N epochs that are no better.")
 @click.option("--keep-best", type=int, default=1, metavar="K", help="Keep the weights of the K best epochs.")
 @click.option("--bundle-from", type=int, metavar="EPOCH", help="Bundle a kept epoch, not the best one.")
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help="To compute in.")
 @click.option("--validation", type=float, default=0.1, show_default=True, help="Share held out.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
