@@ -104,7 +104,8 @@ def main() -> None:
         sys.exit(e.exit_code)
     except click.ClickException as e:
         where = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "autopilot"
-        print(f"autopilot: {e.format_message()} (see `{where} --help`)", file=sys.stderr)
+        line = " ".join(e.format_message().split())
+        print(f"autopilot: {line} (see `{where} --help`)", file=sys.stderr)
         sys.exit(e.exit_code)
     except (KeyboardInterrupt, click.Abort):
         print("\nautopilot: stopped; everything recorded so far is kept", file=sys.stderr)
