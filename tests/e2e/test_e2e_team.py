@@ -122,6 +122,17 @@ def test_a_dead_process_ends_the_rest_in_bounded_time(team: Any, victim: int) ->
     assert checkpoints(home)
 
 
+def test_a_process_that_was_killed_says_so_itself(team: Any) -> None:
+    (first, second), (home, _) = team("--epochs", "2000")
+    assert second.until(lambda: checkpoints(home))
+    (member,) = members(second)
+    os.kill(member, signal.SIGKILL)
+    killed, left = second.wait(120), first.wait(120)
+    assert (killed.code, left.code) == (1, 1)
+    assert "this process was killed" in killed.err
+    assert "another process of this training ended" in left.err
+
+
 def test_machines_with_other_data_or_options_are_told_so(team: Any, run: Run, recorded: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(recorded, tmp_path / "home-1"))
     one = min(p.name for p in (other / "sessions").iterdir())

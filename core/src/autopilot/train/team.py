@@ -118,7 +118,7 @@ def train_in_team(place: Place, safe_mode: bool, arguments: Mapping[str, Any], w
         else:
             member.kill()
 
-    with _on_ctrl_c(stop):
+    with on_ctrl_c(stop):
         what, rest = "gone", []
         with suppress(EOFError, OSError):
             while True:
@@ -143,10 +143,10 @@ def train_in_team(place: Place, safe_mode: bool, arguments: Mapping[str, Any], w
             f"{place.wait_s:g} s: start all processes, each with a number of its own ({log})"
         )
     if what == "gone":
-        raise AutopilotError(
-            "another process of this training ended or cannot be reached: see there; the same commands go on from "
-            f"the last checkpoint ({log})"
-        )
+        why = "another process of this training ended or cannot be reached: see there"
+        if member.exitcode == -9:
+            why = "this process was killed, perhaps for want of memory"
+        raise AutopilotError(f"{why}; the same commands go on from the last checkpoint ({log})")
     Path(log).unlink()
     if what == "failed":
         raise rest[0]
@@ -212,7 +212,8 @@ def _send(connection: Connection, *message: Any) -> None:
 
 
 @contextmanager
-def _on_ctrl_c(do: Callable[[int, Any], None]) -> Iterator[None]:
+def on_ctrl_c(do: Callable[[int, Any], None]) -> Iterator[None]:
+    """Call `do(signal number, stack frame)` when Ctrl-C is pressed; for the main thread."""
     before = signal.signal(signal.SIGINT, do)
     try:
         yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ from autopilot.train.devices import make_mesh, own_rows, spread
 from autopilot.train.options import TrainOptions, TrainProgress
 from autopilot.train.plots import plot_confusion, plot_curves, plot_labels
 from autopilot.train.step import learning_rate, make_evaluate, make_step, optimiser
-from autopilot.train.team import Team
+from autopilot.train.team import Team, on_ctrl_c
 from autopilot.versions import versions
 
 BEST = "best.safetensors"
@@ -208,11 +207,8 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
-    try:
+    with on_ctrl_c(lambda number, frame: asked.append(number)):
         yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _Fit:
