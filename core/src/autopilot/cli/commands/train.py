@@ -115,7 +115,8 @@ def command(
             result = train(app.registry, watch=watch, say=say, **arguments)
         else:
             result = train_in_team(place, app.safe_mode, arguments, watch, say)
-    data = {**asdict(result), "bundle": str(result.bundle), "run": str(result.run)}
+    wrote = place is None or place.process == 0
+    data = asdict(result) | {"bundle": str(result.bundle) if wrote else None, "run": str(result.run) if wrote else None}
     best, frames = result.best, result.frames
     for what in result.left_out:
         click.echo(f"left out {what}", err=True)
@@ -127,5 +128,5 @@ def command(
         f"bundle {result.name}: epoch {best['epoch']} of {result.epochs}, validation accuracy "
         f"{100 * best['accuracy']:.1f} % on {frames['validation']} frames of held-out data "
         f"({frames['train']} trained on{speed})\n"
-        f"curves and plots in {result.run}",
+        + (f"curves and plots in {result.run}" if wrote else "bundle, curves and plots are with process 0"),
     )
