@@ -159,12 +159,22 @@ def test_a_coordinator_that_is_not_there(begin: Begin, home: Path) -> None:
     assert "could not join 127.0.0.1" in done.err
 
 
+def test_a_port_that_another_has(begin: Begin, home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"--coordinator 127.0.0.1:{server.getsockname()[1]} --process 0 --processes 2".split()
+        done = begin(*TRAIN, *place, home=home).wait()
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "a port that is free" in done.err
+
+
 @pytest.mark.parametrize(
     ("place", "word"),
     [
         ("--coordinator 127.0.0.1:9 --process 2 --processes 2", "--process 2 of --processes 2"),
         ("--coordinator 127.0.0.1 --process 0 --processes 2", "give HOST:PORT"),
         ("--coordinator 127.0.0.1:99999 --process 0 --processes 2", "give HOST:PORT"),
+        ("--coordinator nowhere.invalid:9100 --process 1 --processes 2", "--coordinator nowhere.invalid:9100: "),
         ("--coordinator 127.0.0.1:9 --processes 2", "go together"),
         ("--process 1", "go together"),
         ("--devices 3", "cannot share --batch-size 64 evenly"),

@@ -8,6 +8,7 @@ import math
 import multiprocessing
 import os
 import signal
+import socket
 import tempfile
 import threading
 import traceback
@@ -48,6 +49,15 @@ class Place:
             raise UserError(f"--coordinator {self.coordinator!r}: give HOST:PORT of the machine that is --process 0")
         if not 0 <= self.process < self.processes:
             raise UserError(f"--process {self.process} of --processes {self.processes}: they are counted from 0")
+        try:
+            family, *_, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+            if self.process == 0:  # JAX would share the port with another process 0, and both would wait
+                socket.create_server(address[:2], family=family).close()
+        except OSError as e:
+            raise UserError(
+                f"--coordinator {self.coordinator}: {e.strerror}: give an address of the machine that is --process 0, "
+                "and a port that is free there"
+            ) from e
 
 
 class Team:
@@ -140,7 +150,7 @@ def train_in_team(place: Place, safe_mode: bool, arguments: Mapping[str, Any], w
     if what == "gone" and not joined:
         raise UserError(
             f"could not join {place.coordinator} as --process {place.process} of {place.processes} within "
-            f"{place.wait_s:g} s: start all processes, each with a number of its own ({log})"
+            f"{place.wait_s:g} s: start all processes, each with a number of its own; a firewall may be in between ({log})"
         )
     if what == "gone":
         why = "another process of this training ended or cannot be reached: see there"
