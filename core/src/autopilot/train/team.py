@@ -150,7 +150,8 @@ def train_in_team(place: Place, safe_mode: bool, arguments: Mapping[str, Any], w
     if what == "gone" and not joined:
         raise UserError(
             f"could not join {place.coordinator} as --process {place.process} of {place.processes} within "
-            f"{place.wait_s:g} s: start all processes, each with a number of its own; a firewall may be in between ({log})"
+            f"{place.wait_s:g} s: start all processes, each with a number of its own, and "
+            f"look for a firewall in between ({log})"
         )
     if what == "gone":
         why = "another process of this training ended or cannot be reached: see there"
