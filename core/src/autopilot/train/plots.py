@@ -26,7 +26,7 @@ def plot_labels(path: Path, counts: Mapping[str, Mapping[str, int]]) -> None:
     axes.set_xticks(range(len(actions)), actions, rotation=20, ha="right")
     axes.set_ylabel("share of frames, %")
     axes.set_title("Label distribution")
-    axes.legend()
+    figure.legend(loc="outside upper right")
     figure.savefig(path, dpi=120)
 
 
@@ -50,9 +50,9 @@ def plot_confusion(path: Path, confusion: Mapping[str, Any], space: ActionSpace)
 
 
 def plot_curves(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    """Draw loss and accuracy over the epochs."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    loss, accuracy = figure.subplots(1, 2)
+    """Draw loss, accuracy and the learning rate over the epochs."""
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    loss, accuracy, rate = figure.subplots(1, 3)
     epochs = [h["epoch"] for h in history]
     loss.plot(epochs, [h["train_loss"] for h in history], "o-", label="train")
     loss.plot(epochs, [h["loss"] for h in history], "o-", label="validation")
@@ -60,9 +60,12 @@ def plot_curves(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     for name in history[0]["accuracy_by_axis"]:
         shares = [100 * h["accuracy_by_axis"][name] for h in history]
         accuracy.plot(epochs, shares, "--", label=name)
-    for plot, title in ((loss, "loss"), (accuracy, "validation accuracy, %")):
+    rate.semilogy(epochs, [h["learning_rate"] for h in history], "o-", label="the optimiser's")
+    titles = ("loss", "upper right"), ("validation accuracy, %", "lower right"), ("learning rate", "lower left")
+    for plot, (title, corner) in zip((loss, accuracy, rate), titles, strict=True):
         plot.set_title(title)
         plot.set_xlabel("epoch")
+        plot.xaxis.get_major_locator().set_params(integer=True)
         plot.grid(alpha=0.3)
-        plot.legend()
+        plot.legend(loc=corner)
     figure.savefig(path, dpi=120)

@@ -82,6 +82,8 @@ def train(
     UserError when the data or the options cannot work, PluginError for an unknown model.
     """
     options.check()
+    if bundle_from is not None and not (options.keep_best > 1 and bundle_from <= options.epochs):
+        raise UserError(f"--bundle-from {bundle_from}: say --keep-best 2 or more, and an epoch up to {options.epochs}")
     game = Game(registry, options.game or _only_game(home))
     plugin, model = registry.find("model", options.model)
     mesh = make_mesh(options.devices, options.batch_size, processes)
@@ -292,14 +294,12 @@ class _Fit:
 
     def kept(self, epoch: int | None) -> dict[str, Any]:
         """Return the metrics of the best epoch, or of another whose weights are kept."""
-        count = self._options.keep_best
-        found = {h["epoch"]: dict(h) for h in schedule.best(self.history, count)}
-        if epoch is None:
-            return next(iter(found.values()))
-        if count == 1 or epoch not in found:
-            there = ", ".join(map(str, found)) if count > 1 else "none but the best: --keep-best K keeps K"
-            raise UserError(f"the weights of epoch {epoch} were not kept; there are {there}")
-        return found[epoch]
+        found = {h["epoch"]: dict(h) for h in schedule.best(self.history, self._options.keep_best)}
+        chosen = next(iter(found)) if epoch is None else epoch
+        if chosen not in found:
+            there = ", ".join(map(str, found))
+            raise UserError(f"the weights of epoch {epoch} were not kept; --bundle-from takes one of {there}")
+        return found[chosen]
 
     def _resume(self, found: Checkpoint | None) -> list[Any]:
         """Take up what a checkpoint holds, the files of its step included."""

@@ -15,6 +15,8 @@ from autopilot.cli.devices import device_options
 if TYPE_CHECKING:
     from autopilot.train import Place
 
+COUNT, SHARE = click.IntRange(1), click.FloatRange(0, 1, min_open=True, max_open=True)
+
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     """Parse NAME=VALUE; a value is JSON where it can be, else text."""
@@ -44,8 +46,8 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--model", required=True, help="Which network; see `autopilot plugins`.")
 @click.option("--game", help="Train on sessions of this game (default: the only one).")
 @click.option("--session", "sessions", multiple=True, help="Only this session; may be repeated.")
-@click.option("--epochs", type=int, default=20, show_default=True)
-@click.option("--batch-size", type=int, default=256, show_default=True)
+@click.option("--epochs", type=COUNT, default=20, show_default=True)
+@click.option("--batch-size", type=COUNT, default=256, show_default=True)
 @click.option(
     "--balance",
     type=click.Choice(["none", "oversample", "weights"]),
@@ -58,14 +60,14 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--shift", type=click.IntRange(0, 32), default=0, help="Shift sideways at random, pixels.")
 @click.option("--rotate", type=click.FloatRange(0, 45), default=0.0, help="Turn at random, degrees.")
 @click.option("--label-shift", type=float, default=0.0, metavar="MS", help="Learn what was held MS later.")
-@click.option("--learning-rate", type=float, help="Adam's peak rate (default: what suits the network).")
+@click.option("--learning-rate", type=SHARE, help="Adam's peak rate (default: what suits the network).")
 @click.option("--schedule", type=click.Choice(["cosine", "step", "constant"]), default="cosine", show_default=True)
 @click.option("--warmup", type=float, default=0.02, show_default=True, help="Share of the steps; from 1 on: steps.")
-@click.option("--patience", type=int, default=0, metavar="N", help="Stop after N epochs that are no better.")
-@click.option("--keep-best", type=int, default=1, metavar="K", help="Keep the weights of the K best epochs.")
-@click.option("--bundle-from", type=int, metavar="EPOCH", help="Bundle a kept epoch, not the best one.")
+@click.option("--patience", type=click.IntRange(0), default=0, metavar="N", help="Stop after N epochs no better.")
+@click.option("--keep-best", type=COUNT, default=1, metavar="K", help="Keep the weights of the K best epochs.")
+@click.option("--bundle-from", type=COUNT, metavar="EPOCH", help="Bundle a kept epoch, not the best.")
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help="To compute in.")
-@click.option("--validation", type=float, default=0.1, show_default=True, help="Share held out.")
+@click.option("--validation", type=SHARE, default=0.1, show_default=True, help="Share held out.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Network setting.")
