@@ -26,7 +26,7 @@ def plot_labels(path: Path, counts: Mapping[str, Mapping[str, int]]) -> None:
     axes.set_xticks(range(len(actions)), actions, rotation=20, ha="right")
     axes.set_ylabel("share of frames, %")
     axes.set_title("Label distribution")
-    figure.legend(loc="outside upper right")
+    figure.legend(loc="outside right upper")
     figure.savefig(path, dpi=120)
 
 

@@ -103,7 +103,7 @@ def command(
             news = f"epoch {p.epoch}/{p.epochs}"
             if v is not None:
                 news += f"  val loss {v['loss']:.3f}  accuracy {100 * v['accuracy']:.1f}%"
-            rate = f"{p.samples_per_s:.0f} samples/s"
+            rate = f"{p.samples_per_s:.0f} samples/s" if p.samples_per_s else "compiling"
             bar.update(task, completed=p.step, total=p.steps, rate=rate, news=news)
 
         say = partial(click.echo, err=True)
