@@ -81,7 +81,7 @@ def test_a_bundle_of_another_epoch_that_was_kept(patient: Path, patience: list[s
     assert f"{best}" in none.err
     never = run(*patience, "--bundle-from", "41", home=patient)
     assert (never.code, never.err.count("\n")) == (2, 1)
-    assert "up to 40" in never.err
+    assert "from 1 to 40" in never.err
 
 
 def test_the_mask_of_a_game_is_in_the_cache_in_the_bundle_and_in_driving(

@@ -83,7 +83,7 @@ def train(
     """
     options.check()
     if bundle_from is not None and not (options.keep_best > 1 and bundle_from <= options.epochs):
-        raise UserError(f"--bundle-from {bundle_from}: say --keep-best 2 or more, and an epoch up to {options.epochs}")
+        raise UserError(f"--bundle-from {bundle_from}: an epoch from 1 to {options.epochs}, with --keep-best 2 or more")
     game = Game(registry, options.game or _only_game(home))
     plugin, model = registry.find("model", options.model)
     mesh = make_mesh(options.devices, options.batch_size, processes)

@@ -125,9 +125,10 @@ def command(
     speed = f", {result.samples_per_s:.0f} samples/s" if result.samples_per_s else ""
     if result.waiting > 0.03:
         speed += f", {100 * result.waiting:.0f} % of the time spent waiting for data"
+    early = ", stopped by --patience" if result.epochs < chosen.epochs else ""
     app.print(
         data,
-        f"bundle {result.name}: epoch {best['epoch']} of {result.epochs}, validation accuracy "
+        f"bundle {result.name}: epoch {best['epoch']} of {result.epochs}{early}, validation accuracy "
         f"{100 * best['accuracy']:.1f} % on {frames['validation']} frames of held-out data "
         f"({frames['train']} trained on{speed})\n"
         + (f"curves and plots in {result.run}" if wrote else "bundle, curves and plots are with process 0"),
