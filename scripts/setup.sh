@@ -49,6 +49,8 @@ optional libSM.so.6 libsm6
 optional Xvfb xvfb
 optional xdotool xdotool
 optional xprop x11-utils
+optional openbox openbox
+optional xrandr x11-xserver-utils
 LIST
 }
 

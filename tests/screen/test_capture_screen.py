@@ -2,64 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
 
 import numpy as np
 import pytest
-from autopilot.errors import DeviceError
+from autopilot.errors import Away, DeviceError, UserError
 from autopilot.types import SourceSettings
-from autopilot_screen.screen import open_screen, probe
-from Xlib import X
-from Xlib.display import Display
+from autopilot_screen.probe import probe
+from autopilot_screen.screen import monitors, open_screen
 
 RED, TEAL = (200, 30, 10), (5, 120, 240)
-
-
-class Desktop:
-    """An Xvfb of 320x240 that shows a red window with a teal half at (40, 30), 80x60."""
-
-    def __init__(self):
-        if shutil.which("Xvfb") is None:
-            pytest.skip("missing: Xvfb (Debian package xvfb)")
-        read_end, write_end = os.pipe()
-        self.process = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "320x240x24", "-noreset"],
-            pass_fds=[write_end],
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(write_end)
-        with os.fdopen(read_end) as pipe:
-            self.name = f":{pipe.readline().strip()}"
-        self.display = Display(self.name)
-
-    def show(self):
-        root = self.display.screen().root
-        window = root.create_window(*(40, 30, 80, 60, 0, X.CopyFromParent), background_pixel=_pixel(RED))
-        window.create_window(*(40, 0, 40, 60, 0, X.CopyFromParent), background_pixel=_pixel(TEAL)).map()
-        window.map()
-        self.display.sync()
-        return window
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-
-
-def _pixel(rgb):
-    return rgb[0] << 16 | rgb[1] << 8 | rgb[2]
-
-
-@pytest.fixture
-def desktop(monkeypatch):
-    desktop = Desktop()
-    monkeypatch.setenv("DISPLAY", desktop.name)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    monkeypatch.delenv("XDG_SESSION_TYPE", raising=False)
-    yield desktop
-    desktop.stop()
 
 
 def test_the_whole_monitor_in_rgb(desktop):
@@ -173,11 +127,49 @@ def test_a_screen_that_is_gone_or_closed_is_reported(desktop):
         source.read()
 
 
-def test_probe_tells_a_black_screen_from_a_picture(desktop):
-    grab, picture = probe()
-    assert grab.ok
-    assert "320x240" in grab.detail
-    assert not picture.ok
-    assert picture.fix
-    desktop.show()
-    assert [found.ok for found in probe()] == [True, True]
+def test_probe_names_the_display_its_monitors_and_whether_there_are_windows(desktop, monkeypatch):
+    display, windows = probe()
+    assert display.ok
+    assert display.detail == f"X11 {desktop.name}, 1 monitor: 320x240 at 0,0; scale 1"
+    assert (windows.detail, windows.fix) == ("none is open", "start the game before recording")
+    desktop.app().do("show('Kart Racer', 40, 30, 200, 100, 0)")
+    assert probe()[1].detail.startswith("1 with a title")
+    monkeypatch.setenv("XDG_SESSION_TYPE", "wayland")
+    (found,) = probe()
+    assert not found.ok
+    assert "--source video" in found.fix
+
+
+def test_several_monitors(start):
+    desktop = start("-screen", "0", "640x240x24")
+    if shutil.which("xrandr") is None:
+        pytest.skip("missing: xrandr (Debian package x11-xserver-utils)")
+    for place in ("LEFT 320/80x240/60+0+0 screen", "RIGHT 320/80x200/50+320+40 none"):
+        subprocess.run(["xrandr", "-d", desktop.name, "--setmonitor", *place.split()], check=True)
+    desktop.app().do("show('here', 330, 60, 50, 40, 0xC81E0A)")
+    assert [m.box for m in monitors()] == [(0, 0, 320, 240), (320, 40, 320, 200)]
+    image = open_screen(SourceSettings(monitor=2)).read().image
+    assert image.shape == (200, 320, 3)
+    np.testing.assert_array_equal(image[20:60, 10:60], np.full((40, 50, 3), RED, np.uint8))
+    assert not image[:, 60:].any()
+    part = open_screen(SourceSettings(monitor=2, region=(10, 20, 50, 40))).read().image
+    np.testing.assert_array_equal(part, image[20:60, 10:60])
+    with pytest.raises(DeviceError, match=r"region 300,0,30,10 is not wholly on monitor 2, which is 0,0,320,200"):
+        open_screen(SourceSettings(monitor=2, region=(300, 0, 30, 10)))
+    with pytest.raises(UserError, match="there is no monitor 3: there are 2"):
+        open_screen(SourceSettings(monitor=3))
+
+
+def test_the_second_x_screen_of_a_server(start, monkeypatch):
+    desktop = start("-screen", "0", "320x240x24", "-screen", "1", "200x150x24")
+    monkeypatch.setenv("DISPLAY", f"{desktop.name}.1")
+    desktop.name += ".1"
+    app = desktop.app()
+    app.do("w = show('Kart Racer', 30, 60, 50, 40, 0xC81E0A); focus(w)")
+    assert [m.box for m in monitors()] == [(0, 0, 200, 150)]
+    source = open_screen(SourceSettings(window="kart"))
+    np.testing.assert_array_equal(source.read().image, np.full((40, 50, 3), RED, np.uint8))
+    app.do("w.configure(x=160)")
+    with pytest.raises(Away, match="partly off the screen"):
+        source.read()
+    source.close()

@@ -1,33 +1,260 @@
-"""Trying what recording and driving need on this machine, part by part."""
+"""Trying what recording and driving need on this machine, part by part.
+
+What may hang or crash runs in a process of its own, started as `python -m autopilot.doctor JOB`,
+which answers with one line of JSON. All of them together take ten seconds at most.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
+from autopilot.emitter import Emitter
+from autopilot.errors import AutopilotError
+from autopilot.game import DeviceChoice, Game
 from autopilot.home import Home
+from autopilot.interfaces import Trial
 from autopilot.plugins import Registry
-from autopilot.types import Probe
+from autopilot.specs import DeviceSpec, GameSpec
+from autopilot.types import Probe, SourceSettings
 
 ENOUGH_GB = 2.0
+ALL_S = 9.0
+"""For everything together, the start of the command left out."""
+CLICK_S = 65.0
+"""More than that where the user is asked to click on a window."""
+LOOK_S = 1.0
+"""How long a frame source is watched for its rate, and for whether its picture changes."""
+BLACK = 8
+"""A picture none of whose values (0 to 255) is above this is black."""
 
 
-def examine(registry: Registry, home: Home) -> list[Probe]:
-    """Return every probe: this Python, the disk, the clock, JAX, plugins, and their back-ends."""
-    probes = [_python(), _disk(home), _clock(), _jax(), *_plugins(registry)]
-    for kind in ("frame source", "device"):
-        for plugin, spec in registry.provided(kind):
-            if spec.probe is None:
-                continue
-            try:
-                probes += registry.load(kind, f"{plugin.dist}:{spec.name}", spec.probe)()
-            except Exception as e:  # noqa: BLE001 - a probe of a plugin may fail in any way
-                what = " ".join(f"{type(e).__name__}: {e}".split())
-                probes.append(Probe(spec.name, False, what, f"report this to {plugin.dist}"))
+@dataclass(frozen=True)
+class GameVerdict:
+    """Whether a game can be recorded by a human and driven here; None, or what is missing."""
+
+    game: str
+    record: str | None
+    drive: str | None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `examine` found. `picture` is a PNG file of what the frame source shows."""
+
+    probes: tuple[Probe, ...]
+    games: tuple[GameVerdict, ...]
+    picture: Path | None
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that is required failed, and some game can be recorded and driven."""
+        broken = any(p.required and not p.ok for p in self.probes)
+        able = not self.games or any(g.record is None and g.drive is None for g in self.games)
+        return able and not broken
+
+
+def examine(registry: Registry, home: Home, choice: DeviceChoice, game: str | None = None) -> Diagnosis:
+    """Try this Python, the disk, the clock, JAX, and the frame sources and devices of plugins.
+
+    A picture is taken by the frame source that `choice` or the game names, else by every one that
+    has a probe; what the user names is required. Raises PluginError for an unknown name.
+    """
+    begun = time.monotonic()
+    found = None if game is None else Game(registry, game)
+    named = choice.source or (found.spec.frame_source if found else None)
+    if named is None and choice.settings != SourceSettings():
+        named = "screen"
+    sources = [(p, s) for p, s in registry.provided("frame source") if s.probe]
+    if named is not None:
+        sources = [registry.find("frame source", named)]
+    settings = replace(found.settings(choice) if found else choice.settings, background=True)
+    picture = home.root / "doctor" / "picture.png"
+    with contextlib.suppress(OSError):
+        picture.unlink()
+    base = {"home": str(home.root), "safe_mode": registry.safe_mode}
+    look = {"settings": asdict(settings), "picture": str(picture)}
+    until = begun + (CLICK_S if settings.window == "click" else ALL_S)
+
+    clock = _clock()  # first, while nothing else keeps the processor busy
+    with contextlib.ExitStack() as stack:
+
+        def start(part: str, **job: Any) -> _Job:
+            return stack.enter_context(_Job(part, base | job))
+
+        jax, disk = start("JAX", do="jax"), start("disk", do="disk")
+        looks = [start(s.name, do="source", name=f"{p.dist}:{s.name}", **look) for p, s in sources]
+        parts = {("frame source", job.part): job.probes(until) for job in looks}
+        # Afterwards, because a device's own window would be in the picture.
+        until = max(until, time.monotonic() + 3)
+        tried = [(p, s) for p, s in registry.provided("device") if s.probe]
+        presses = [start(s.name, do="device", name=f"{p.dist}:{s.name}") for p, s in tried]
+        parts |= {("device", job.part): job.probes(until) for job in presses}
+        probes = [_python(), *disk.probes(until), clock, *jax.probes(until), *_plugins(registry)]
+    games = [found.spec] if found else [spec for _, spec in registry.provided("game")]
+    device = choice.device or (found.spec.device if found else None)
+    verdicts = [_verdict(spec, parts, named or spec.frame_source, device or spec.device) for spec in games]
+    for (kind, part), some in parts.items():
+        required = part == named if kind == "frame source" else part == choice.device
+        probes += [replace(p, required=required or p.required) for p in some]
+    path = picture if picture.exists() else None
+    return Diagnosis(tuple(probes), tuple(verdicts), path, round(time.monotonic() - begun, 2))
+
+
+def _verdict(
+    spec: GameSpec, parts: dict[tuple[str, str], list[Probe]], source: str | None, device: str | None
+) -> GameVerdict:
+    """Join what was found to what a game needs; a game that brings a part itself names none."""
+    if spec.frame_source is None:
+        source = None
+
+    def lacks(*needs: tuple[str, str | None]) -> str | None:
+        bad = (p for kind, name in needs for p in parts.get((kind, name or ""), ()) if not p.ok)
+        return next((f"{p.name}: {p.detail}" for p in bad), None)
+
+    seen = ("frame source", source)
+    return GameVerdict(spec.name, lacks(seen, ("device", spec.reader)), lacks(seen, ("device", spec.device and device)))
+
+
+class _Job:
+    """One probe in a process of its own, which is killed at the end, whatever happens."""
+
+    def __init__(self, part: str, job: dict[str, Any]) -> None:
+        self.part = part
+        self._process = subprocess.Popen(  # noqa: S603 - our own module; -P: none of the current folder
+            [sys.executable, "-P", "-m", "autopilot.doctor", json.dumps(job)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> _Job:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def probes(self, until: float) -> list[Probe]:
+        """Return the answer; after `until` (monotonic seconds), that there is none."""
+        try:
+            out, _ = self._process.communicate(timeout=max(0.1, until - time.monotonic()))
+            return [Probe(**p) for p in json.loads(out)]
+        except subprocess.TimeoutExpired:
+            fix = "try again when the machine has less to do; if it stays so, something hangs"
+            return [Probe(self.part, False, "gave no answer in time", fix)]
+        except ValueError:
+            status = self._process.returncode
+            return [Probe(self.part, False, f"crashed (exit status {status})", "install it again", required=True)]
+
+
+def main(job: dict[str, Any]) -> list[Probe]:
+    """Do one job of `examine`."""
+    if job["do"] == "jax":
+        return [_jax()]
+    if job["do"] == "disk":
+        return [_disk(Home(Path(job["home"])))]
+    registry = Registry(job["safe_mode"])
+    kind = "frame source" if job["do"] == "source" else "device"
+    plugin, spec = registry.find(kind, job["name"])
+    try:
+        probes: list[Probe] = registry.load(kind, job["name"], spec.probe)() if spec.probe else []
+        if kind == "device" and spec.trial and all(p.ok for p in probes):
+            probes.append(_there_and_back(registry, job["name"], spec))
+        if kind == "frame source" and all(p.ok for p in probes):
+            settings = job["settings"] | {"region": job["settings"]["region"] and tuple(job["settings"]["region"])}
+            probes += _picture(registry, job["name"], SourceSettings(**settings), Path(job["picture"]))
+    except Exception as e:  # noqa: BLE001 - a probe of a plugin may fail in any way
+        what = " ".join(f"{type(e).__name__}: {e}".split())
+        return [Probe(spec.name, False, what, f"report this to {plugin.dist}")]
     return probes
+
+
+def _picture(registry: Registry, name: str, settings: SourceSettings, path: Path) -> list[Probe]:
+    """Watch a frame source for a second: size, rate, black or frozen; keep its last picture."""
+    import cv2
+    import numpy as np
+
+    label = f"{name.partition(':')[2]} picture"
+    source = None
+    count = changes = 0
+    try:
+        source = registry.load("frame source", name, registry.get("frame source", name).open)(settings)
+        image = source.read().image  # the first one loads libraries
+        begun = time.monotonic()
+        while (took := time.monotonic() - begun) < LOOK_S or not count:
+            last, image = image, source.read().image
+            count, changes = count + 1, changes + (not np.array_equal(last, image))
+    except EOFError:
+        took = max(time.monotonic() - begun, 1e-3)
+    except AutopilotError as e:
+        what, _, fix = str(e).replace("; ", ": ").partition(": ")
+        return [Probe(label, False, what, fix)]
+    finally:
+        if source is not None:
+            source.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    detail = f"{image.shape[1]}x{image.shape[0]}, grabbed {count / took:.0f} times a second"
+    if int(image.max()) <= BLACK:
+        fix = "show the game; if it is shown, use an X11 session, allow screen recording, or --source video"
+        return [Probe(label, False, f"{detail}, all black", fix)]
+    if not changes:
+        fix = "right for a picture at rest; if the game moves, this is not its window"
+        return [Probe(label, True, f"{detail}, frozen: nothing changed in {took:.1f} s", fix)]
+    return [Probe(label, True, f"{detail}, {changes / took:.0f} of them new")]
+
+
+def _there_and_back(registry: Registry, name: str, spec: DeviceSpec) -> Probe:
+    """Press by the real emitter, and see it come to a window and to the reader: not as the human's."""
+    label = f"{spec.name}, there and back"
+    assert spec.trial and spec.backend and spec.reader, "a trial needs both ends"
+    read = registry.load("device", name, spec.reader)
+    test = frozenset({"test"})
+    with contextlib.ExitStack() as stack:
+        try:
+            trial: Trial = stack.enter_context(registry.load("device", name, spec.trial)())
+            bindings = {"test": trial.name}
+            emitter = stack.enter_context(contextlib.closing(Emitter(spec.backend, bindings, patience_s=5)))
+            anybody = stack.enter_context(contextlib.closing(read(bindings, {}, frozenset)))
+            human = stack.enter_context(contextlib.closing(read(bindings, {}, emitter.ours)))
+        except AutopilotError as e:
+            what, _, fix = str(e).partition("; ")
+            return Probe(label, False, what, fix)
+        arrived = trial.arrived or (lambda down: True)
+        begun = time.monotonic()
+        emitter.hold(test)
+        checks = [("does not come to a window", _soon(lambda: arrived(True)))]
+        window_ms = (time.monotonic() - begun) * 1e3
+        checks.append(("is not seen by the reader", _soon(lambda: anybody.held() == test)))
+        reader_ms = (time.monotonic() - begun) * 1e3
+        checks.append(("is taken for the human's", not human.held()))
+        emitter.release_all()
+        checks.append(("stays down", _soon(lambda: arrived(False) and not anybody.held())))
+    failed = next((what for what, fine in checks if not fine), None)
+    if failed is not None:
+        fix = "close a screen lock or a menu, touch nothing meanwhile, and try again"
+        return Probe(label, False, f"{trial.name} is pressed but {failed}", fix)
+    window = f"came to a window of its own after {window_ms:.1f} ms, " if trial.arrived else ""
+    return Probe(label, True, f"{trial.name} {window}was read back after {reader_ms:.1f} ms and told from the human's")
+
+
+def _soon(condition: Callable[[], bool], seconds: float = 1.0) -> bool:
+    until = time.monotonic() + seconds
+    while not (fine := condition()) and time.monotonic() < until:
+        time.sleep(0.001)
+    return fine
 
 
 def _python() -> Probe:
@@ -90,9 +317,18 @@ def _jax() -> Probe:
         return Probe("JAX", False, f"{type(e).__name__}: {e}", "install again", required=True)
 
 
-def _plugins(registry: Registry) -> list[Probe]:
+def _plugins(registry: Registry) -> Sequence[Probe]:
     return [
         Probe(p.dist, False, p.faults[0].message, "see `autopilot plugins --errors`")
         for p in registry.plugins
         if p.faults
     ]
+
+
+if __name__ == "__main__":
+    # The answer alone goes to standard output: not what a driver prints, nor held open by a grandchild.
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    json.dump([asdict(p) for p in main(json.loads(sys.argv[1]))], answer)
+    answer.close()

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autopilot.bindings import UserBindings, check_hotkeys, split
@@ -218,6 +218,8 @@ class Game:
         spec = self.spec
         if (choice.device or choice.bind) and world.device is not None:
             raise UserError(f"{spec.name} takes its controls itself: leave out --input and --bind")
+        if world.source is not None and (choice.source or choice.settings != SourceSettings()):
+            raise UserError(f"{spec.name} gives its frames itself: leave out --source, --window, --region")
         # Each part goes into the world at once, so that it is closed when a later one fails.
         source = world.source = world.source or self._source(choice)
         ours: dict[str, Callable[[], frozenset[str]]] = {}
@@ -245,8 +247,13 @@ class Game:
         if name is None:
             raise UserError(f"{self.spec.name} names no frame source: say --source screen")
         spec = self._registry.get("frame source", name)
-        source: FrameSource = self._load("frame source", name, spec.open)(choice.settings)
+        source: FrameSource = self._load("frame source", name, spec.open)(self.settings(choice))
         return source
+
+    def settings(self, choice: DeviceChoice) -> SourceSettings:
+        """Return where the frame source is to look: what the user said, or else the game's window."""
+        asked = choice.source is not None or choice.settings != SourceSettings(background=choice.settings.background)
+        return choice.settings if asked else replace(choice.settings, window=self.spec.window)
 
     def _device(self, choice: DeviceChoice, hz: float, ours: dict[str, Callable[[], frozenset[str]]]) -> OutputDevice:
         name = choice.device or self.spec.device

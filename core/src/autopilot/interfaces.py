@@ -116,6 +116,18 @@ class Demonstrator(Protocol):
         """Return the controls that it would hold now."""
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What `doctor` presses to try a device: the name of a harmless key or button.
+
+    `arrived(down)`, where the device has a window to press into, says whether the press (True) or
+    release of it has come there since the trial began.
+    """
+
+    name: str
+    arrived: Callable[[bool], bool] | None = None
+
+
 @dataclass
 class World:
     """One race, opened: the parts that the loop joins together.

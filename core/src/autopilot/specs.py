@@ -57,7 +57,9 @@ class GameSpec:
     `hotkeys` does so for `pause`, `save` and `quit`. Frames are recorded as `frame_size`
     (width, height). `hud` is what the network must not see: digits, a minimap. It is blackened where
     training and driving prepare a frame; sessions keep the whole frame. `steering` says how the label
-    of a moved picture is corrected; without one, shifted pictures keep their label.
+    of a moved picture is corrected; without one, shifted pictures keep their label. `window` is where
+    the frame source looks when the user does not say: the title of the game's window, or `click` to
+    let them pick it.
     """
 
     name: str
@@ -68,6 +70,7 @@ class GameSpec:
     frame_size: tuple[int, int] = (160, 90)
     open_world: str | None = None
     frame_source: str | None = None
+    window: str | None = None
     device: str | None = None
     reader: str | None = None
     tracks: tuple[str, ...] = ()
@@ -132,7 +135,8 @@ class DeviceSpec:
     `ours()` says what our emitter holds now (names, and paths of virtual devices), which is not
     the human's. Either raises UserError for an unknown name, DeviceError where there is no such
     device. A game's bindings are looked up under `bindings`, by default the device's own name.
-    `probe` imports `() -> list[Probe]`.
+    `probe` imports `() -> list[Probe]`, `trial` `() -> ContextManager[Trial]`: what `doctor` presses
+    through the emitter's process and reads back by the reader.
     """
 
     name: str
@@ -141,6 +145,7 @@ class DeviceSpec:
     reader: str | None = None
     bindings: str | None = None
     probe: str | None = None
+    trial: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

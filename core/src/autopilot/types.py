@@ -182,10 +182,17 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """Where a frame source looks: a region (x, y, width, height) in pixels, or a video file."""
+    """Where a frame source looks: a window, a monitor (from 1) or a video file.
+
+    `region` (x, y, width, height, in pixels) is a part of it, or of the whole screen. `background`
+    asks for frames of a window that has not the focus, too: to look at, not to drive by.
+    """
 
     region: tuple[int, int, int, int] | None = None
     video: str | None = None
+    window: str | None = None
+    monitor: int | None = None
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,9 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say where frames come from and who presses; pass a `DeviceChoice`."""
 
     @click.option("--source", help="Frame source, where the game is not its own (screen, video).")
-    @click.option("--region", metavar="X,Y,W,H", help="Region of the screen, in pixels.")
+    @click.option("--window", metavar="WINDOW", help="Title of the game's window, process:NAME, or click.")
+    @click.option("--monitor", type=click.IntRange(1), metavar="N", help="A monitor; see `autopilot windows`.")
+    @click.option("--region", metavar="X,Y,W,H", help="Part of the window, monitor or screen, in pixels.")
     @click.option("--video", metavar="FILE", help="File or camera for --source video.")
     @click.option("--profile", help="Which of the game's key bindings (an emulator's, say).")
     @click.option("--input", "input_device", help="Device to play or press on: keyboard, gamepad, …")
@@ -112,6 +114,8 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(
         *args: Any,
         source: str | None,
+        window: str | None,
+        monitor: int | None,
         region: str | None,
         video: str | None,
         profile: str | None,
@@ -122,8 +126,9 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
         from autopilot.game import DeviceChoice
         from autopilot.types import SourceSettings
 
-        box = None if region is None else _region(region)
-        settings = SourceSettings(box, video)
+        if sum(option is not None for option in (window, monitor, video)) > 1:
+            raise click.UsageError("--window, --monitor and --video exclude each other")
+        settings = SourceSettings(None if region is None else _region(region), video, window, monitor)
         choice = DeviceChoice(input_device, _bind(bind), profile, source or ("video" if video else None), settings)
         command(*args, devices=choice, **options)
 

@@ -92,3 +92,24 @@ def race_tables(result: Any, folder: Any) -> None:
     for title, head, rows in table_rows(result):
         table(title, head, rows)
     out.print(f"* = incident; saved in {folder} (race.json, race.md, race.png)", soft_wrap=True)
+
+
+def preview(path: Any, width: int = 64) -> None:
+    """Print a picture: two pixels to a character where there are colours, else shades of grey."""
+    import cv2
+    from rich.text import Text
+
+    image = cv2.imread(str(path))
+    if image is None:
+        return
+    height = max(1, round(width * image.shape[0] / image.shape[1] / 2))
+    small = cv2.resize(image, (width, 2 * height), interpolation=cv2.INTER_AREA)[:, :, ::-1].tolist()
+    for above, below in zip(small[::2], small[1::2], strict=True):
+        if out.color_system is None:
+            out.print("".join(" .:-=+*#%@"[sum(a) * 10 // 766] for a in above), soft_wrap=True, markup=False)
+            continue
+        line = Text()
+        for a, b in zip(above, below, strict=True):
+            line.append("▀", f"rgb({a[0]},{a[1]},{a[2]}) on rgb({b[0]},{b[1]},{b[2]})")
+        out.print(line, soft_wrap=True)
+    out.print(f"the picture: {path}", soft_wrap=True)

@@ -18,6 +18,7 @@ def autopilot_devices() -> list[DeviceSpec]:
             backend="autopilot_input_gamepad.backends:xbox",
             reader="autopilot_input_gamepad.reader:open_reader",
             probe="autopilot_input_gamepad.backends:probe",
+            trial="autopilot_input_gamepad.trial:trial",
         ),
         DeviceSpec(
             "dualshock4",

@@ -18,6 +18,7 @@ def autopilot_devices() -> list[DeviceSpec]:
             backend="autopilot_input_keyboard.backends:open_backend",
             reader="autopilot_input_keyboard.reader:open_reader",
             probe="autopilot_input_keyboard.probe:probe",
+            trial="autopilot_input_keyboard.trial:trial",
         ),
         DeviceSpec(
             "keyboard-uinput",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import FrameSourceSpec
+from autopilot.specs import CommandSpec, FrameSourceSpec
 
 AUTOPILOT_API = API_VERSION
 
@@ -14,11 +14,17 @@ def autopilot_frame_sources() -> list[FrameSourceSpec]:
     return [
         FrameSourceSpec(
             "screen",
-            "a region of the screen (mss)",
+            "a window, a monitor or a region of the screen (mss)",
             open="autopilot_screen.screen:open_screen",
-            probe="autopilot_screen.screen:probe",
+            probe="autopilot_screen.probe:probe",
         ),
         FrameSourceSpec(
             "video", "a video file, or a camera such as OBS's virtual one", open="autopilot_screen.video:open_video"
         ),
     ]
+
+
+@hookimpl
+def autopilot_commands() -> list[CommandSpec]:
+    """Windows and monitors, to name one of them."""
+    return [CommandSpec("windows", "List windows and monitors.", "autopilot_screen.commands:windows")]

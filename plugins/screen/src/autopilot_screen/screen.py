@@ -1,4 +1,4 @@
-"""Frames from a region of the screen, read with mss."""
+"""Frames from the screen, a monitor, a window or a region of them, read with mss."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autopilot.errors import DeviceError
-from autopilot.types import Frame, Probe, SourceSettings
+from autopilot.errors import DeviceError, UserError
+from autopilot.types import Frame, SourceSettings
+
+from autopilot_screen.windows import Box, WindowSource, choose, inside, open_desk, within
 
 if TYPE_CHECKING:
     import mss
@@ -30,7 +33,7 @@ NO_DISPLAY = (
 class Screen:
     """A region of the screen, as large as it is there."""
 
-    def __init__(self, grabber: mss.MSS, box: dict[str, int]) -> None:
+    def __init__(self, grabber: mss.MSS, box: Box) -> None:
         self._grabber: mss.MSS | None = grabber
         self._box = box
 
@@ -39,19 +42,23 @@ class Screen:
 
         Raises DeviceError when the screen is gone or was closed.
         """
+        t_ns = time.monotonic_ns()
+        return Frame(self.grab(self._box), t_ns)
+
+    def grab(self, box: Box) -> Image:
+        """Return what a box (x, y, width, height) of the screen shows now; raises as `read` does."""
         if self._grabber is None:
             raise DeviceError("the screen was closed; open it again")
         import cv2
         import numpy as np
         from mss.exception import ScreenShotError
 
-        t_ns = time.monotonic_ns()
         try:
-            shot = np.asarray(self._grabber.grab(self._box))
+            shot = np.asarray(self._grabber.grab(dict(zip(("left", "top", "width", "height"), box, strict=True))))
         except (ScreenShotError, AssertionError) as e:  # mss asserts that the server replies
             raise DeviceError("the screen can no longer be read: is the desktop session (X server) still there?") from e
         image: Image = cv2.cvtColor(shot, cv2.COLOR_BGRA2RGB)
-        return Frame(image, t_ns)
+        return image
 
     def close(self) -> None:
         """Disconnect from the screen."""
@@ -65,66 +72,108 @@ class Screen:
 
 
 def open_screen(settings: SourceSettings) -> FrameSource:
-    """Open `settings.region` of the screen; without one, the whole primary monitor.
+    """Open a window, a monitor or, without either, the primary monitor; of it `settings.region`.
 
-    Raises DeviceError when there is no screen, when it cannot be read (Wayland), or when the
-    region is empty or not wholly on the screen.
+    A region alone is one of the whole screen. Raises UserError when the window or monitor is not
+    there, DeviceError when there is no screen, when it cannot be read (Wayland), or when the
+    region is empty or not wholly on what it is a part of.
     """
-    import mss
-    from mss.exception import ScreenShotError
-
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        raise DeviceError(WAYLAND if _wayland() else NO_DISPLAY)
+    grabber = open_grabber()
     try:
-        grabber = mss.MSS()
-        everything, primary = grabber.monitors[0], grabber.primary_monitor
-    except ScreenShotError as e:
-        raise DeviceError(
-            f"cannot open the screen {os.environ.get('DISPLAY', '')}: check that it exists and that"
-            f" this user may use it ({' '.join(str(e).split())})"
-        ) from e
-    x, y, width, height = settings.region or _extent(primary)
-    left, top, wide, high = _extent(everything)
-    problem = ""
-    if width <= 0 or height <= 0:
-        problem = "is empty: give x,y,width,height"
-    elif x < left or y < top or x + width > left + wide or y + height > top + high:
-        problem = f"is not wholly on the screen {left},{top},{wide},{high} (x,y,width,height)"
-    if problem:
+        source = _open(grabber, settings)
+    except BaseException:
         grabber.close()
-        raise DeviceError(f"the region {x},{y},{width},{height} {problem}")
-    source = Screen(grabber, {"left": x, "top": y, "width": width, "height": height})
+        raise
     # Under Xwayland the grab succeeds and is black; a server of its own (Xvfb, Xephyr) shows
     # something even inside a Wayland session, so only the picture can tell.
-    if _wayland() and not source.read().image.any():
+    if wayland() and isinstance(source, Screen) and not source.read().image.any():
         source.close()
         raise DeviceError(WAYLAND)
     return source
 
 
-def probe() -> list[Probe]:
-    """Try to read the screen: is one there, does a grab work, is it black."""
+def open_grabber() -> mss.MSS:
+    """Connect to the screen; raises DeviceError when there is none."""
+    import mss
+    from mss.exception import ScreenShotError
+
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        raise DeviceError(WAYLAND if wayland() else NO_DISPLAY)
     try:
-        source = open_screen(SourceSettings())
-        source.read()  # the first one loads libraries
-        frame = source.read()
-        took_ms = (time.monotonic_ns() - frame.t_ns) / 1e6
-    except DeviceError as e:
-        what, _, fix = str(e).partition(": ")
-        return [Probe("screen", ok=False, detail=what, fix=fix)]
-    source.close()
-    height, width, _ = frame.image.shape
-    found = Probe("screen", ok=True, detail=f"{width}x{height}, grabbed in {took_ms:.1f} ms")
-    if frame.image.any():
-        return [found, Probe("screen picture", ok=True, detail="not black")]
-    fix = "show a window on it; if one is shown, use an X11 session or --source video"
-    return [found, Probe("screen picture", ok=False, detail="the whole screen is black", fix=fix)]
+        grabber = mss.MSS()
+        if grabber.monitors:
+            return grabber
+    except ScreenShotError as e:
+        raise DeviceError(
+            f"cannot open the screen {os.environ.get('DISPLAY', '')}: check that it exists and that"
+            f" this user may use it ({' '.join(str(e).split())})"
+        ) from e
+    raise DeviceError("the screen has no monitor: connect one")
 
 
-def _extent(monitor: Mapping[str, int]) -> tuple[int, int, int, int]:
+def _open(grabber: mss.MSS, settings: SourceSettings) -> FrameSource:
+    region = settings.region
+    if settings.window is not None:
+        desk = open_desk()
+        try:
+            window = choose(settings.window, desk)
+            if region is not None:
+                _check(region, (0, 0, *window.box[2:]), f"in the window {window.title!r}, which is")
+        except BaseException:
+            desk.close()
+            raise
+        return WindowSource(Screen(grabber, window.box), desk, window, region, settings.background)
+    boxes = [_extent(m) for m in grabber.monitors]
+    if settings.monitor is None:
+        box = region or _extent(grabber.primary_monitor)
+        _check(box, boxes[0], "on the screen")
+    elif 0 < settings.monitor < len(boxes):
+        monitor = boxes[settings.monitor]
+        box = inside(monitor, region)
+        _check(region or box, (0, 0, *monitor[2:]) if region else box, f"on monitor {settings.monitor}, which is")
+    else:
+        raise UserError(f"there is no monitor {settings.monitor}: there are {len(boxes) - 1}; see `autopilot windows`")
+    return Screen(grabber, box)
+
+
+def _check(region: Box, whole: Box, where: str) -> None:
+    problem = ""
+    if min(region[2:]) <= 0:
+        problem = "is empty: give x,y,width,height"
+    elif not within(region, whole):
+        problem = f"is not wholly {where} {','.join(map(str, whole))} (x,y,width,height)"
+    if problem:
+        raise DeviceError(f"the region {','.join(map(str, region))} {problem}")
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A monitor; `number` counts from 1."""
+
+    number: int
+    name: str
+    box: Box
+    primary: bool
+
+
+def monitors() -> list[Monitor]:
+    """Return the monitors; raises DeviceError when there is no screen."""
+    grabber = open_grabber()
+    first = grabber.primary_monitor
+    found = [
+        Monitor(number, str(m.get("name") or ""), _extent(m), m == first)
+        for number, m in enumerate(grabber.monitors)
+        if number
+    ]
+    grabber.close()
+    return found
+
+
+def _extent(monitor: Mapping[str, int]) -> Box:
     return monitor["left"], monitor["top"], monitor["width"], monitor["height"]
 
 
-def _wayland() -> bool:
+def wayland() -> bool:
+    """Say whether this is a Wayland session."""
     named = os.environ.get("XDG_SESSION_TYPE", "").lower() == "wayland"
     return named or bool(os.environ.get("WAYLAND_DISPLAY"))

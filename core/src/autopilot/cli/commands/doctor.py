@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from autopilot.cli.common import App, common, examples
+from autopilot.cli.common import App, common, examples, world_options
 
 
-@click.command(epilog=examples("autopilot doctor", "autopilot doctor --json"))
+@click.command(
+    epilog=examples(
+        "autopilot doctor",
+        "autopilot doctor --game ctr --window duckstation    can this game be recorded and driven?",
+        "autopilot doctor --video 0                          what does the camera show?",
+        "autopilot doctor --json",
+    )
+)
+@click.option("--game", help="Only what this game needs; see `autopilot plugins`.")
+@world_options
 @common
 @click.pass_context
-def command(ctx: click.Context, app: App) -> None:
-    """Try each part that recording and driving need; exit 1 if one must be fixed."""
+def command(ctx: click.Context, app: App, game: str | None, devices: Any) -> None:
+    """Try each part that recording and driving need, in ten seconds; show what the screen shows.
+
+    Exits with 1 if recording or driving cannot work: of the game, if one is named.
+    """
     from autopilot.cli import ui
     from autopilot.doctor import examine
 
-    probes = examine(app.registry, app.home)
-    data = [asdict(p) for p in probes]
+    found = examine(app.registry, app.home, devices, game)
+    data = {"ok": found.ok} | asdict(found) | {"picture": found.picture and str(found.picture)}
 
     def show() -> None:
         marks = {True: "[green]ok[/]", False: "[yellow]missing[/]"}
-        rows = [[p.name, "[red]broken[/]" if p.required and not p.ok else marks[p.ok], p.detail, p.fix] for p in probes]
+        rows = [
+            [p.name, "[red]broken[/]" if p.required and not p.ok else marks[p.ok], p.detail, p.fix]
+            for p in found.probes
+        ]
         ui.table("What works here", ["part", "state", "found", "what to do"], rows)
+        games = [
+            [g.game, *(f"no: {lack}" if lack else "[green]yes[/]" for lack in (g.record, g.drive))] for g in found.games
+        ]
+        ui.table("What can be done", ["game", "record yourself", "let it drive"], games)
+        if found.picture is not None:
+            ui.preview(found.picture)
+        ui.out.print(f"{found.seconds:g} s", soft_wrap=True)
 
     app.print(data, show)
-    if any(p.required and not p.ok for p in probes):
+    if not found.ok:
         ctx.exit(1)

@@ -1,0 +1,168 @@
+"""A real X server for the screen tests, with windows of other processes and a window manager."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from Xlib import X
+from Xlib.display import Display
+from Xlib.ext import xtest
+
+RED, TEAL = (200, 30, 10), (5, 120, 240)
+
+APP = """
+import sys
+from Xlib import X, Xatom
+from Xlib.display import Display
+d = Display()
+root = d.screen().root
+
+def show(title, x, y, width, height, colour, kind="kart", **options):
+    w = root.create_window(x, y, width, height, 0, X.CopyFromParent, background_pixel=colour, **options)
+    w.set_wm_name(title)
+    w.set_wm_class(kind, kind.title())
+    w.set_wm_normal_hints(flags=1, x=x, y=y)
+    w.map()
+    return w
+
+def focus(w):
+    w.set_input_focus(X.RevertToParent, X.CurrentTime)
+
+for line in sys.stdin:
+    exec(line)
+    d.sync()
+    print(flush=True)
+"""
+
+
+def pixel(rgb: tuple[int, int, int]) -> int:
+    return rgb[0] << 16 | rgb[1] << 8 | rgb[2]
+
+
+class App:
+    """A program with windows: another process, told what to do line by line."""
+
+    def __init__(self, display: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", APP],
+            env={**os.environ, "DISPLAY": display},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def do(self, line: str) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "\n", "the program with the windows died"
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+class Desktop:
+    """An Xvfb; `show` makes a red window with a teal half at (40, 30), 80x60."""
+
+    def __init__(self, *options: str) -> None:
+        if shutil.which("Xvfb") is None:
+            pytest.skip("missing: Xvfb (Debian package xvfb)")
+        read_end, write_end = os.pipe()
+        self.process = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(write_end), *(options or ("-screen", "0", "320x240x24")), "-noreset"],
+            pass_fds=[write_end],
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(write_end)
+        with os.fdopen(read_end) as pipe:
+            self.name = f":{pipe.readline().strip()}"
+        self.display = Display(self.name)
+        self.others: list[Any] = []
+
+    def show(self) -> Any:
+        root = self.display.screen().root
+        window = root.create_window(*(40, 30, 80, 60, 0, X.CopyFromParent), background_pixel=pixel(RED))
+        window.create_window(*(40, 0, 40, 60, 0, X.CopyFromParent), background_pixel=pixel(TEAL)).map()
+        window.map()
+        self.display.sync()
+        return window
+
+    def app(self) -> App:
+        self.others.append(App(self.name))
+        return self.others[-1]
+
+    def openbox(self) -> None:
+        """Start a window manager and wait until it manages."""
+        if shutil.which("openbox") is None:
+            pytest.skip("missing: openbox (Debian package openbox)")
+        process = subprocess.Popen(
+            ["openbox", "--sm-disable"], env={**os.environ, "DISPLAY": self.name}, stderr=subprocess.DEVNULL
+        )
+        self.others.append(process)
+        root, check = self.display.screen().root, self.display.get_atom("_NET_SUPPORTING_WM_CHECK")
+        until = time.monotonic() + 20
+        while root.get_full_property(check, X.AnyPropertyType) is None:
+            assert time.monotonic() < until, "openbox does not start"
+            time.sleep(0.01)
+
+    def fake(self, kind: int, detail: int = 0, **at: int) -> None:
+        """Let a human press, release or move something."""
+        xtest.fake_input(self.display, kind, detail, **at)
+        self.display.sync()
+
+    def stop(self) -> None:
+        for other in self.others:
+            other.stop() if isinstance(other, App) else (other.kill(), other.wait())
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desktop]]:
+    """Starts X servers with the options of a test; DISPLAY names the last one."""
+    started: list[Desktop] = []
+    for name in ("WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def start(*options: str) -> Desktop:
+        started.append(Desktop(*options))
+        monkeypatch.setenv("DISPLAY", started[-1].name)
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def desktop(start: Callable[..., Desktop]) -> Desktop:
+    return start()
+
+
+@pytest.fixture
+def wide(start: Callable[..., Desktop]) -> Desktop:
+    """A desktop with some room for windows."""
+    return start("-screen", "0", "640x480x24")
+
+
+@pytest.fixture
+def soon() -> Callable[[Callable[[], Any]], Any]:
+    """Returns what a function returns as soon as that is true."""
+
+    def wait(condition: Callable[[], Any]) -> Any:
+        until = time.monotonic() + 10
+        while not (found := condition()):
+            assert time.monotonic() < until, "did not happen in time"
+            time.sleep(0.005)
+        return found
+
+    return wait
