@@ -23,19 +23,24 @@ from autopilot.errors import AutopilotError
 from autopilot.game import DeviceChoice, Game
 from autopilot.home import Home
 from autopilot.interfaces import Trial
-from autopilot.plugins import Registry
-from autopilot.specs import DeviceSpec, GameSpec
+from autopilot.plugins import Plugin, Registry
+from autopilot.specs import DeviceSpec, FrameSourceSpec, GameSpec
 from autopilot.types import Probe, SourceSettings
 
 ENOUGH_GB = 2.0
-ALL_S = 9.0
+SEEN_S = 5.0
+"""After so long the frame sources must have shown a picture."""
+ALL_S = 8.5
 """For everything together, the start of the command left out."""
-CLICK_S = 65.0
-"""More than that where the user is asked to click on a window."""
+CLICK_S = 60.0
+"""More than both where the user is asked to click on a window."""
 LOOK_S = 1.0
 """How long a frame source is watched for its rate, and for whether its picture changes."""
 BLACK = 8
 """A picture none of whose values (0 to 255) is above this is black."""
+
+_Part = tuple[str, Plugin, Any, dict[str, Any]]
+"""Kind, plugin, descriptor, and what else its job is told."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,12 @@ class Diagnosis:
 
 
 def examine(registry: Registry, home: Home, choice: DeviceChoice, game: str | None = None) -> Diagnosis:
-    """Try this Python, the disk, the clock, JAX, and the frame sources and devices of plugins.
+    """Try this Python, the disk, the clock, JAX, and the games, frame sources and devices of plugins.
 
     A picture is taken by the frame source that `choice` or the game names, else by every one that
     has a probe; what the user names is required. Raises PluginError for an unknown name.
     """
-    begun = time.monotonic()
+    begun = started = time.monotonic()
     found = None if game is None else Game(registry, game)
     named = choice.source or (found.spec.frame_source if found else None)
     if named is None and choice.settings != SourceSettings():
@@ -84,7 +89,8 @@ def examine(registry: Registry, home: Home, choice: DeviceChoice, game: str | No
         picture.unlink()
     base = {"home": str(home.root), "safe_mode": registry.safe_mode}
     look = {"settings": asdict(settings), "picture": str(picture)}
-    until = begun + (CLICK_S if settings.window == "click" else ALL_S)
+    if settings.window == "click":
+        begun += CLICK_S
 
     clock = _clock()  # first, while nothing else keeps the processor busy
     with contextlib.ExitStack() as stack:
@@ -93,22 +99,24 @@ def examine(registry: Registry, home: Home, choice: DeviceChoice, game: str | No
             return stack.enter_context(_Job(part, base | job))
 
         jax, disk = start("JAX", do="jax"), start("disk", do="disk")
-        looks = [start(s.name, do="source", name=f"{p.dist}:{s.name}", **look) for p, s in sources]
-        parts = {("frame source", job.part): job.probes(until) for job in looks}
+        games = [(p, s) for p, s in registry.provided("game") if found is None or s.name == found.spec.name]
+        first: list[_Part] = [("game", p, s, {}) for p, s in games if s.probe]
+        first += [("frame source", p, s, look) for p, s in sources]
         # Afterwards, because a device's own window would be in the picture.
-        until = max(until, time.monotonic() + 3)
-        tried = [(p, s) for p, s in registry.provided("device") if s.probe]
-        presses = [start(s.name, do="device", name=f"{p.dist}:{s.name}") for p, s in tried]
-        parts |= {("device", job.part): job.probes(until) for job in presses}
-        probes = [_python(), *disk.probes(until), clock, *jax.probes(until), *_plugins(registry)]
-    games = [found.spec] if found else [spec for _, spec in registry.provided("game")]
+        second: list[_Part] = [("device", p, s, {}) for p, s in registry.provided("device") if s.probe]
+        parts: dict[tuple[str, str], list[Probe]] = {}
+        for kinds, until in ((first, begun + SEEN_S), (second, begun + ALL_S)):
+            jobs = [(kind, start(s.name, do=kind, name=f"{p.dist}:{s.name}", **more)) for kind, p, s, more in kinds]
+            parts |= {(kind, job.part): job.probes(until) for kind, job in jobs}
+        rest = begun + ALL_S
+        probes = [_python(), *disk.probes(rest), clock, *jax.probes(rest), *_plugins(registry)]
     device = choice.device or (found.spec.device if found else None)
-    verdicts = [_verdict(spec, parts, named or spec.frame_source, device or spec.device) for spec in games]
+    verdicts = [_verdict(spec, parts, named or spec.frame_source, device or spec.device) for _, spec in games]
     for (kind, part), some in parts.items():
         required = part == named if kind == "frame source" else part == choice.device
         probes += [replace(p, required=required or p.required) for p in some]
     path = picture if picture.exists() else None
-    return Diagnosis(tuple(probes), tuple(verdicts), path, round(time.monotonic() - begun, 2))
+    return Diagnosis(tuple(probes), tuple(verdicts), path, round(time.monotonic() - started, 2))
 
 
 def _verdict(
@@ -123,7 +131,8 @@ def _verdict(
         return next((f"{p.name}: {p.detail}" for p in bad), None)
 
     seen = ("frame source", source)
-    return GameVerdict(spec.name, lacks(seen, ("device", spec.reader)), lacks(seen, ("device", spec.device and device)))
+    record = lacks(("game", spec.name), seen, ("device", spec.reader))
+    return GameVerdict(spec.name, record, lacks(seen, ("device", spec.device and device)))
 
 
 class _Job:
@@ -156,17 +165,19 @@ class _Job:
             return [Probe(self.part, False, "gave no answer in time", fix)]
         except ValueError:
             status = self._process.returncode
-            return [Probe(self.part, False, f"crashed (exit status {status})", "install it again", required=True)]
+            return [Probe(self.part, False, f"crashed (exit status {status})", "install it again", self.part == "JAX")]
 
 
 def main(job: dict[str, Any]) -> list[Probe]:
     """Do one job of `examine`."""
     if job["do"] == "jax":
+        with contextlib.suppress(AttributeError):  # Windows
+            os.nice(5)  # it computes for the longest, and is waited for last
         return [_jax()]
     if job["do"] == "disk":
         return [_disk(Home(Path(job["home"])))]
     registry = Registry(job["safe_mode"])
-    kind = "frame source" if job["do"] == "source" else "device"
+    kind = job["do"]
     plugin, spec = registry.find(kind, job["name"])
     try:
         probes: list[Probe] = registry.load(kind, job["name"], spec.probe)() if spec.probe else []
@@ -174,23 +185,23 @@ def main(job: dict[str, Any]) -> list[Probe]:
             probes.append(_there_and_back(registry, job["name"], spec))
         if kind == "frame source" and all(p.ok for p in probes):
             settings = job["settings"] | {"region": job["settings"]["region"] and tuple(job["settings"]["region"])}
-            probes += _picture(registry, job["name"], SourceSettings(**settings), Path(job["picture"]))
+            probes += _picture(registry, plugin.dist, spec, SourceSettings(**settings), Path(job["picture"]))
     except Exception as e:  # noqa: BLE001 - a probe of a plugin may fail in any way
         what = " ".join(f"{type(e).__name__}: {e}".split())
         return [Probe(spec.name, False, what, f"report this to {plugin.dist}")]
     return probes
 
 
-def _picture(registry: Registry, name: str, settings: SourceSettings, path: Path) -> list[Probe]:
+def _picture(registry: Registry, dist: str, spec: FrameSourceSpec, settings: SourceSettings, path: Path) -> list[Probe]:
     """Watch a frame source for a second: size, rate, black or frozen; keep its last picture."""
     import cv2
     import numpy as np
 
-    label = f"{name.partition(':')[2]} picture"
+    label = f"{spec.name} picture"
     source = None
     count = changes = 0
     try:
-        source = registry.load("frame source", name, registry.get("frame source", name).open)(settings)
+        source = registry.load("frame source", f"{dist}:{spec.name}", spec.open)(settings)
         image = source.read().image  # the first one loads libraries
         begun = time.monotonic()
         while (took := time.monotonic() - begun) < LOOK_S or not count:

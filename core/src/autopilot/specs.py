@@ -59,7 +59,8 @@ class GameSpec:
     training and driving prepare a frame; sessions keep the whole frame. `steering` says how the label
     of a moved picture is corrected; without one, shifted pictures keep their label. `window` is where
     the frame source looks when the user does not say: the title of the game's window, or `click` to
-    let them pick it.
+    let them pick it. `probe` imports `() -> list[Probe]`: whether a human can play here, where
+    `open_world` brings a window of its own.
     """
 
     name: str
@@ -85,6 +86,7 @@ class GameSpec:
     lap_limit_s: float = 300.0
     hud: tuple[Rectangle, ...] = ()
     steering: SteerCorrection | None = None
+    probe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ def autopilot_games() -> list[GameSpec]:
             lap_limit_s=60.0,
             hud=(SCORE,),
             steering=STEERING,
+            probe="autopilot_carracing.window:probe",
         )
     ]
 

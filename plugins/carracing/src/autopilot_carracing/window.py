@@ -7,7 +7,7 @@ import sys
 
 import pygame
 from autopilot.errors import DeviceError
-from autopilot.types import Held
+from autopilot.types import Held, Probe
 from gymnasium.envs.box2d.car_racing import WINDOW_H, WINDOW_W
 
 from autopilot_carracing.plugin import HOTKEYS, KEYS
@@ -21,12 +21,7 @@ class Window:
 
     def __init__(self, title: str) -> None:
         try:
-            # Asked first: SDL, when it looks for Wayland in vain, prints a line of its own.
-            if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
-                raise pygame.error("DISPLAY is not set")
-            pygame.display.init()
-            if pygame.display.get_driver() in ("dummy", "offscreen"):
-                raise pygame.error(f"the video driver is {pygame.display.get_driver()}")
+            _connect()
             self._screen = pygame.display.set_mode((WINDOW_W, WINDOW_H))
         except pygame.error as e:
             pygame.display.quit()
@@ -69,3 +64,25 @@ class Window:
     def close(self) -> None:
         """Close the window."""
         pygame.display.quit()
+
+
+def _connect() -> None:
+    # Asked first: SDL, when it looks for Wayland in vain, prints a line of its own.
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        raise pygame.error("DISPLAY is not set")
+    pygame.display.init()
+    if pygame.display.get_driver() in ("dummy", "offscreen"):
+        raise pygame.error(f"the video driver is {pygame.display.get_driver()}")
+
+
+def probe() -> list[Probe]:
+    """Connect to where the window would be shown; none is, so that nothing flashes up."""
+    try:
+        _connect()
+        large = pygame.display.get_desktop_sizes()[0]
+        pygame.display.quit()
+    except pygame.error as e:
+        fix = "start this on a desktop; the demonstrator and networks need none"
+        return [Probe("carracing window", ok=False, detail=str(e), fix=fix)]
+    detail = f"{WINDOW_W}x{WINDOW_H} on a screen of {large[0]}x{large[1]}"
+    return [Probe("carracing window", ok=True, detail=detail)]
