@@ -36,8 +36,8 @@ def doctor(tmp_path: Path) -> Doctor:
         report: dict[str, Any] = json.loads(done.stdout)
         report["part"] = {p["name"]: p for p in report["probes"]}
         report["game"] = {g["game"]: g for g in report["games"]}
-        assert done.returncode == (not report["ok"])
-        assert report["seconds"] < 10
+        assert done.returncode == (not report["ok"]), report
+        assert report["seconds"] < 10, report
         for probe in report["probes"]:
             assert probe["ok"] or probe["fix"], probe
         return report
@@ -56,7 +56,7 @@ def test_a_window_is_seen_and_a_key_comes_back(wide: Any, doctor: Doctor) -> Non
     app.do(APP)
     before = wide.display.get_input_focus().focus.id
     report = doctor("--window", "kart", "--game", "ctr")
-    assert report["ok"]
+    assert report["ok"], report["probes"]
     assert report["game"] == {"ctr": {"game": "ctr", "record": None, "drive": None}}
     shown = picture(report)
     assert shown.shape == (120, 160, 3)
@@ -84,7 +84,7 @@ def test_a_black_screen_stops_the_screen_game_alone(wide: Any, doctor: Doctor) -
     assert "all black" in report["part"]["screen picture"]["detail"]
     assert report["game"]["ctr"]["record"].startswith("screen picture: 640x480")
     assert report["game"]["carracing"] == {"game": "carracing", "record": None, "drive": None}
-    assert report["ok"]
+    assert report["ok"], report["probes"]
     assert not doctor("--game", "ctr", "--region", "0,0,100,100")["ok"]
     assert np.count_nonzero(picture(doctor("--game", "ctr", "--region", "0,0,100,100"))) == 0
 
