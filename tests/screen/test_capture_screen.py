@@ -156,7 +156,7 @@ def test_several_monitors(start):
     np.testing.assert_array_equal(part, image[20:60, 10:60])
     with pytest.raises(DeviceError, match=r"region 300,0,30,10 is not wholly on monitor 2, which is 0,0,320,200"):
         open_screen(SourceSettings(monitor=2, region=(300, 0, 30, 10)))
-    with pytest.raises(UserError, match="there is no monitor 3: there are 2"):
+    with pytest.raises(UserError, match="there is no monitor 3: they are numbered 1 to 2"):
         open_screen(SourceSettings(monitor=3))
 
 
