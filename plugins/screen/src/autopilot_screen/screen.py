@@ -132,7 +132,9 @@ def _open(grabber: mss.MSS, settings: SourceSettings) -> FrameSource:
         box = inside(monitor, region)
         _check(region or box, (0, 0, *monitor[2:]) if region else box, f"on monitor {settings.monitor}, which is")
     else:
-        raise UserError(f"there is no monitor {settings.monitor}: they are numbered 1 to {len(boxes) - 1}; see `autopilot windows`")
+        raise UserError(
+            f"there is no monitor {settings.monitor}: they are numbered 1 to {len(boxes) - 1}; see `autopilot windows`"
+        )
     return Screen(grabber, box)
 
 
