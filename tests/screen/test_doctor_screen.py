@@ -24,7 +24,7 @@ APP = "red = show('Kart', 300, 200, 160, 120, 0xC81E0A); focus(red)"
 def doctor(tmp_path: Path) -> Doctor:
     """Runs the command; returns its report, each part by its name, and its exit status."""
 
-    def run(*args: str, **env: str) -> dict[str, Any]:
+    def once(*args: str, **env: str) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "autopilot", "doctor", "--json", *args],
             env={**os.environ, "AUTOPILOT_HOME": str(tmp_path), **env},
@@ -34,12 +34,20 @@ def doctor(tmp_path: Path) -> Doctor:
         )
         assert done.stderr == ""
         report: dict[str, Any] = json.loads(done.stdout)
-        report["part"] = {p["name"]: p for p in report["probes"]}
-        report["game"] = {g["game"]: g for g in report["games"]}
         assert done.returncode == (not report["ok"]), report
         assert report["seconds"] < 10, report
         for probe in report["probes"]:
             assert probe["ok"] or probe["fix"], probe
+        return report
+
+    def run(*args: str, **env: str) -> dict[str, Any]:
+        for _ in range(3):  # on a busy machine some part may have had no time to answer
+            report = once(*args, **env)
+            late = {p["name"] for p in report["probes"] if "in time" in p["detail"]}
+            if late <= {"JAX"}:
+                break
+        report["part"] = {p["name"]: p for p in report["probes"]}
+        report["game"] = {g["game"]: g for g in report["games"]}
         return report
 
     return run
