@@ -124,6 +124,19 @@ def test_a_window_that_is_not_there(wide: Any, doctor: Doctor) -> None:
     assert "no window matches 'tennis'" in report["part"]["screen picture"]["detail"]
 
 
+def test_a_device_is_named(wide: Any, doctor: Doctor) -> None:
+    report = doctor("--input", "dualshock4")
+    assert report["part"]["dualshock4"]["required"]
+    assert report["ok"] == report["part"]["dualshock4"]["ok"]
+
+
+def test_nobody_is_asked_for_a_click(wide: Any, doctor: Doctor) -> None:
+    wide.app().do(APP)
+    report = doctor("--game", "ctr")
+    assert report["ok"]
+    assert picture(report).shape == (480, 640, 3)
+
+
 def test_a_keyboard_that_another_program_holds(wide: Any, doctor: Doctor) -> None:
     """A screen lock or a menu grabs the keyboard: what is typed comes nowhere else."""
     wide.app().do(APP)

@@ -105,7 +105,10 @@ def examine(registry: Registry, home: Home, choice: DeviceChoice, game: str | No
         first: list[_Part] = [("game", p, s, {}) for p, s in games if s.probe]
         first += [("frame source", p, s, look) for p, s in sources]
         # Afterwards, because a device's own window would be in the picture.
-        second: list[_Part] = [("device", p, s, {}) for p, s in registry.provided("device") if s.probe]
+        devices = [(p, s) for p, s in registry.provided("device") if s.probe]
+        if choice.device and all(s.name != choice.device for _, s in devices):
+            devices.append(registry.find("device", choice.device))
+        second: list[_Part] = [("device", p, s, {}) for p, s in devices]
         parts: dict[tuple[str, str], list[Probe]] = {}
         for kinds, until in ((first, begun + SEEN_S), (second, begun + ALL_S)):
             jobs = [(kind, start(s.name, do=kind, name=f"{p.dist}:{s.name}", **more)) for kind, p, s, more in kinds]
@@ -183,6 +186,8 @@ def main(job: dict[str, Any]) -> list[Probe]:
     plugin, spec = registry.find(kind, job["name"])
     try:
         probes: list[Probe] = registry.load(kind, job["name"], spec.probe)() if spec.probe else []
+        if kind == "device" and not spec.probe:
+            probes.append(_opens(spec))
         if kind == "device" and spec.trial and all(p.ok for p in probes):
             probes.append(_there_and_back(registry, job["name"], spec))
         if kind == "frame source" and all(p.ok for p in probes):
@@ -228,6 +233,16 @@ def _picture(registry: Registry, dist: str, spec: FrameSourceSpec, settings: Sou
         fix = "right for a picture at rest; if the game moves, this is not its window"
         return [Probe(label, True, f"{detail}, frozen: nothing changed in {took:.1f} s", fix)]
     return [Probe(label, True, f"{detail}, {changes / took:.0f} of them new")]
+
+
+def _opens(spec: DeviceSpec) -> Probe:
+    try:
+        if spec.backend:
+            Emitter(spec.backend, {}, patience_s=5).close()
+    except AutopilotError as e:
+        what, _, fix = str(e).partition("; ")
+        return Probe(spec.name, False, what, fix)
+    return Probe(spec.name, True, "opens")
 
 
 def _there_and_back(registry: Registry, name: str, spec: DeviceSpec) -> Probe:
