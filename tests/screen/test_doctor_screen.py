@@ -24,9 +24,9 @@ APP = "red = show('Kart', 300, 200, 160, 120, 0xC81E0A); focus(red)"
 def doctor(tmp_path: Path) -> Doctor:
     """Runs the command; returns its report, each part by its name, and its exit status."""
 
-    def once(*args: str, **env: str) -> dict[str, Any]:
+    def run(*args: str, **env: str) -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "-m", "autopilot", "doctor", "--json", *args],
+            [sys.executable, "-m", "autopilot", "doctor", "--json", "--patience", "50", *args],
             env={**os.environ, "AUTOPILOT_HOME": str(tmp_path), **env},
             capture_output=True,
             text=True,
@@ -35,17 +35,8 @@ def doctor(tmp_path: Path) -> Doctor:
         assert done.stderr == ""
         report: dict[str, Any] = json.loads(done.stdout)
         assert done.returncode == (not report["ok"]), report
-        assert report["seconds"] < 10, report
         for probe in report["probes"]:
             assert probe["ok"] or probe["fix"], probe
-        return report
-
-    def run(*args: str, **env: str) -> dict[str, Any]:
-        for _ in range(3):  # on a busy machine some part may have had no time to answer
-            report = once(*args, **env)
-            late = {p["name"] for p in report["probes"] if "in time" in p["detail"]}
-            if late <= {"JAX"}:
-                break
         report["part"] = {p["name"]: p for p in report["probes"]}
         report["game"] = {g["game"]: g for g in report["games"]}
         return report
@@ -100,6 +91,7 @@ def test_a_black_screen_stops_the_screen_game_alone(wide: Any, doctor: Doctor) -
 def test_without_a_display(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
         monkeypatch.delenv(name, raising=False)
+    assert doctor("--patience", "8")["seconds"] < 10
     report = doctor()
     assert not report["ok"]
     assert report["picture"] is None

@@ -28,10 +28,10 @@ from autopilot.specs import DeviceSpec, FrameSourceSpec, GameSpec
 from autopilot.types import Probe, SourceSettings
 
 ENOUGH_GB = 2.0
-SEEN_S = 5.5
-"""After so long the frame sources must have shown a picture."""
 ALL_S = 8.0
 """For everything together, the start of the command left out."""
+SEEN = 0.65
+"""By this share of that time the frame sources must have shown a picture."""
 CLICK_S = 60.0
 """More than both where the user is asked to click on a window."""
 LOOK_S = 1.0
@@ -69,7 +69,9 @@ class Diagnosis:
         return able and not broken
 
 
-def examine(registry: Registry, home: Home, choice: DeviceChoice, game: str | None = None) -> Diagnosis:
+def examine(
+    registry: Registry, home: Home, choice: DeviceChoice, game: str | None = None, patience_s: float = ALL_S
+) -> Diagnosis:
     """Try this Python, the disk, the clock, JAX, and the games, frame sources and devices of plugins.
 
     A picture is taken by the frame source that `choice` or the game names, else by every one that
@@ -110,10 +112,10 @@ def examine(registry: Registry, home: Home, choice: DeviceChoice, game: str | No
             devices.append(registry.find("device", choice.device))
         second: list[_Part] = [("device", p, s, {}) for p, s in devices]
         parts: dict[tuple[str, str], list[Probe]] = {}
-        for kinds, until in ((first, begun + SEEN_S), (second, begun + ALL_S)):
+        for kinds, until in ((first, begun + SEEN * patience_s), (second, begun + patience_s)):
             jobs = [(kind, start(s.name, do=kind, name=f"{p.dist}:{s.name}", **more)) for kind, p, s, more in kinds]
             parts |= {(kind, job.part): job.probes(until) for kind, job in jobs}
-        rest = begun + ALL_S
+        rest = begun + patience_s
         probes = [_python(), *disk.probes(rest), clock, *jax.probes(rest), *_plugins(registry)]
     device = choice.device or (found.spec.device if found else None)
     verdicts = [_verdict(spec, parts, named or spec.frame_source, device or spec.device) for _, spec in games]
@@ -166,7 +168,7 @@ class _Job:
             out, _ = self._process.communicate(timeout=max(0.1, until - time.monotonic()))
             return [Probe(**p) for p in json.loads(out)]
         except subprocess.TimeoutExpired:
-            fix = "try again when the machine has less to do; if it stays so, something hangs"
+            fix = "the machine is busy, or something hangs: try --patience 60"
             return [Probe(self.part, False, "gave no answer in time", fix)]
         except ValueError:
             status = self._process.returncode

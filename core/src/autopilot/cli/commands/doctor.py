@@ -19,10 +19,11 @@ from autopilot.cli.common import App, common, examples, world_options
     )
 )
 @click.option("--game", help="Only what this game needs; see `autopilot plugins`.")
+@click.option("--patience", type=click.FloatRange(1, 600), default=8.0, show_default=True, help="Seconds in all.")
 @world_options
 @common
 @click.pass_context
-def command(ctx: click.Context, app: App, game: str | None, devices: Any) -> None:
+def command(ctx: click.Context, app: App, game: str | None, patience: float, devices: Any) -> None:
     """Try each part that recording and driving need, in ten seconds; show what the screen shows.
 
     Exits with 1 if recording or driving cannot work: of the game, if one is named.
@@ -30,7 +31,7 @@ def command(ctx: click.Context, app: App, game: str | None, devices: Any) -> Non
     from autopilot.cli import ui
     from autopilot.doctor import examine
 
-    found = examine(app.registry, app.home, devices, game)
+    found = examine(app.registry, app.home, devices, game, patience)
     data = {"ok": found.ok} | asdict(found) | {"picture": found.picture and str(found.picture)}
 
     def show() -> None:
