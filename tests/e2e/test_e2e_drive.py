@@ -103,6 +103,22 @@ def test_frames_that_the_human_took_over_are_kept_ready_to_train_on(run: Run, ho
     assert [bool(x.removeprefix("hold ")) for x in sent] == [not begun <= i < ended for i in range(80)]
 
 
+def test_a_drive_that_is_interrupted_still_says_which_frames_were_the_human_s(begin: Begin, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    args = "drive --game pit --bundle demonstrator --track endless --record".split()
+    running = begin(*args, PITLANE=pit(human=list(range(20, 30))), PITLANE_LOG=str(log))
+    assert running.until(lambda: log.exists() and log.read_text().count("hold") > 60)
+    running.interrupt()
+    assert running.wait().code == 130
+    (path,) = (tmp_path / "home/sessions").iterdir()
+    session = Session.open(path)
+    ((begun, ended),) = session.info.human
+    assert (session.info.ended, begun) == ("interrupted", 19)
+    assert [row.action is not None for row in session.rows()] == [
+        begun <= i < ended for i in range(session.info.frames)
+    ]
+
+
 def test_a_lap_with_a_human_s_help_does_not_count(run: Run, tmp_path: Path) -> None:
     args = "race --game pit --drivers demonstrator --tracks oval --laps 1 --name cup --json".split()
     done = run(*args, home=tmp_path / "home", PITLANE=pit(human=[4]))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from autopilot.errors import SessionError
 from autopilot.game import Game
 from autopilot.interfaces import LabelMap
 from autopilot.sessions import Row, SessionInfo, SessionStore, SessionWriter
@@ -97,5 +99,6 @@ class Keeper:
     ) -> None:
         if error is None:
             self.close()
-        else:
-            self._writer.__exit__(kind, error, trace)
+            return
+        with suppress(SessionError):  # the error on its way out is the one to report
+            self.close("interrupted")
