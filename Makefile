@@ -4,10 +4,10 @@ DEMO_HOME ?= demo
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs bench
+.PHONY: help setup demo test test-qemu lint docs bench
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
 setup: ## System libraries, uv, Python and .venv
 	@scripts/setup.sh
@@ -17,6 +17,9 @@ demo: setup ## Record, train and race on CarRacing, and film it (into ./demo)
 
 test: lint ## Lint, then all tests; PYTEST_ARGS="-k name" chooses some
 	@$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+test-qemu: setup ## Keyboards and pads on a real kernel's uinput, inside QEMU
+	@$(BIN)/python tests/qemu/boot.py
 
 lint: setup ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check .

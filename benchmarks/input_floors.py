@@ -33,9 +33,6 @@ from typing import Any
 
 FORK = multiprocessing.get_context("forkserver")
 BACKEND = "autopilot_input_keyboard.backends:X11Keys"
-LIMIT_S = 0.5
-"""So long after a death no key may be down."""
-
 HUMAN_KEYS = ("a", "s", "d", "f", "g", "h", "j", "k")
 OUR_KEYS = ("left", "right", "up", "down", "x", "c")
 
@@ -252,8 +249,8 @@ DEATHS: dict[str, tuple[Callable[[Drive, Connection], None], int]] = {
 """Kind -> what does it, and how many of them one drive may live through."""
 
 
-def deaths(kind: str, count: int) -> dict[str, Any]:
-    """Let a drive die so often while it holds keys; count the keys that are down half a second later."""
+def deaths(kind: str, count: int, limit_s: float) -> dict[str, Any]:
+    """Let a drive die so often while it holds keys; count how often a key is down `limit_s` later."""
     kill, lives = DEATHS[kind]
     rng, times, stuck, lived = random.Random(kind), [], 0, 0
     drive: Drive | None = None
@@ -270,11 +267,11 @@ def deaths(kind: str, count: int) -> dict[str, Any]:
             time.sleep(rng.uniform(0, 0.15))
             begun = time.monotonic()
             kill(drive, pipe)
-            released = one.wait(held=False, seconds=LIMIT_S)
-            time.sleep(max(0.0, begun + LIMIT_S - time.monotonic()))
+            released = one.wait(held=False, seconds=limit_s)
+            time.sleep(max(0.0, begun + limit_s - time.monotonic()))
             # A drive whose emitter was replaced goes on and presses again, as it should.
             stuck += released is None or (not kind.startswith("emitter") and bool(one.down()))
-            times.append(1000 * (released or LIMIT_S))
+            times.append(1000 * (released or limit_s))
             lived += 1
             if kill is stop_driver:
                 drive.send(signal.SIGCONT)
@@ -282,7 +279,7 @@ def deaths(kind: str, count: int) -> dict[str, Any]:
                 order(pipe, "open")
         if drive is not None:
             drive.end()
-    return {"deaths": count, "keys_still_down": stuck, "released_ms": spread(times)}
+    return {"deaths": count, "limit_s": limit_s, "keys_still_down": stuck, "released_ms": spread(times)}
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -459,6 +456,7 @@ def takeovers(count: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deaths", type=int, default=20, help="of each kind")
+    parser.add_argument("--limit", type=float, default=0.5, help="seconds after which no key may be down")
     parser.add_argument("--presses", type=int, default=1000)
     parser.add_argument("--delays", type=int, default=500)
     parser.add_argument("--takeovers", type=int, default=10)
@@ -483,7 +481,9 @@ def main() -> None:
     if options.deaths:
         with ThreadPoolExecutor(options.jobs) as pool:
             for kind, found in zip(
-                DEATHS, pool.map(functools.partial(deaths, count=options.deaths), DEATHS), strict=True
+                DEATHS,
+                pool.map(functools.partial(deaths, count=options.deaths, limit_s=options.limit), DEATHS),
+                strict=True,
             ):
                 keep(kind, found)
     print(json.dumps(figures, indent=2))
