@@ -479,12 +479,9 @@ def main() -> None:
     if options.takeovers:
         keep("takeover", takeovers(options.takeovers))
     if options.deaths:
+        die = functools.partial(deaths, count=options.deaths, limit_s=options.limit)
         with ThreadPoolExecutor(options.jobs) as pool:
-            for kind, found in zip(
-                DEATHS,
-                pool.map(functools.partial(deaths, count=options.deaths, limit_s=options.limit), DEATHS),
-                strict=True,
-            ):
+            for kind, found in zip(DEATHS, pool.map(die, DEATHS), strict=True):
                 keep(kind, found)
     print(json.dumps(figures, indent=2))
 
