@@ -422,9 +422,9 @@ def takeovers(count: int) -> dict[str, Any]:
             time.sleep(rng.uniform(0.3, 0.5))
             missed += bool(one.down() - {theirs})
             events = [e for e in order(pipe, "events") if e[2] != theirs]
+            ended = time.monotonic()
             person.release(key)
             person.flush()
-            ended = time.monotonic()
             taken.append((begun, ended))
             presses.append(max((t - begun for t, pressed, _ in events if pressed and t > begun), default=0.0) * CTR.hz)
             everything.append(max((t - begun for t, _, _ in events if t > begun), default=0.0) * CTR.hz)
@@ -438,7 +438,7 @@ def takeovers(count: int) -> dict[str, Any]:
     wrong = 0
     for row in rows:
         t, marked = row.frame.t_ns / 1e9, any(a <= row.index < b for a, b in spans)
-        inside = any(a <= t <= b for a, b in taken)
+        inside = any(a + 1 / CTR.hz <= t <= b for a, b in taken)
         wrong += inside and (not marked or bool(row.sent) or row.held != {"brake"})
     return {
         "takeovers": count,

@@ -84,6 +84,25 @@ def test_a_short_tap_between_two_looks_is_not_lost(reader, desktop, wait_until):
     wait_until(lambda: pressed.extend(reader.hotkeys()) or pressed == ["quit"], 1.0)
 
 
+def test_a_tap_between_two_frames_is_held_for_one_of_them(reader, desktop):
+    assert reader.held() == frozenset()
+    for key in ("x", "Left"):
+        desktop.press(key)
+        time.sleep(0.15)
+        desktop.release(key)
+    time.sleep(0.05)
+    assert reader.held() == {"go", "left"}
+    assert reader.held() == frozenset()
+
+
+def test_a_release_is_not_delayed_by_a_frame(reader, desktop, wait_until):
+    desktop.press("x")
+    wait_until(lambda: reader.held() == {"go"}, 2.0)
+    desktop.release("x")
+    time.sleep(0.1)
+    assert reader.held() == frozenset()
+
+
 def test_a_hotkey_down_from_the_start_was_not_pressed(desktop):
     desktop.press("p")
     reader = open_reader(BINDINGS, HOTKEYS)

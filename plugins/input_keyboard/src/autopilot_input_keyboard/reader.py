@@ -46,6 +46,8 @@ class KeyboardReader:
         self._lock = threading.Lock()
         self._polled = 0.0
         self._human: Names = frozenset()
+        self._since: Names = frozenset()
+        self._told: Names = frozenset()
         self._pressed: deque[str] = deque()
         self._error: Exception | None = None
         self._poll()
@@ -63,7 +65,7 @@ class KeyboardReader:
             down = self._down()
             now = down - ours - self._ours()
             self._pressed.extend(n for n, key in self._hotkeys.items() if key in now and key not in self._human)
-            self._human, self._polled = now, time.monotonic()
+            self._human, self._since, self._polled = now, self._since | now, time.monotonic()
 
     def _watch(self) -> None:
         while not self._closing.wait(POLL_S):
@@ -74,7 +76,7 @@ class KeyboardReader:
                 return
 
     def held(self) -> Held:
-        """Return the controls whose keys the human holds now.
+        """Return the controls whose keys the human holds now, or tapped since the last call.
 
         Raises DeviceError when the keyboard is gone.
         """
@@ -84,7 +86,10 @@ class KeyboardReader:
             self._poll()
         except Exception as e:
             raise DeviceError("the keyboard can no longer be read: is the desktop session still there?") from e
-        human = self._human
+        with self._lock:
+            # A key that the last call told of and that is up now was released, not tapped.
+            human = self._human | (self._since - self._told)
+            self._since, self._told = frozenset(), human
         return frozenset(control for control, key in self._bindings.items() if key in human)
 
     def hotkeys(self) -> tuple[str, ...]:
