@@ -16,7 +16,7 @@ TakeoverMode = Literal["handback", "pause", "off"]
 GRACE_S = 0.5
 """How long after the last key the human still drives: one taps, and does not hold, to steer."""
 
-FROZEN_S = 0.35
+FROZEN_S = 0.25
 """A picture that does not change for so long while something is held: the game or its picture hangs."""
 
 
