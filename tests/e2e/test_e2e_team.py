@@ -175,6 +175,7 @@ def test_a_port_that_another_has(begin: Begin, home: Path) -> None:
         ("--coordinator 127.0.0.1 --process 0 --processes 2", "give HOST:PORT"),
         ("--coordinator 127.0.0.1:99999 --process 0 --processes 2", "give HOST:PORT"),
         ("--coordinator nowhere.invalid:9100 --process 1 --processes 2", "--coordinator nowhere.invalid:9100: "),
+        ("--coordinator no..where:9100 --process 1 --processes 2", "--coordinator no..where:9100: "),
         ("--coordinator 127.0.0.1:9 --processes 2", "go together"),
         ("--process 1", "go together"),
         ("--devices 3", "cannot share --batch-size 64 evenly"),

@@ -53,9 +53,10 @@ class Place:
             family, *_, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
             if self.process == 0:  # JAX would share the port with another process 0, and both would wait
                 socket.create_server(address[:2], family=family).close()
-        except OSError as e:
+        except (OSError, UnicodeError) as e:  # the second, for a name that cannot be one
+            why = str(getattr(e, "strerror", None) or e).partition(" (")[0]
             raise UserError(
-                f"--coordinator {self.coordinator}: {e.strerror}: give an address of the machine that is --process 0, "
+                f"--coordinator {self.coordinator}: {why}: give an address of the machine that is --process 0, "
                 "and a port that is free there"
             ) from e
 
