@@ -28,7 +28,7 @@ class Running:
     out: Path
     err: Path
 
-    def wait(self, timeout: float = 240) -> Result:
+    def wait(self, timeout: float = 2400) -> Result:
         """Return how it ended; a negative code is the signal that killed it."""
         self.process.join(timeout)
         if self.process.exitcode is None:
@@ -38,7 +38,7 @@ class Running:
 
     def until(self, there: Callable[[], object]) -> bool:
         """Wait until something is there; False when the command ended before."""
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 2000
         while not there():
             if not self.process.is_alive():
                 return False
