@@ -60,6 +60,21 @@ class Place:
                 "and a port that is free there"
             ) from e
 
+    def doubt(self) -> str:
+        """Return what will probably go wrong, in words, or nothing.
+
+        On CPUs each process tells the others the address that its own host name stands for.
+        """
+        name = socket.gethostname()
+        with suppress(OSError, UnicodeError):
+            own, host = (socket.gethostbyname(n) for n in (name, self.coordinator.rpartition(":")[0]))
+            if own.startswith("127.") and not host.startswith("127."):
+                return (
+                    f"the host name {name} stands for {own}, which no other machine can reach: if the training "
+                    "does not begin, let it stand for this machine's address, in /etc/hosts"
+                )
+        return ""
+
 
 class Team:
     """The processes of this training as one of them sees them; usually there is one."""
@@ -112,6 +127,8 @@ def train_in_team(place: Place, safe_mode: bool, arguments: Mapping[str, Any], w
     `place.wait_s`, AutopilotError when one is gone. Ctrl-C stops the whole team.
     """
     place.check()
+    if doubt := place.doubt():
+        say(doubt)
     context = multiprocessing.get_context("spawn")
     ours, its = context.Pipe()
     handle, log = tempfile.mkstemp(prefix="autopilot-", suffix=".log")
