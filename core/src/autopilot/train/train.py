@@ -192,7 +192,8 @@ def _begin(
         return b""
     newest = Checkpoint.parse(found)
     if newest.run != what:
-        changed = sorted(k for k in what if newest.run.get(k) != what[k])
+        words = {"devices": f"devices ({newest.run.get('devices')} of them)"}
+        changed = [words.get(k, k) for k in sorted(what) if newest.run.get(k) != what[k]]
         raise UserError(
             f"a training called {run.name} was made with other {' and '.join(changed)}: "
             "choose another --name, or --restart to throw it away"
