@@ -145,7 +145,7 @@ def test_machines_with_other_data_or_options_are_told_so(team: Any, run: Run, re
     running, homes = team(each=lambda i: ["--seed", str(i)])
     for ended in [r.wait() for r in running]:
         assert ended.code == 2
-        assert "the machines differ in frames and recipe" in ended.err
+        assert "the machines differ in frames and seed" in ended.err
         assert "Traceback" not in ended.err
     assert not any((home / "runs").exists() for home in homes)
 

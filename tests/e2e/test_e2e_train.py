@@ -71,7 +71,7 @@ def test_a_finished_training_given_again_writes_the_same_bundle(trained: Path, r
     done = run(*TRAIN, home=home)
     assert done.code == 0, done.err
     assert files(home / "bundles/tiny") == files(trained / "bundles/tiny")
-    for change, word in ((["--seed", "9"], "recipe"), (["--set", "width=4"], "config"), (["--no-mirror"], "recipe")):
+    for change, word in ((["--seed", "9"], "seed"), (["--set", "width=4"], "config"), (["--no-mirror"], "mirror")):
         done = run(*TRAIN, *change, home=home)
         assert done.code == 2
         assert done.err.startswith("autopilot: a training called tiny was made with other")

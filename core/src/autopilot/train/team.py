@@ -111,7 +111,7 @@ class Team:
         table = np.zeros((self.size, len(what), 32), np.uint8)
         table[self.number] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
         table = self.total(table)
-        differ = [key for i, key in enumerate(sorted(what)) if (table[:, i] != table[0, i]).any()]
+        differ = [key.replace("_", "-") for i, key in enumerate(sorted(what)) if (table[:, i] != table[0, i]).any()]
         if differ:
             jax.distributed.shutdown()  # waits for all, so that each can say so
             raise UserError(

@@ -93,7 +93,7 @@ def train(
     module = network.build(
         registry, options.model, options.config, data.preprocess.size, data.space.sizes, options.seed
     )
-    team, what, made_by = Team(mesh), _what(data, options, mesh.size), versions([game.plugin, plugin])
+    team, what, made_by = Team(mesh), _what(data, options, mesh.size, processes), versions([game.plugin, plugin])
     team.agree({**what, "versions": {**made_by, "jax": jax.__version__}})
     with _alone(run) if team.leads else nullcontext():
         checkpoints = Checkpoints(run / "checkpoints", what)
@@ -163,18 +163,19 @@ def _alone(run: Path) -> Iterator[None]:
         raise UserError(f"a training called {run.name} is running: wait for it, or choose another --name") from None
 
 
-def _what(data: Dataset, options: TrainOptions, devices: int) -> dict[str, Any]:
+def _what(data: Dataset, options: TrainOptions, devices: int, processes: int) -> dict[str, Any]:
     """Return all that decides the weights, as plain data."""
     frames = hashlib.sha256(json.dumps([c.crc32 for c in data.caches]).encode())
     for part in (data.labels, data.train, data.validation):
         frames.update(part.tobytes())
     what = {
+        **options.recipe(),
         "model": options.model,
         "config": dict(options.config),
-        "recipe": options.recipe(),
         "sessions": data.sessions,
         "frames": frames.hexdigest(),
         "devices": devices,
+        "processes": processes,
     }
     plain: dict[str, Any] = json.loads(json.dumps(what))
     return plain
@@ -192,8 +193,8 @@ def _begin(
         return b""
     newest = Checkpoint.parse(found)
     if newest.run != what:
-        words = {"devices": f"devices ({newest.run.get('devices')} of them)"}
-        changed = [words.get(k, k) for k in sorted(what) if newest.run.get(k) != what[k]]
+        words = {k: f"{k} ({newest.run.get(k)} of them)" for k in ("devices", "processes")}
+        changed = [words.get(k, k.replace("_", "-")) for k in sorted(what) if newest.run.get(k) != what[k]]
         raise UserError(
             f"a training called {run.name} was made with other {' and '.join(changed)}: "
             "choose another --name, or --restart to throw it away"
