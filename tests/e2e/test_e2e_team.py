@@ -79,7 +79,7 @@ def test_a_team_reaches_the_weights_of_one_process_and_only_its_first_writes(
     found = weights(home)
     done = run(*TRAIN, "--epochs", "4", "--devices", "2", home=home)
     assert done.code == 2
-    assert "was made with other devices (4 of them)" in done.err
+    assert "was made with other devices (4 of them) and processes (2 of them)" in done.err
     for devices in "41":
         alone = Path(shutil.copytree(recorded, tmp_path / f"alone-{devices}"))
         done = run(*TRAIN, "--epochs", "4", "--devices", devices, home=alone)
