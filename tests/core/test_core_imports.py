@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tokenize
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,13 @@ def code_lines(path: Path) -> int:
 
 
 def test_core_commands_and_plugins_stay_small() -> None:
-    lines = {path: code_lines(path) for path in (ROOT / "core/src/autopilot").rglob("*.py")}
-    assert sum(lines.values()) <= 4700
+    core = ROOT / "core/src/autopilot"
+    lines = {path: code_lines(path) for path in core.rglob("*.py")}
+    assert sum(lines.values()) <= 5900
+    rooms = Counter[str]()
+    for path, n in lines.items():
+        rooms[path.relative_to(core).parts[0]] += n
+    assert {room: n for room, n in rooms.items() if n > 1200} == {}
     commands = {p.name: n for p, n in lines.items() if p.parent.name == "commands"}
     assert {name: n for name, n in commands.items() if n > 80} == {}
     plugins = {
@@ -101,7 +107,8 @@ def test_core_commands_and_plugins_stay_small() -> None:
         if (folder / "src").is_dir()
     }
     assert len(plugins) >= 6
-    assert {name: n for name, n in plugins.items() if n > 420} == {}, "about 400 lines each"
+    assert plugins.pop("screen") <= 700, "pictures and windows, of X11 and of other desktops"
+    assert {name: n for name, n in plugins.items() if n > 450} == {}, "about 400 lines each"
 
 
 def test_the_start_up_benchmark_prints_its_figures() -> None:
