@@ -248,7 +248,8 @@ class _Fit:
         losses = self._resume(found)
         number = self.resumed_at
         saved = time.monotonic()
-        self._report(number)  # the first step compiles, which takes a while
+        if number < self._steps and not self._stopped():
+            self._report(number)  # the first step compiles, which takes a while
         with self._open_board() as board, _interrupts() as interrupted:
             while number < self._steps and not self._stopped():
                 if self._team.any(interrupted() or stop()):
