@@ -6,8 +6,8 @@ PyTorch) per network.
 
     python benchmarks/infer_speed.py --torch-python /path/to/venv/bin/python
 
-Without `--torch-python` only our engines run. A frame is a uint8 picture of 160x90 in the host's
-memory; what comes out is its three probabilities in the host's memory.
+Without `--torch-python` only our engines run, and results/ is left alone. A frame is a uint8
+picture of 160x90 in the host's memory; what comes out is its three probabilities in the host's memory.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="processes per side and network")
     parser.add_argument("--frames", type=int, default=200, help="timed frames per process")
     parser.add_argument("--cores", default="", help="e.g. 0,1: pin all sides to these cores")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/infer_speed.json"))
+    parser.add_argument("--out", type=Path, help="default, if compared with torch: results/infer_speed.json")
     parser.add_argument("--side", choices=[*ENGINES, "torch"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.cores:
@@ -148,8 +148,9 @@ def main() -> None:
             entry["ratios"] = {engine: round(entry[engine]["ms"] / entry["torch"]["ms"], 3) for engine in ENGINES}
         report[network] = entry
         print(json.dumps({network: entry}), flush=True)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+    if arguments.out or arguments.torch_python:
+        out = arguments.out or Path(__file__).parent / "results" / "infer_speed.json"
+        out.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

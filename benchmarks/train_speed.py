@@ -5,9 +5,10 @@ medians over the rounds; one JSON with samples/s and `ratio` (ours / PyTorch) pe
 
     python benchmarks/train_speed.py --torch-python /path/to/venv/bin/python
 
-Without `--torch-python` only our side runs. A step takes a uint8 batch of 160x90 frames from the
-host, normalises it and does one Adam update of a three-way softmax. As in `autopilot train`, our side
-waits for the step before the one that it has just given out; PyTorch's on a CPU ends when it returns.
+Without `--torch-python` only our side runs, and results/ is left alone. A step takes a uint8 batch of
+160x90 frames from the host, normalises it and does one Adam update of a three-way softmax. As in
+`autopilot train`, our side waits for the step before the one that it has just given out; PyTorch's on
+a CPU ends when it returns.
 
 `--gpu`, for a machine that has one: frames lie on the GPU, both compute in bfloat16 with weights in
 float32, PyTorch by `torch.compile` and channels-last. `--python` of another environment may be given
@@ -228,7 +229,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="processes per side and network")
     parser.add_argument("--steps", type=int, default=10, help="timed steps per process")
     parser.add_argument("--cores", default="", help="e.g. 0,1: pin both sides to these cores")
-    parser.add_argument("--out", type=Path, help="default: train_speed.json, or train_speed_gpu.json, in results/")
+    parser.add_argument("--out", type=Path, help="default, if compared with torch: results/train_speed[_gpu].json")
     parser.add_argument("--gpu", action="store_true", help="on the GPU, in bfloat16; then 100 or more --steps")
     parser.add_argument("--side", choices=["ours", "torch"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -259,8 +260,9 @@ def main() -> None:
             entry["ratio"] = round(entry["ours"]["samples_per_s"] / entry["torch"]["samples_per_s"], 3)
         report[network] = entry
         print(json.dumps({network: entry}), flush=True)
-    out = arguments.out or Path(__file__).parent / "results" / f"train_speed{'_gpu' * arguments.gpu}.json"
-    out.write_text(json.dumps(report, indent=1) + "\n")
+    if arguments.out or arguments.torch_python:
+        out = arguments.out or Path(__file__).parent / "results" / f"train_speed{'_gpu' * arguments.gpu}.json"
+        out.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
