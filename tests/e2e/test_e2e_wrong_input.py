@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up_in_training_costs_nothing(
     args = "train --model tiny --name tiny --epochs 8 --batch-size 64 --set width=8".split()
     assert begin(*args, home=home).wait().code == 0
     for path in (home / "runs/tiny/checkpoints").iterdir():
-        shutil.rmtree(path)
+        path.unlink()
     program = (
         "import resource, signal, sys\n"
         "import autopilot.train\n"

@@ -51,4 +51,5 @@ def trial() -> Iterator[Trial]:
     finally:
         display.set_input_focus(before.focus, before.revert_to, X.CurrentTime)
         window.destroy()
+        display.sync()  # close() alone may drop what was asked last
         display.close()
