@@ -78,6 +78,9 @@ class Peak:
 
 def child(home: str, model: str, batch: int, epochs: int, sessions: int, only_cache: bool) -> None:
     """Train, and print what it took."""
+    from autopilot import memory
+
+    memory.keep_freed()  # as `autopilot train` does first
     from autopilot.game import Game
     from autopilot.home import Home
     from autopilot.plugins import Registry
