@@ -308,6 +308,21 @@ def test_the_learning_rate_that_is_applied_follows_the_schedule() -> None:
     assert max(moves[-3:]) < 0.2 * max(moves), "the decay reaches the weights"
 
 
+def test_bfloat16_computes_and_float32_keeps() -> None:
+    data, options = dataset({(1, 0): 40, (0, 0): 24}), TrainOptions("m", batch_size=16)
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        augment = make_augment(SPACE, options)
+        state, step = make_step(Small(nnx.Rngs(0)), optimiser(options, 10), augment, 0, precision=precision)
+        batch = data.batch(data.train[:16])
+        program = step.lower(state.weights, state.other, state.optimiser, np.int32(0), *batch).as_text()
+        assert ("bf16" in program) == (precision == "bfloat16")
+        *after, loss = step(state.weights, state.other, state.optimiser, np.int32(0), *batch)
+        assert not [x for x in jax.tree.leaves(after) if x.dtype == "bfloat16"]
+        losses[precision] = float(loss)
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)  # a CPU widens, and gives the same
+
+
 def test_evaluation_counts_what_it_says() -> None:
     data = dataset({(1, 0): 40, (0, 0): 21, (2, 1): 9}, validation=70)
     module = Small(nnx.Rngs(0))
@@ -331,6 +346,7 @@ def test_evaluation_counts_what_it_says() -> None:
         ({"epochs": 0}, "--epochs"),
         ({"batch_size": -1}, "--batch-size"),
         ({"balance": "luck"}, "--balance"),
+        ({"precision": "float8"}, "--precision"),
         ({"learning_rate": 0.0}, "--learning-rate"),
         ({"learning_rate": float("nan")}, "--learning-rate"),
         ({"validation": 1.0}, "--validation"),

@@ -155,10 +155,12 @@ def test_a_window_that_only_has_its_number_is_not_it(app, source, soon):
 
 def test_no_frame_shows_anything_else_whatever_happens_meanwhile(app, source):
     """300 reads while the window moves about, others pop up over it, and it comes and goes."""
+    app.do("o = show('Chat', 0, 0, 90, 90, 0xFF)")
     app.do(
         "import threading, random, time\n"
-        "def stir():\n"
-        "    o = show('Chat', 0, 0, 90, 90, 0xFF)\n"
+        "def stir(w, o):\n"
+        "    d = Display()\n"  # of its own: python-xlib can deadlock when two threads share one
+        "    w, o = (d.create_resource_object('window', x.id) for x in (w, o))\n"
         "    while True:\n"
         "        random.choice([\n"
         "            lambda: w.configure(x=random.randrange(-20, 400), y=random.randrange(-20, 300)),\n"
@@ -168,7 +170,9 @@ def test_no_frame_shows_anything_else_whatever_happens_meanwhile(app, source):
         "        ])()\n"
         "        d.sync()\n"
         "        time.sleep(random.random() * 0.004)\n"
-        "threading.Thread(target=stir, daemon=True).start()".replace("\n", "\\n").join(("exec('''", "''')"))
+        "threading.Thread(target=stir, args=(w, o), daemon=True).start()".replace("\n", "\\n").join(
+            ("exec('''", "''')")
+        )
     )
     seen, reasons = 0, set()
     until = time.monotonic() + 60
