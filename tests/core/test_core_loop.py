@@ -300,6 +300,21 @@ def test_taps_with_gaps_between_them_are_one_takeover() -> None:
     assert not any(human[human.index(False) :])
 
 
+def test_between_two_decisions_a_key_of_the_human_releases_at_once_and_a_tap_is_not_forgotten() -> None:
+    bench = Hands(*[NOTHING] * 8, RIGHT)  # two looks of the first decision, then one every 10 ms
+    world = bench.world()
+    world.clock = WallClock(2)
+    steps: list[Step] = []
+    times: list[float] = []
+    bench.release_all = lambda: times.append(time.monotonic())  # type: ignore[method-assign]
+    begun = time.monotonic()
+    run(world, Always(), Timing(2, False), (16, 9), [steps.append], 2, takeover=Takeover(bench))
+    assert times[0] - begun < 0.4, "long before the next decision, after 0.5 s"
+    assert bench.log == [LEFT, NOTHING]
+    assert [s.decision.held for s in steps] == [LEFT, RIGHT]
+    assert [s.decision.by_human for s in steps] == [False, True]
+
+
 def test_in_mode_pause_the_human_keeps_the_wheel_until_the_pause_key() -> None:
     bench = Hands(NOTHING, RIGHT, keys={5: "pause"})
     steps: list[Step] = []

@@ -12,9 +12,19 @@ from typing import Any
 import pytest
 from Xlib import XK, X
 from Xlib.display import Display
-from Xlib.ext import xtest
+from Xlib.ext import xinput, xtest
+from Xlib.protocol import rq
 
 NAMES = {code: name.removeprefix("XK_") for name, code in vars(XK).items() if name[:3] == "XK_"}
+
+
+class FakeDeviceKey(rq.Request):
+    """XTestFakeDeviceKeyEvent of the protocol, which python-xlib lacks."""
+
+    _request = rq.Struct(
+        *(rq.Card8("opcode"), rq.Opcode(2), rq.RequestLength(), rq.Card8("kind"), rq.Card8("detail")),
+        *(rq.Pad(29), rq.Card8("device")),
+    )
 
 
 class Desktop:
@@ -50,6 +60,20 @@ class Desktop:
 
     def release(self, key: str) -> None:
         xtest.fake_input(self.display, X.KeyRelease, self.code(key))
+        self.display.sync()
+
+    def touch(self, key: str, down: bool) -> None:
+        """Press or release a key of Xvfb's own keyboard, to programs a real one, and not of XTest's."""
+        extension = self.display.query_extension(xinput.extname)
+        boards = self.display.xinput_query_device(xinput.AllDevices).devices
+        (board,) = (b.deviceid for b in boards if b.name == "Xvfb keyboard")
+        FakeDeviceKey(
+            display=self.display.display,
+            opcode=self.display.display.get_extension_major(xtest.extname),
+            kind=extension.first_event + (1 if down else 2),
+            detail=self.code(key),
+            device=board,
+        )
         self.display.sync()
 
     def tap(self, key: str) -> None:

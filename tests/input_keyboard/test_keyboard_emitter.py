@@ -255,11 +255,10 @@ def test_without_a_display_one_line_says_so(monkeypatch):
     assert last.endswith("DISPLAY set")
 
 
-def test_probe_presses_a_key_and_sees_it(desktop, window):
+def test_probe_presses_nothing(desktop, window):
     (found,) = probe()
-    assert found.ok
-    assert "a pressed key arrives" in found.detail
-    assert window.events() == [("press", "Shift_R", False), ("release", "Shift_R", False)]
+    assert (found.ok, found.detail) == (True, "opens, through XTest")
+    assert window.events() == []
 
 
 def test_probe_names_the_fix_where_keys_cannot_be_pressed(own_desktop):

@@ -61,6 +61,23 @@ def test_our_own_presses_are_never_the_humans(desktop, wait_until):
     reader.close()
 
 
+def test_a_key_that_we_hold_too_is_the_humans_while_their_keyboard_holds_it(desktop, wait_until):
+    emitter = Emitter("autopilot_input_keyboard.backends:open_backend", BINDINGS)
+    reader = open_reader(BINDINGS, HOTKEYS, emitter.ours)
+    emitter.hold(frozenset({"left", "go"}))
+    assert reader.held() == frozenset()
+    desktop.touch("Left", down=True)
+    wait_until(lambda: reader.held() == {"left"}, 1.0)
+    emitter.release_all()
+    assert "Left" not in desktop.down(), "the server forgets the real key with ours"
+    assert reader.held() == {"left"}
+    emitter.hold(frozenset({"left"}))
+    desktop.touch("Left", down=False)
+    wait_until(lambda: reader.held() == frozenset(), 1.0)
+    emitter.close()
+    reader.close()
+
+
 def test_a_hotkey_counts_once_per_press_however_long_it_is_held(desktop, wait_until):
     reader = open_reader(HOTKEYS, HOTKEYS)  # as controls too: held() tells what it has seen
     for key, name, seconds in (("t", "pause", 1.2), ("o", "save", 0), ("t", "pause", 0)):

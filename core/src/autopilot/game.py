@@ -19,6 +19,9 @@ from autopilot.plugins import Registry
 from autopilot.specs import DeviceSpec, GameSpec
 from autopilot.types import NOTHING, Held, SourceSettings, WorldRequest
 
+LOOK_S = 0.01
+"""Between two looks at the human while the loop waits."""
+
 
 class WallClock:
     """Ticks at a rate; a late tick is skipped, never made up for by a burst."""
@@ -29,13 +32,16 @@ class WallClock:
         self._period = 1.0 / hz
         self._due = time.monotonic() + self._period
 
-    def tick(self) -> None:
-        """Sleep until the next decision is due."""
+    def tick(self, meanwhile: Callable[[], None] | None = None) -> None:
+        """Sleep until the next decision is due; call `meanwhile` every `LOOK_S` seconds until then."""
         now = time.monotonic()
-        if self._due > now:
-            time.sleep(self._due - now)
-        else:
+        if self._due < now:
             self._due = now
+        while (left := self._due - now) > 0:
+            time.sleep(left if meanwhile is None else min(left, LOOK_S))
+            if meanwhile is not None:
+                meanwhile()
+            now = time.monotonic()
         self._due += self._period
 
 

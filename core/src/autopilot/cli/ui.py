@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 120)
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
@@ -55,10 +56,16 @@ def progress(*columns: str) -> Iterator[Progress]:
 
 
 @contextmanager
-def status() -> Iterator[Any]:
-    """Show one live line on stderr; call the result with its text."""
+def status() -> Iterator[Callable[..., None]]:
+    """Show one live line on stderr; call the result with its text, with `news=True` for what a log must have too."""
     with err.status("") as line:
-        yield line.update
+
+        def show(text: str, news: bool = False) -> None:
+            line.update(Text(text))
+            if news and not err.is_terminal:
+                say(text)
+
+        yield show
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
@@ -97,7 +104,6 @@ def race_tables(result: Any, folder: Any) -> None:
 def preview(path: Any, width: int = 64) -> None:
     """Print a picture: two pixels to a character where there are colours, else shades of grey."""
     import cv2
-    from rich.text import Text
 
     image = cv2.imread(str(path))
     if image is None:

@@ -5,6 +5,7 @@ The device plugin gives a `Backend` by its import string; `autopilot.emitter.__m
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import queue
@@ -20,7 +21,7 @@ from autopilot.types import NOTHING, Bindings, Held
 BEAT_S = 0.05
 """Between two signs of life."""
 
-ANSWER_S, START_S = 2.0, 20.0
+ANSWER_S, START_S = 2.0, 60.0
 """How long an answer, and a start on a busy machine, may take before the process counts as hung."""
 
 REPLACEMENTS = 5
@@ -159,8 +160,11 @@ class _Process:
         self._died = died
         threading.Thread(target=self._listen, name="emitter", daemon=True).start()
         if not self._answered(START_S):
+            how = f"gives no answer for {START_S:.0f} s"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                how = f"ended with status {self._popen.wait(0.5)}"
             self.kill()
-            raise DeviceError(self.error or "the process that holds the keys does not start")
+            raise DeviceError(self.error or f"the process that holds the keys does not start: it {how}")
         self._ready = True
 
     def ask(self, line: str) -> bool:
@@ -193,6 +197,9 @@ class _Process:
         """End a process that hangs; its guard, where there is one, releases."""
         self._popen.kill()
         self._popen.wait()
+        assert self._popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # of what was not sent yet
+            self._popen.stdin.close()
 
     def _answered(self, seconds: float) -> bool:
         try:

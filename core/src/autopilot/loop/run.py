@@ -9,7 +9,7 @@ from typing import Literal
 
 from autopilot.errors import Away
 from autopilot.frames import rescale
-from autopilot.game import OpenWorld
+from autopilot.game import OpenWorld, WallClock
 from autopilot.loop.drivers import Driver
 from autopilot.loop.takeover import Stillness, Takeover
 from autopilot.loop.timing import Timing
@@ -46,6 +46,13 @@ def run(
     index = 0
     away: str | None = None
     held = NOTHING
+
+    def let_go() -> None:
+        nonlocal held
+        if held and takeover is not None and takeover.begins():
+            world.device.release_all()
+            held = NOTHING
+
     stillness = None if takeover is None or world.clock.lockstep else Stillness()
     try:
         while max_steps is None or index < max_steps:
@@ -89,7 +96,10 @@ def run(
             timing.end_work()
             if reading is not None and reading.finished:
                 return "finished"
-            world.clock.tick()
+            if isinstance(world.clock, WallClock):
+                world.clock.tick(let_go)
+            else:
+                world.clock.tick()
             index += 1
         return "limit"
     finally:

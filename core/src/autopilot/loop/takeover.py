@@ -31,18 +31,32 @@ class Takeover:
         self._reader = None if mode == "off" else reader
         self._mode, self._grace_s = mode, grace_s
         self._until = -1.0
+        self._tapped: Held = NOTHING
         self.active = False
 
     def decide(self) -> Decision | None:
         """Return the human's decision, which sends nothing; None while the policy drives."""
         if self._reader is None:
             return None
-        held: Held = self._reader.held()
+        held: Held = self._reader.held() | self._tapped
+        self._tapped = NOTHING
         if held:
-            self.active, self._until = True, time.monotonic() + self._grace_s
+            self._begin()
         elif self._mode == "handback" and time.monotonic() >= self._until:
             self.active = False
         return Decision(held, NOTHING, by_human=True) if self.active else None
+
+    def begins(self) -> bool:
+        """Look between two decisions: whether the human takes the wheel now. The next decision knows of it."""
+        if self._reader is None or self.active:
+            return False
+        self._tapped |= self._reader.held()
+        if self._tapped:
+            self._begin()
+        return self.active
+
+    def _begin(self) -> None:
+        self.active, self._until = True, time.monotonic() + self._grace_s
 
     def hand_back(self) -> None:
         """Let the policy drive again: the pause key, in mode `pause`."""

@@ -13,6 +13,7 @@ from autopilot.interfaces import Backend
 from autopilot_input_keyboard.keys import KEYS, check, evdev_codes, open_display, pynput_keyboard, x11_codes
 
 UINPUT = "/dev/uinput"
+UINPUT_NAME = "autopilot keyboard"
 NO_UINPUT = "the kernel offers no /dev/uinput; load its module: sudo modprobe uinput"
 FORBIDDEN = (
     "this user may not write to /dev/uinput; allow it, then log in again:"
@@ -90,7 +91,7 @@ class UinputKeys:
         self._codes, self._type = evdev_codes(names), ecodes.EV_KEY
         try:
             # Every key, not only those bound: a device with few of them is taken for no keyboard.
-            self._device: Any = UInput({ecodes.EV_KEY: list(evdev_codes(KEYS).values())}, name="autopilot keyboard")
+            self._device: Any = UInput({ecodes.EV_KEY: list(evdev_codes(KEYS).values())}, name=UINPUT_NAME)
         except (UInputError, OSError) as e:
             raise DeviceError(f"no keyboard: {FORBIDDEN if os.path.exists(UINPUT) else NO_UINPUT}") from e  # noqa: PTH110
         self.devices: tuple[str, ...] = (self._device.device.path,) if self._device.device else ()

@@ -15,6 +15,7 @@ from autopilot.errors import DeviceError
 from autopilot.types import Bindings, Held
 
 from autopilot_input_keyboard.keys import check, evdev_codes, open_display, pynput_keyboard, x11_codes
+from autopilot_input_keyboard.xinput import RealKeys
 
 POLL_S = 0.01
 """Between two polls; a tap lasts 30 ms and more, so that no press of a hotkey is missed."""
@@ -29,20 +30,14 @@ Ours = Callable[[], Names]
 class KeyboardReader:
     """Turns the keys that are down into controls and hotkeys.
 
-    `down()` returns the names of the keys that are down now, whoever pressed them; `ours()` those
-    of our emitter. A key that both the human and the emitter hold counts as ours.
+    `human()` returns the names of the keys that the human holds now.
     """
 
     def __init__(
-        self,
-        bindings: Bindings,
-        hotkeys: Bindings,
-        ours: Ours,
-        down: Callable[[], Names],
-        disconnect: Callable[[], None],
+        self, bindings: Bindings, hotkeys: Bindings, human: Callable[[], Names], disconnect: Callable[[], None]
     ) -> None:
         self._bindings, self._hotkeys = dict(bindings), dict(hotkeys)
-        self._ours, self._down, self._disconnect = ours, down, disconnect
+        self._ask, self._disconnect = human, disconnect
         self._lock = threading.Lock()
         self._polled = 0.0
         self._human: Names = frozenset()
@@ -60,10 +55,7 @@ class KeyboardReader:
         with self._lock:
             if time.monotonic() - self._polled < FAST_S:
                 return
-            # What became ours or ceased to be while the system answered is ours as well.
-            ours = self._ours()
-            down = self._down()
-            now = down - ours - self._ours()
+            now = self._ask()
             self._pressed.extend(n for n, key in self._hotkeys.items() if key in now and key not in self._human)
             self._human, self._since, self._polled = now, self._since | now, time.monotonic()
 
@@ -115,34 +107,42 @@ def open_reader(bindings: Bindings, hotkeys: Bindings, ours: Ours = frozenset) -
     if sys.platform.startswith("linux"):
         only_kernel = os.environ.get("WAYLAND_DISPLAY") or not os.environ.get("DISPLAY")
         connect = evdev_state if only_kernel and readable() else x11_state
-    return KeyboardReader(bindings, hotkeys, ours, *connect(names, ours))
+    return KeyboardReader(bindings, hotkeys, *connect(names, ours))
 
 
 def open_evdev_reader(bindings: Bindings, hotkeys: Bindings, ours: Ours = frozenset) -> KeyboardReader:
     """Read the kernel's keyboards whatever the desktop says; raises as `open_reader` does."""
-    return KeyboardReader(bindings, hotkeys, ours, *evdev_state({*bindings.values(), *hotkeys.values()}, ours))
+    return KeyboardReader(bindings, hotkeys, *evdev_state({*bindings.values(), *hotkeys.values()}, ours))
 
 
 State = tuple[Callable[[], Names], Callable[[], None]]
-"""A function that returns the keys that are down, and one that disconnects."""
+"""A function that returns the keys that the human holds, and one that disconnects."""
 
 
 def x11_state(names: Collection[str], ours: Ours = frozenset) -> State:
-    """Ask the X server which keys are down: no event can be lost, repeated or late."""
+    """Ask the X server which keys are down: no event can be lost, repeated or late.
+
+    Of a key that is `ours` only the real keyboards' events say whether the human holds it too.
+    """
     from Xlib.error import ConnectionClosedError
 
     display = open_display()
     codes = x11_codes(display, names)
+    real = RealKeys(display)
 
-    def down() -> Names:
+    def human() -> Names:
+        # What became ours or ceased to be while the server answered is ours as well.
+        before = ours()
         bits = display.query_keymap()
-        return frozenset(n for n, code in codes.items() if bits[code // 8] >> code % 8 & 1)
+        down = frozenset(n for n, code in codes.items() if bits[code // 8] >> code % 8 & 1)
+        touched = real.down()
+        return (down - before - ours()).union(n for n, code in codes.items() if code in touched)
 
     def disconnect() -> None:
         with contextlib.suppress(ConnectionClosedError):  # by a server that is gone
             display.close()
 
-    return down, disconnect
+    return human, disconnect
 
 
 def readable() -> list[str]:
@@ -208,7 +208,7 @@ def listener_state(names: Collection[str], ours: Ours = frozenset) -> State:
     listener = keyboard.Listener(on_press=press, on_release=release)
     listener.start()
     listener.wait()
-    return lambda: frozenset(held.values()), listener.stop
+    return lambda: frozenset(held.values()) - ours(), listener.stop
 
 
 def _identity(key: object) -> object:

@@ -68,10 +68,10 @@ def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> N
             line(f"{who}: {step.index} decisions{lap}{score}  [{held}]")
 
         def pause(paused: bool) -> None:
-            line("PAUSED, nothing is held" if paused else "driving")
+            line("PAUSED, nothing is held" if paused else "driving", news=True)
 
         def away(reason: str | None) -> None:
-            line(f"WAITING, nothing is held: {reason}" if reason else "driving")
+            line(f"WAITING, nothing is held: {reason}" if reason else "driving", news=True)
 
         before = ui.countdown if real_time else lambda world: None
         report = drive(bundle, found, app.home, app.registry, chosen, watch, before, on_pause=pause, on_away=away)

@@ -46,13 +46,17 @@ def command(app: App, game: str, laps: int, seconds: float | None, show: bool, d
         **options, laps=laps or (1 if scripted and seconds is None else 0), max_s=seconds, window=show, devices=devices
     )
 
+    told = "recording"
     with ui.status() as line:
 
         def watch(p: RecordProgress) -> None:
+            nonlocal told
             total = max(sum(p.counts.values()), 1)
             labels = "  ".join(f"{k} {100 * n // total}%" for k, n in p.counts.most_common(5))
             state = f"WAITING ({p.away})" if p.away else "PAUSED" if p.paused else "recording"
-            line(f"{state} {p.track}: {p.frames} frames  {p.timing.achieved_hz:.1f}/s  {labels}")
+            rate = p.timing.achieved_hz
+            line(f"{state} {p.track}: {p.frames} frames  {rate:.1f}/s  {labels}", news=state != told)
+            told = state
 
         before = (lambda world: None) if scripted else ui.countdown
         done = record(found, app.home, chosen, before, watch)
