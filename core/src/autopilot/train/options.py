@@ -60,7 +60,7 @@ class TrainOptions:
                 raise UserError(f"--{option} {value!r}: say {', '.join(known[:-1])} or {known[-1]}")
         if not 0 < self.learning_rate < 1:
             raise UserError(f"--learning-rate {self.learning_rate} must be between 0 and 1")
-        if not (0 <= self.warmup < 1 or self.warmup in range(1, 10**9)):
+        if not (0 <= self.warmup < 1 or (1 <= self.warmup <= 1e9 and self.warmup == int(self.warmup))):
             raise UserError(f"--warmup {self.warmup:g}: say a share of the steps below 1, or a number of steps")
         if self.patience < 0 or self.keep_best < 1:
             raise UserError("--patience must be 0 or more, --keep-best 1 or more")
