@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import Counter
 from typing import Any
@@ -139,6 +141,26 @@ def test_everything_is_released_whatever_is_raised(error: type[BaseException]) -
         with pytest.raises(error):
             drive(bench, **options)
         assert bench.log[-1] == "released"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_that_a_finaliser_swallows_is_heard_at_the_next_frame() -> None:
+    class Swallows:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+
+    class Drops(Always):
+        def decide(self, frame: Frame) -> Decision:
+            Swallows()
+            return super().decide(frame)
+
+    bench = Bench()
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        drive(bench, Drops(), max_steps=9)
+    assert bench.log == [LEFT, "released"]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_wall_clock_keeps_its_rate_and_never_bursts() -> None:

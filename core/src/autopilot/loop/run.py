@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -41,7 +43,7 @@ def run(
     source says that the game is away, nothing is held and no step is shown; `on_away` is told why,
     and None when it is back. With a `takeover` the driver is a policy: the human's keys stop it at
     once, and against the wall clock a picture that stands still counts as away. Whatever happens,
-    everything is released at the end.
+    everything is released at the end, on Ctrl-C too.
     """
     index = 0
     away: str | None = None
@@ -54,8 +56,10 @@ def run(
             held = NOTHING
 
     stillness = None if takeover is None or world.clock.lockstep else Stillness()
+    ctrl_c = CtrlC()
     try:
         while max_steps is None or index < max_steps:
+            ctrl_c.heed()
             stopped = _hotkeys(world, timing, on_pause, takeover)
             if stopped is not None:
                 return stopped
@@ -103,7 +107,39 @@ def run(
             index += 1
         return "limit"
     finally:
+        ctrl_c.close()
         world.device.release_all()
+
+
+class CtrlC:
+    """Raises KeyboardInterrupt as ever, and once more where that was lost.
+
+    What is raised in a finaliser or a callback of the garbage collector, mss's and JAX's among
+    them, Python prints and forgets. In the main thread only, and only over Python's own handler.
+    """
+
+    def __init__(self) -> None:
+        self._pressed = False
+        self._ours = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        )
+        if self._ours:
+            signal.signal(signal.SIGINT, self._press)
+
+    def _press(self, number: int, frame: object) -> None:
+        self._pressed = True
+        raise KeyboardInterrupt
+
+    def heed(self) -> None:
+        """Raise KeyboardInterrupt if one came before."""
+        if self._pressed:
+            raise KeyboardInterrupt
+
+    def close(self) -> None:
+        """Put Python's handler back."""
+        if self._ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _hotkeys(
