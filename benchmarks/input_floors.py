@@ -438,7 +438,8 @@ def takeovers(count: int) -> dict[str, Any]:
     wrong = 0
     for row in rows:
         t, marked = row.frame.t_ns / 1e9, any(a <= row.index < b for a, b in spans)
-        inside = any(a + 1 / CTR.hz <= t <= b for a, b in taken)
+        # Decided on after it was grabbed: of the frames at either end, the other side may be true.
+        inside = any(a + 1 / CTR.hz <= t <= b - 1 / CTR.hz for a, b in taken)
         wrong += inside and (not marked or bool(row.sent) or row.held != {"brake"})
     return {
         "takeovers": count,
