@@ -310,3 +310,21 @@ def test_a_human_may_quit_a_race(run: Run) -> None:
     done = run(*args, PITLANE=pit(keys=[[5, "quit"]]))
     assert done.code == 130
     assert "Traceback" not in done.err
+
+
+def test_a_teacher_labels_what_a_bundle_drives(run: Run, home: Path) -> None:
+    args = "record --game ribbon --driver tiny --track 30,31 --laps 1 --json".split()
+    done = run(*args, "--teacher", "demonstrator", home=home)
+    assert done.code == 0, done.err
+    differ = frames = 0
+    for made in json.loads(done.out):
+        session = Session.open(home / "sessions" / made["session"])
+        assert (session.info.driver, session.info.teacher, session.info.policy) == ("tiny", "demonstrator", False)
+        for row in session.rows():
+            assert row.action is not None
+            differ, frames = differ + (row.held != row.sent), frames + 1
+    assert 0 < differ < frames, "the label is the teacher's, the key is the network's"
+    assert "ribbon ships no demonstrator-pro" in line(run(*args, "--teacher", "demonstrator-pro", home=home))
+    assert "ribbon runs by --clock lockstep only" in line(
+        run(*args, "--teacher", "demonstrator", "--clock", "wall", home=home)
+    )

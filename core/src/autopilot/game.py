@@ -14,10 +14,20 @@ from autopilot.bindings import UserBindings, check_hotkeys, split
 from autopilot.emitter import Emitter
 from autopilot.errors import DeviceError, UserError
 from autopilot.home import Home
-from autopilot.interfaces import Clock, Demonstrator, FrameSource, LabelMap, OutputDevice, Reader, Referee, World
+from autopilot.interfaces import (
+    Clock,
+    Demonstrator,
+    FrameSource,
+    HudReader,
+    LabelMap,
+    OutputDevice,
+    Reader,
+    Referee,
+    World,
+)
 from autopilot.plugins import Registry
 from autopilot.specs import DeviceSpec, GameSpec
-from autopilot.types import NOTHING, Held, SourceSettings, WorldRequest
+from autopilot.types import NOTHING, Frame, Held, Reading, SourceSettings, WorldRequest
 
 LOOK_S = 0.01
 """Between two looks at the human while the loop waits."""
@@ -93,18 +103,40 @@ class Readers:
                 stack.callback(reader.close)
 
 
+class HudReferee:
+    """A frame source that shows every frame to a HUD reader, and tells what that has read."""
+
+    def __init__(self, source: FrameSource, hud: HudReader) -> None:
+        self._source, self._hud, self._last = source, hud, Reading()
+
+    def read(self) -> Frame:
+        """Return the next frame, which the HUD reader has seen; raises as the source does."""
+        frame = self._source.read()
+        self._last = self._hud.read(frame)
+        return frame
+
+    def reading(self) -> Reading:
+        """Return how the race stands in the last frame."""
+        return self._last
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+
 @dataclass(frozen=True)
 class DeviceChoice:
     """Which device and keys the user asked for; None means the game's own default.
 
     `device` presses for a policy, and is what a human plays with. `bind` maps controls and hotkeys
-    to keys.
+    to keys. `clock` is `wall` or `lockstep`.
     """
 
     device: str | None = None
     bind: Mapping[str, str] = field(default_factory=dict)
     profile: str | None = None
     source: str | None = None
+    clock: str | None = None
     settings: SourceSettings = field(default_factory=SourceSettings)
 
 
@@ -204,6 +236,28 @@ class Game:
         known = ", ".join(f"{k} ({v})" for k, v in self.spec.modes.items())
         raise UserError(f"{self.spec.name} has no mode {given!r}: there are {known}")
 
+    @property
+    def demonstrators(self) -> dict[str, str]:
+        """The game's scripted drivers, each with its label map."""
+        own = {"demonstrator": self.spec.label_map} if self.spec.demonstrator else {}
+        return own | dict(self.spec.demonstrators)
+
+    def check_demonstrator(self, name: str) -> None:
+        """Raise UserError when `name` is a demonstrator's that the game does not ship."""
+        if name.partition("-")[0] == "demonstrator" and name not in self.demonstrators:
+            known = ", ".join(self.demonstrators)
+            raise UserError(f"{self.spec.name} ships no {name}" + (f": there are {known}" if known else ""))
+
+    def lockstep(self, choice: DeviceChoice, human: bool = False) -> bool:
+        """Return whether a world opened so runs in lock-step; raises UserError where it cannot run as asked."""
+        spec = self.spec
+        clocks = spec.clocks or (("wall",) if spec.open_world is None else ("lockstep",))
+        if choice.clock is not None and choice.clock not in clocks:
+            raise UserError(f"{spec.name} runs by --clock {' or '.join(clocks)} only")
+        if human and "wall" in clocks and choice.clock is None:
+            return False
+        return (choice.clock or clocks[0]) == "lockstep"
+
     def open(self, request: WorldRequest, choice: DeviceChoice = DeviceChoice()) -> OpenWorld:
         """Open a world and fill in the parts that the game leaves to core.
 
@@ -212,6 +266,7 @@ class Game:
         """
         spec = self.spec
         world = World()
+        request = replace(request, lockstep=self.lockstep(choice, request.human))
         if spec.open_world is not None:
             world = self._load("game", self._name, spec.open_world)(request)
         try:
@@ -229,6 +284,8 @@ class Game:
         # Each part goes into the world at once, so that it is closed when a later one fails.
         source = world.source = world.source or self._source(choice)
         ours: dict[str, Callable[[], frozenset[str]]] = {}
+        if world.hud is not None:
+            world.source = world.referee = source = HudReferee(source, world.hud)
         if world.device is None:
             world.device = NoDevice() if request.human else self._device(choice, request.hz, ours)
         if world.reader is None and spec.reader is not None:

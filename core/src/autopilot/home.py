@@ -66,14 +66,19 @@ class Home:
 
 
 SCRIPTED = ("demonstrator", "random", "human")
-"""Driver names that are not bundles."""
+"""Driver names that are not bundles; nor is what begins with `demonstrator-`."""
+
+
+def is_scripted(name: str) -> bool:
+    """Return whether a driver's name is no bundle's."""
+    return name in SCRIPTED or name.startswith("demonstrator-")
 
 
 def check_name(name: str, what: str) -> str:
     """Return a name that is safe as a folder's; raises UserError for `../x` and the like."""
     if not _NAME.fullmatch(name) or ".." in name:
         raise UserError(f"{what} name {name!r} cannot be used: take letters, digits, '-', '_' and '.' only")
-    if what == "bundle" and name in SCRIPTED:
+    if what == "bundle" and is_scripted(name):
         raise UserError(f"{name!r} is a driver already: name the bundle otherwise")
     return name
 

@@ -109,6 +109,13 @@ class Referee(Protocol):
         """Return how the race stands now."""
 
 
+class HudReader(Protocol):
+    """Says how the race stands from what the screen shows: the referee of a game that has only pixels."""
+
+    def read(self, frame: Frame) -> Reading:
+        """Take in the next frame of a race, at native resolution; a wrong reading is worse than none."""
+
+
 class Demonstrator(Protocol):
     """A scripted driver that may read the simulator's state."""
 
@@ -133,7 +140,8 @@ class World:
     """One race, opened: the parts that the loop joins together.
 
     A game leaves out what it does not have; core then fills `source`, `device` and `reader` from
-    the frame source and devices that the game names, and `clock` with the wall clock.
+    the frame source and devices that the game names, and `clock` with the wall clock. With a `hud`
+    reader, which is shown every frame, it needs no `referee`.
     """
 
     source: FrameSource | None = None
@@ -141,5 +149,6 @@ class World:
     clock: Clock | None = None
     reader: Reader | None = None
     referee: Referee | None = None
+    hud: HudReader | None = None
     demonstrator: Demonstrator | None = None
     on_close: Callable[[], None] | None = None

@@ -59,8 +59,11 @@ class GameSpec:
     training and driving prepare a frame; sessions keep the whole frame. `steering` says how the label
     of a moved picture is corrected; without one, shifted pictures keep their label. `window` is where
     the frame source looks when the user does not say: the title of the game's window, or `click` to
-    let them pick it. `probe` imports `() -> list[Probe]`: whether a human can play here, where
-    `open_world` brings a window of its own.
+    let them pick it. `clocks` names the clocks that `open_world` can run by, of `lockstep` and `wall`,
+    the default first; a human plays by the wall clock where there is a choice. `demonstrator` says that
+    it ships one, which decides in the game's own label map; `demonstrators` maps the names of more of
+    them (`demonstrator-...`) to their label maps. `probe` imports `() -> list[Probe]`: whether a human
+    can play here, where `open_world` brings a window of its own.
     """
 
     name: str
@@ -81,7 +84,9 @@ class GameSpec:
     modes: Mapping[str, str] = field(default_factory=lambda: {"N": "normal"})
     bindings: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     hotkeys: Mapping[str, str] = field(default_factory=dict)
+    clocks: tuple[str, ...] = ()
     demonstrator: bool = False
+    demonstrators: Mapping[str, str] = field(default_factory=dict)
     referee: bool = False
     lap_limit_s: float = 300.0
     hud: tuple[Rectangle, ...] = ()

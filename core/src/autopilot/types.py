@@ -200,7 +200,8 @@ class WorldRequest:
     """What a race should be: given to a game's `open_world`.
 
     `laps` 0 means drive until stopped; `window` asks for a window that a person can look at,
-    `human` for one that a person can play in, in real time.
+    `human` for one that a person can play in, in real time. `lockstep` says which of the game's
+    clocks it runs by, `demonstrator` which of its demonstrators may be asked.
     """
 
     track: str
@@ -210,6 +211,8 @@ class WorldRequest:
     seed: int = 0
     window: bool = False
     human: bool = False
+    lockstep: bool = False
+    demonstrator: str = "demonstrator"
 
 
 Bindings = Mapping[str, str]

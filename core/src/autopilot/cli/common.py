@@ -102,6 +102,9 @@ def engine_option(command: Callable[..., None]) -> Callable[..., None]:
 def world_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say where frames come from and who presses; pass a `DeviceChoice`."""
 
+    @click.option(
+        "--clock", type=click.Choice(["wall", "lockstep"]), help="The real game, or a simulator that waits; where both."
+    )
     @click.option("--source", help="Frame source, where the game is not its own (screen, video).")
     @click.option("--window", metavar="WINDOW", help="Title of the game's window, process:NAME, or click.")
     @click.option("--monitor", type=click.IntRange(1), metavar="N", help="A monitor; see `autopilot windows`.")
@@ -113,6 +116,7 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapped(
         *args: Any,
+        clock: str | None,
         source: str | None,
         window: str | None,
         monitor: int | None,
@@ -129,7 +133,8 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
         if sum(option is not None for option in (window, monitor, video)) > 1:
             raise click.UsageError("--window, --monitor and --video exclude each other")
         settings = SourceSettings(None if region is None else _region(region), video, window, monitor)
-        choice = DeviceChoice(input_device, _bind(bind), profile, source or ("video" if video else None), settings)
+        source = source or ("video" if video else None)
+        choice = DeviceChoice(input_device, _bind(bind), profile, source, clock, settings)
         command(*args, devices=choice, **options)
 
     return wrapped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.drive.drive import DriveOptions, DriveReport, drive, make_driver
+from autopilot.drive.drive import DriveOptions, DriveReport, drive, load_policy, make_driver
 from autopilot.drive.overlay import Film, Overlay, Window
 
-__all__ = ["DriveOptions", "DriveReport", "Film", "Overlay", "Window", "drive", "make_driver"]
+__all__ = ["DriveOptions", "DriveReport", "Film", "Overlay", "Window", "drive", "load_policy", "make_driver"]

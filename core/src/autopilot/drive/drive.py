@@ -11,7 +11,7 @@ from typing import Any
 from autopilot.drive.overlay import Film, Overlay, Window
 from autopilot.errors import BundleError, UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld, Watchable
-from autopilot.home import SCRIPTED, Home
+from autopilot.home import Home, is_scripted
 from autopilot.interfaces import LabelMap
 from autopilot.loop import (
     DemonstratorDriver,
@@ -22,6 +22,7 @@ from autopilot.loop import (
     RandomDriver,
     Takeover,
     TakeoverMode,
+    TaughtDriver,
     Timing,
     run,
 )
@@ -34,7 +35,8 @@ from autopilot.types import Reading, Step, WorldRequest
 class DriveOptions:
     """How to drive. `laps` 0 drives until stopped; `max_s` is in seconds of game time.
 
-    `record` keeps the drive as a session, the frames that a human took over ready to train on.
+    `record` keeps the drive as a session, the frames that a human took over ready to train on; with a
+    `teacher`, one of the game's demonstrators, all of them, labelled by what it would do.
     `engine` is jax or onnx; `say` hears what came of choosing it.
     """
 
@@ -48,6 +50,7 @@ class DriveOptions:
     show: bool = False
     film: Path | None = None
     record: bool = False
+    teacher: str | None = None
     takeover: TakeoverMode = "handback"
     engine: str = "jax"
     say: Callable[[str], None] = lambda line: None
@@ -74,9 +77,9 @@ def load_policy(name: str, game: Game, home: Home, registry: Registry, options: 
     not ship or options that make no sense.
     """
     Selector(options.select, options.temperature, options.seed)
-    if name == "demonstrator" and not game.spec.demonstrator:
-        raise UserError(f"{game.spec.name} ships no demonstrator")
-    if name in SCRIPTED:
+    for scripted in filter(None, (name, options.teacher)):
+        game.check_demonstrator(scripted)
+    if is_scripted(name):
         return None
     policy = Policy.load(home.bundle(name), registry)
     if policy.manifest.game != game.spec.name:
@@ -101,7 +104,7 @@ def make_driver(
         return RandomDriver(label_map, options.seed)
     if name == "human" and world.reader is not None:
         return HumanDriver(world.reader)
-    if name == "demonstrator" and world.demonstrator is not None:
+    if is_scripted(name) and world.demonstrator is not None:
         return DemonstratorDriver(world.demonstrator, label_map)
     raise UserError(f"this game ships no driver called {name!r}")
 
@@ -124,7 +127,8 @@ def drive(
     device cannot be opened. Everything is released whatever happens.
     """
     policy = policy or load_policy(name, game, home, registry, options)
-    label_map = game.label_map(policy.manifest.label_map if policy else None)
+    label_name = policy.manifest.label_map if policy else game.demonstrators.get(name, game.spec.label_map)
+    label_map = game.label_map(label_name)
     space = label_map.action_space
     hz = policy.manifest.hz if policy else game.spec.hz
     track = game.tracks(options.track)[0]
@@ -136,6 +140,7 @@ def drive(
         seed=options.seed,
         window=name == "human",
         human=name == "human",
+        demonstrator=options.teacher or name,
     )
     last: list[Reading | None] = [None]
     human_frames = [0]
@@ -163,12 +168,13 @@ def drive(
             world.clock = Watchable(world.clock, hz)
         timing = Timing(hz, world.clock.lockstep)
         driver = make_driver(name, policy, world, label_map, options, timing)
+        if options.teacher is not None:
+            driver = TaughtDriver(driver, make_driver(options.teacher, None, world, label_map, options, timing))
         limit = None if options.max_s is None else max(1, round(options.max_s * hz))
         takeover = None if name == "human" else Takeover(world.reader, options.takeover)
         observers = [remember, watch, *([show] if screens else [])]
         keeper = None
         if options.record:
-            label_name = policy.manifest.label_map if policy else game.spec.label_map
             keeper = stack.enter_context(
                 Keeper(
                     home.sessions,
@@ -178,7 +184,8 @@ def drive(
                     label_map,
                     label_name,
                     lockstep=world.clock.lockstep,
-                    policy=name != "human",
+                    policy=name != "human" and options.teacher is None,
+                    teacher=options.teacher,
                 )
             )
             observers.append(keeper)

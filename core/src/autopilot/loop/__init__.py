@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from autopilot.loop.drivers import DemonstratorDriver, Driver, HumanDriver, NoisyDriver, PolicyDriver, RandomDriver
+from autopilot.loop.drivers import (
+    DemonstratorDriver,
+    Driver,
+    HumanDriver,
+    NoisyDriver,
+    PolicyDriver,
+    RandomDriver,
+    TaughtDriver,
+)
 from autopilot.loop.keep import Keeper
 from autopilot.loop.run import Ending, Observer, run
 from autopilot.loop.takeover import Takeover, TakeoverMode
@@ -20,6 +28,7 @@ __all__ = [
     "RandomDriver",
     "Takeover",
     "TakeoverMode",
+    "TaughtDriver",
     "Timing",
     "run",
 ]

@@ -95,6 +95,21 @@ class NoisyDriver:
         return Decision(decision.held, self._noise, decision.probabilities)
 
 
+class TaughtDriver:
+    """One drives, another says what it would do there: the label.
+
+    So a policy's own mistakes become data: DAgger, arXiv:1011.0686.
+    """
+
+    def __init__(self, driver: Driver, teacher: Driver) -> None:
+        self._driver, self._teacher = driver, teacher
+
+    def decide(self, frame: Frame) -> Decision:
+        """Send the one's decision, keep the other's."""
+        decision = self._driver.decide(frame)
+        return Decision(self._teacher.decide(frame).held, decision.sent, decision.probabilities)
+
+
 class PolicyDriver:
     """A network: preprocess, probabilities, selection."""
 

@@ -39,6 +39,7 @@ class Keeper:
         lockstep: bool,
         noise: float = 0.0,
         policy: bool = False,
+        teacher: str | None = None,
     ) -> None:
         self._label_map, self._policy = label_map, policy
         self.human: list[tuple[int, int]] = []
@@ -60,6 +61,7 @@ class Keeper:
             lockstep=lockstep,
             noise=noise,
             policy=policy,
+            teacher=teacher,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions=versions([game.plugin]),
             ended="recording",

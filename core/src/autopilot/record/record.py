@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autopilot.errors import UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld
-from autopilot.home import Home
+from autopilot.home import Home, is_scripted
 from autopilot.interfaces import LabelMap
 from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, Keeper, NoisyDriver, Timing, run
 from autopilot.sessions import SessionStore
@@ -18,7 +18,9 @@ from autopilot.types import Step, WorldRequest
 
 @dataclass(frozen=True)
 class RecordOptions:
-    """What to record. `driver` is `demonstrator` or the name of the human who plays.
+    """What to record. `driver` is one of the game's demonstrators or the name of the human who plays.
+
+    `actions` is a label map of the game, by default the demonstrator's or the game's own.
 
     `laps` 0 records until stopped; `max_s` (seconds of game time) stops earlier; `noise` is the
     share of the demonstrator's decisions at which a disturbance starts.
@@ -26,6 +28,7 @@ class RecordOptions:
 
     driver: str = "human"
     track: str | None = None
+    actions: str | None = None
     mode: str | None = None
     hz: float | None = None
     laps: int = 0
@@ -63,15 +66,15 @@ def record(
     ends the remaining tracks too. Raises UserError before anything is recorded when the options
     do not fit the game; nothing that was recorded is lost by any error.
     """
-    demonstrated = options.driver == "demonstrator"
-    if demonstrated and not game.spec.demonstrator:
-        raise UserError(f"{game.spec.name} ships no demonstrator: drive yourself with --driver YOU")
+    game.check_demonstrator(options.driver)
+    demonstrated = options.driver in game.demonstrators
     if options.noise and not demonstrated:
         raise UserError("--noise disturbs a demonstrator: add --driver demonstrator")
     if not 0 <= options.noise < 1:
         raise UserError(f"--noise {options.noise} must be from 0 to below 1")
     mode = options.mode or ("A" if options.noise and "A" in game.spec.modes else None)
-    label_map = game.label_map()
+    label_map_name = options.actions or game.demonstrators.get(options.driver, game.spec.label_map)
+    label_map = game.label_map(label_map_name)
     SessionStore(home.sessions).new_id(game.spec.name, "", options.driver)  # a name for a folder?
     done: list[RecordProgress] = []
     for number, track in enumerate(game.tracks(options.track)):
@@ -83,8 +86,9 @@ def record(
             seed=options.seed + number,  # else every track would be disturbed alike
             window=options.window or not demonstrated,
             human=not demonstrated,
+            demonstrator=options.driver,
         )
-        done.append(_record_one(game, home, options, request, label_map, countdown, watch))
+        done.append(_record_one(game, home, options, request, label_map, label_map_name, countdown, watch))
         if done[-1].ending in ("saved", "quit"):  # by a hotkey
             break
     return done
@@ -96,6 +100,7 @@ def _record_one(
     options: RecordOptions,
     request: WorldRequest,
     label_map: LabelMap,
+    label_map_name: str,
     countdown: Callable[[OpenWorld], None],
     watch: Callable[[RecordProgress], None],
 ) -> RecordProgress:
@@ -108,7 +113,7 @@ def _record_one(
             request,
             options.driver,
             label_map,
-            game.spec.label_map,
+            label_map_name,
             lockstep=world.clock.lockstep,
             noise=options.noise,
         )
@@ -137,7 +142,7 @@ def _record_one(
 
 
 def _driver(world: OpenWorld, options: RecordOptions, seed: int, label_map: LabelMap) -> Driver:
-    if options.driver != "demonstrator":
+    if not is_scripted(options.driver):
         assert world.reader is not None, "Game.open gives a human a reader or raises"
         return HumanDriver(world.reader)
     if world.demonstrator is None:

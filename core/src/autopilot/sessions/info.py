@@ -52,7 +52,8 @@ class SessionInfo(_Versioned):
     `action_space` has the form of `ActionSpace.to_json`; `created` is ISO 8601 in UTC; `frames`
     is how many rows were recorded, known once the session is closed. `policy` says that a policy
     drove: then only the rows of a human who took over have labels, and `human` lists their ranges
-    once the session is closed. Raises UserError for an `id`
+    once the session is closed. A `teacher` is the demonstrator whose decisions are the labels while
+    `driver` drove. Raises UserError for an `id`
     that is unsafe as a folder's name.
     """
 
@@ -70,6 +71,7 @@ class SessionInfo(_Versioned):
     lockstep: bool
     noise: float = 0.0
     policy: bool = False
+    teacher: str | None = None
     human: Ranges = []
     created: str
     versions: dict[str, str]

@@ -178,7 +178,7 @@ def evdev_state(names: Collection[str], ours: Ours = frozenset) -> State:
         for path in boards.keys() - ours():
             try:
                 held.update(boards[path].active_keys())
-            except OSError:  # unplugged
+            except (OSError, SystemError):  # unplugged; evdev's ioctl fails without saying why
                 boards.pop(path).close()
         return frozenset(codes[code] for code in held & codes.keys())
 

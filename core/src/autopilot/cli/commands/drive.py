@@ -57,7 +57,7 @@ def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> N
 
     found = Game(app.registry, game, app.home)
     chosen = DriveOptions(**options, say=ui.say, devices=devices)
-    real_time = found.spec.open_world is None
+    real_time = not found.lockstep(devices)
     with ui.status() as line:
 
         def watch(step: Step) -> None:

@@ -1,0 +1,59 @@
+"""Where the engine of the lock-step mode finds the installed game's data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import platformdirs
+from autopilot.errors import DeviceError
+
+PLACES = ("/usr/share/games/supertuxkart/data", "/usr/local/share/supertuxkart/data", "/usr/share/supertuxkart/data")
+INSTALL = "install the game: sudo apt-get install supertuxkart (or name its data folder in SUPERTUXKART_DATADIR)"
+ENGINE_VERSION = "1.5"
+"""The version of the game that pysupertuxkart2 0.7 embeds, and after which it calls its folder."""
+
+
+def game_data() -> Path:
+    """Return the data folder of the installed game; raises DeviceError when there is none."""
+    for place in (os.environ.get("SUPERTUXKART_DATADIR", ""), *PLACES):
+        for folder in (Path(place), Path(place, "data")):
+            if place and (folder / "tracks").is_dir() and (folder / "stk_config.xml").is_file():
+                return folder
+    raise DeviceError(f"SuperTuxKart's data are not here; {INSTALL}")
+
+
+def prepare() -> Path:
+    """Return a cache folder (XDG_CACHE_HOME) in which the engine finds those data, and downloads none.
+
+    It holds links to the installed game's files, and the little that the embedded version wants
+    beside them. Made anew when the game was installed elsewhere or again. Raises DeviceError.
+    """
+    data = game_data()
+    home = platformdirs.user_cache_path("autopilot") / "supertuxkart-lockstep"
+    root = home / "PySuperTuxKart2" / ENGINE_VERSION
+    marker = root / "__downloaded__.txt"
+    made_from = f"{data} {(data / 'stk_config.xml').stat().st_mtime_ns}\n"
+    if marker.is_file() and marker.read_text() == made_from:
+        return home
+    part = root.with_name(f"part-{os.getpid()}")
+    try:
+        (part / "data/skins").mkdir(parents=True)
+        for path in data.iterdir():
+            if path.name != "skins":
+                (part / "data" / path.name).symlink_to(path)
+        skins = sorted((data / "skins").iterdir())
+        for path in skins:
+            (part / "data/skins" / path.name).symlink_to(path)
+        if "classic" not in {path.name for path in skins}:
+            (part / "data/skins/classic").symlink_to(skins[0])
+        (part / f"data/supertuxkart.{ENGINE_VERSION}").touch()
+        (part / marker.name).write_text(made_from)
+        shutil.rmtree(root, ignore_errors=True)
+        part.rename(root)
+    except OSError as e:
+        shutil.rmtree(part, ignore_errors=True)
+        if not (marker.is_file() and marker.read_text() == made_from):  # else another process was quicker
+            raise DeviceError(f"cannot prepare the game's data in {root}: {e.strerror}") from e
+    return home

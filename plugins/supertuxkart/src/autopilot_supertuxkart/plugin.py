@@ -1,0 +1,68 @@
+"""What this plugin provides: the game `supertuxkart`, real and in lock-step, and its label maps."""
+
+from __future__ import annotations
+
+from autopilot.hookspecs import API_VERSION, hookimpl
+from autopilot.specs import GameSpec, LabelMapSpec
+
+AUTOPILOT_API = API_VERSION
+
+TRACKS = ("olivermath", "lighthouse", "snowtuxpeak", "sandtrack")
+KEYS = {
+    **{"left": "left", "right": "right", "accelerate": "up", "brake": "down"},
+    **{"skid": "v", "nitro": "n", "fire": "space", "rescue": "backspace"},
+}
+"""The game's own."""
+HUD = (
+    (0.70, 0.0, 0.30, 0.19),  # clock and laps
+    (0.40, 0.03, 0.24, 0.14),  # what was collected
+    (0.0, 0.10, 0.13, 0.22),  # the face
+    (0.0, 0.56, 0.22, 0.44),  # the map
+    (0.905, 0.78, 0.06, 0.12),  # the rank
+)
+"""What a network must not see. The speed beside the rank stays: a frame shows it nowhere else."""
+HOTKEYS = {"pause": "t", "save": "o", "quit": "p"}
+
+
+@hookimpl
+def autopilot_games() -> list[GameSpec]:
+    """SuperTuxKart's time trial: the installed game, or its engine in lock-step."""
+    return [
+        GameSpec(
+            name="supertuxkart",
+            title="SuperTuxKart, time trial",
+            controls=tuple(KEYS),
+            label_map="supertuxkart",
+            hz=10.0,
+            frame_size=(160, 90),
+            open_world="autopilot_supertuxkart.world:open_world",
+            clocks=("lockstep", "wall"),
+            frame_source="screen",
+            window="SuperTuxKart",
+            device="keyboard",
+            reader="keyboard",
+            tracks=TRACKS,
+            track_pattern=r"[a-z0-9_]{1,40}",
+            track_help=f"{', '.join(TRACKS)}, or another track's name in the game's data",
+            modes={"N": "normal", "A": "adjust: put astray again and again, to record recoveries"},
+            bindings={"keyboard": {"default": KEYS}},
+            hotkeys=HOTKEYS,
+            demonstrator=True,
+            referee=True,
+            lap_limit_s=120.0,
+            hud=HUD,
+        )
+    ]
+
+
+@hookimpl
+def autopilot_label_maps() -> list[LabelMapSpec]:
+    """Left, forward or right with the gas held."""
+    return [
+        LabelMapSpec(
+            "supertuxkart",
+            "steer: left forward right; accelerate always held",
+            "supertuxkart",
+            make="autopilot_supertuxkart.labels:steer_only",
+        )
+    ]

@@ -1,0 +1,68 @@
+"""A race, in lock-step or in the real game: what differs is where frames come from and where keys go."""
+
+from __future__ import annotations
+
+import math
+import random
+
+from autopilot.errors import UserError
+from autopilot.interfaces import World
+from autopilot.types import WorldRequest
+
+from autopilot_supertuxkart.demonstrator import Demonstrator
+from autopilot_supertuxkart.line import CentreLine
+from autopilot_supertuxkart.referee import Referee
+from autopilot_supertuxkart.simulation import Race, Simulation
+
+SIZE = (480, 270)
+"""The screen, of either mode: three times the frames that are recorded, and the digits can be read."""
+
+
+def open_world(request: WorldRequest) -> World:
+    """Open a race. Raises UserError for what a mode cannot do, DeviceError when the game is not there."""
+    if request.human and request.lockstep:
+        raise UserError("a human plays the real game: leave out --clock lockstep")
+    if not request.lockstep:
+        raise UserError("the real game is not there yet")
+    simulation = Simulation(request.track, request.laps, SIZE, seed=request.seed)
+    race = Race(simulation, request.hz)
+    if request.mode == "A":
+        race = Astray(simulation, request.hz, request.seed)
+    return World(
+        source=race,
+        device=race,
+        clock=race,
+        reader=race,
+        referee=Referee(simulation, request.laps, 1 / request.hz),
+        demonstrator=Demonstrator(simulation),
+    )
+
+
+class Astray(Race):
+    """A race in which the kart is put somewhere every few seconds: off the line, against a wall, facing wrong."""
+
+    EVERY_S = 6.0
+
+    def __init__(self, simulation: Simulation, hz: float, seed: int) -> None:
+        super().__init__(simulation, hz)
+        self._line = CentreLine(simulation.track)
+        self._random = random.Random(seed)
+        self._every = max(1, round(self.EVERY_S * hz))
+        self._count = 0
+
+    def tick(self) -> None:
+        """Let the time of one decision pass, perhaps from somewhere else."""
+        place = self._place() if self._count % self._every == 0 else None
+        self._count += 1
+        self.simulation.step(self._held, self._ticks, place)
+
+    def _place(self) -> tuple[list[float], list[float], float]:
+        draw = self._random
+        down_track = draw.uniform(0, self._line.length)
+        x, y, z = self._line.point(down_track)
+        ahead = self._line.direction(down_track)
+        off = draw.uniform(-0.55, 0.55) * self._line.width(down_track)
+        turn = ahead + draw.choice((draw.gauss(0, 0.4), draw.gauss(0, 0.4), draw.uniform(-math.pi, math.pi)))
+        x, z = x + off * math.cos(ahead), z - off * math.sin(ahead)
+        speed = draw.choice((0.0, draw.uniform(0, 20)))
+        return [x, y + 0.5, z], [0.0, math.sin(turn / 2), 0.0, math.cos(turn / 2)], speed

@@ -1,0 +1,189 @@
+"""The lock-step mode on the real engine: keys, determinism, laps, incidents, what is missing."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from autopilot.errors import DeviceError, UserError
+from autopilot.interfaces import World
+from autopilot.types import NOTHING, WorldRequest
+from autopilot_supertuxkart import assets
+from autopilot_supertuxkart.demonstrator import Demonstrator, turning_radius
+from autopilot_supertuxkart.engine import TICK_S, steering
+from autopilot_supertuxkart.line import CentreLine, wrap
+from autopilot_supertuxkart.plugin import TRACKS
+from autopilot_supertuxkart.referee import Referee
+from autopilot_supertuxkart.simulation import Simulation
+from autopilot_supertuxkart.world import open_world
+
+GAS = frozenset({"accelerate"})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed():
+    pytest.importorskip("pystk2", reason="missing: pysupertuxkart2")
+    try:
+        assets.game_data()
+    except DeviceError:
+        pytest.skip("missing: SuperTuxKart (Debian package supertuxkart)")
+
+
+@pytest.fixture
+def start():
+    """Start the engine, without pictures unless a size is asked for."""
+    started = []
+
+    def start(track="lighthouse", laps=1, size=None):
+        started.append(Simulation(track, laps, size))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+        one.close()
+
+
+def race(track="lighthouse", **options) -> World:
+    return open_world(WorldRequest(track, options.pop("mode", "N"), 10.0, lockstep=True, **options))
+
+
+def test_a_held_key_turns_the_wheels_as_long_as_in_the_game():
+    """0.17 s a whole way up to half of it, 0.28 s from there, 0.1 s a whole way back: the game's numbers."""
+    now, ticks = 0.0, 0
+    while now < 1:
+        now, ticks = steering(now, 1), ticks + 1
+    assert ticks * TICK_S == pytest.approx(0.5 * 0.17 + 0.5 * 0.28, abs=2 * TICK_S)
+    assert steering(now, 1) == 1.0
+    back = 0
+    while now > 0:
+        now, back = steering(now, 0), back + 1
+    assert (now, back * TICK_S) == (0.0, pytest.approx(0.1, abs=TICK_S))
+    assert steering(1.0, -1) == pytest.approx(1 - TICK_S / 0.1)
+    assert steering(-0.02, 0) == 0.0
+    assert (turning_radius(0), turning_radius(10), turning_radius(99)) == (2.0, 7.5, 30.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("track", TRACKS)
+def test_the_demonstrator_laps_every_track_and_the_referee_has_its_times(start, track):
+    simulation = start(track, laps=1)
+    simulation.step(NOTHING, 1)
+    driver, referee = Demonstrator(simulation), Referee(simulation, 1, 0.1)
+    for _ in range(800):
+        simulation.step(driver.decide(), 6)
+        reading = referee.reading()
+        if reading.finished:
+            break
+    assert reading.finished
+    assert reading.lap_times_s == (pytest.approx(simulation.kart.finish_time, abs=0.001),)
+    assert 15 < reading.lap_times_s[0] < 75
+    assert referee.rescues == 0
+    assert referee.off_track / referee.decisions < 0.05
+
+
+def test_the_same_keys_give_the_same_race_and_the_same_pixels_but_for_the_clock(start):
+    def drive():
+        simulation = start(size=(160, 90))
+        for i in range(40):
+            simulation.step(GAS | {"left"} if i % 7 < 2 else GAS, 6)
+        return simulation.kart, simulation.image
+
+    (kart, image), (again, same) = drive(), drive()
+    assert kart == again
+    assert kart.overall > 30
+    assert np.array_equal(image[22:], same[22:])
+    assert image.shape == (90, 160, 3)
+    assert image.std() > 20
+
+
+def test_a_world_steps_a_tenth_of_a_second_per_decision():
+    world = race(laps=1)
+    first = world.source.read()
+    assert first.image.shape == (270, 480, 3)
+    world.device.hold(GAS)
+    for _ in range(10):
+        world.clock.tick()
+    assert (world.source.read().t_ns - first.t_ns) / 1e9 == pytest.approx(1.0, abs=0.001)
+    assert world.referee.reading().race_time_s == pytest.approx(world.source.read().t_ns / 1e9)
+    assert world.demonstrator.decide() >= GAS
+    world.device.release_all()
+    world.source.close()
+
+
+def test_a_rescue_and_driving_the_wrong_way_are_incidents(start):
+    simulation = start("olivermath")
+    line = CentreLine(simulation.track)
+    referee = Referee(simulation, 1, 0.1)
+    for _ in range(20):
+        simulation.step(GAS, 6)
+        assert not referee.reading().incident
+    simulation.step(GAS | {"rescue"}, 6)
+    seen = []
+    for _ in range(60):
+        simulation.step(NOTHING, 6)
+        seen.append(referee.reading().incident)
+    assert any(seen)
+    assert referee.rescues >= 1
+    at, back = 200.0, line.direction(200.0) + math.pi
+    x, y, z = line.point(at)
+    simulation.step(NOTHING, 30, ([x, y + 0.5, z], [0.0, math.sin(back / 2), 0.0, math.cos(back / 2)], 0.0))
+    kart = simulation.kart
+    assert math.dist(kart.at, (x, y, z)) < 3
+    assert abs(wrap(kart.heading - back)) < 0.3
+    assert referee.reading().wrong_way
+
+
+def test_in_adjust_mode_the_kart_is_put_astray_again_and_again():
+    world = race(mode="A", seed=3)
+    world.device.hold(GAS)
+    jumps, last = 0, None
+    for _ in range(190):
+        world.clock.tick()
+        at = world.source.simulation.kart.at
+        jumps += last is not None and math.dist(at, last) > 10
+        last = at
+    assert jumps >= 3
+    world.source.close()
+
+
+def test_a_track_that_is_not_there_and_an_engine_that_ends_are_one_line(start):
+    with pytest.raises(DeviceError, match="has no track nowhere"):
+        start("nowhere")
+    simulation = start()
+    simulation._process.kill()
+    simulation._process.wait()
+    with pytest.raises(DeviceError, match="ended with status -9"):
+        simulation.step(GAS, 6)
+    with pytest.raises(UserError, match="a human plays the real game"):
+        race(human=True)
+
+
+def test_what_is_missing_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(assets, "PLACES", ())
+    monkeypatch.setenv("SUPERTUXKART_DATADIR", str(tmp_path))
+    with pytest.raises(DeviceError, match="apt-get install supertuxkart"):
+        assets.prepare()
+
+
+def test_an_engine_without_its_library_says_what_to_install(tmp_path):
+    (tmp_path / "pystk2.py").write_text("raise ModuleNotFoundError(\"No module named 'pystk2'\")")
+    code = "from autopilot_supertuxkart.simulation import Simulation; Simulation('lighthouse', 1, None)"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].endswith("pip install 'autopilot-supertuxkart[lockstep]'; or add --clock wall")
+
+
+def test_the_assets_are_links_and_follow_the_installed_game(monkeypatch, tmp_path):
+    monkeypatch.setattr(assets.platformdirs, "user_cache_path", lambda name: tmp_path / name)
+    home = assets.prepare()
+    data = home / "PySuperTuxKart2/1.5/data"
+    assert (data / "tracks").is_symlink()
+    assert (data / "skins/classic").exists()
+    (home / "PySuperTuxKart2/1.5/__downloaded__.txt").write_text("another game")
+    assert assets.prepare() == home
+    assert sorted(p.name for p in data.parent.iterdir()) == ["__downloaded__.txt", "data"]
