@@ -150,6 +150,7 @@ def drive_on(display: str, home: str, pipe: Connection, record: bool) -> None:
     os.dup2(os.open(f"{home}/stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
     told: list[tuple[int, ...]] = [()]
     failing: list[bool] = []
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
     signal.signal(signal.SIGUSR1, lambda *_: failing.append(True))
 
     class Failing(RandomDriver):

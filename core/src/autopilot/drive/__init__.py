@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from autopilot.drive.drive import DriveOptions, DriveReport, drive, load_policy, make_driver
 from autopilot.drive.overlay import Film, Overlay, Window
+from autopilot.drive.teach import teach
 
-__all__ = ["DriveOptions", "DriveReport", "Film", "Overlay", "Window", "drive", "load_policy", "make_driver"]
+__all__ = ["DriveOptions", "DriveReport", "Film", "Overlay", "Window", "drive", "load_policy", "make_driver", "teach"]

@@ -69,6 +69,11 @@ class DriveReport:
     human_frames: int = 0
     session: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what a drive was recorded as, as plain data."""
+        frames = self.timing["steps"]
+        return {"session": self.session, "track": self.track, "frames": frames, "ending": self.ending}
+
 
 def load_policy(name: str, game: Game, home: Home, registry: Registry, options: DriveOptions) -> Policy | None:
     """Check that `name` can drive this game, and load it, with its engine, if it is a bundle.

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from autopilot.errors import UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld
@@ -51,6 +52,11 @@ class RecordProgress:
     paused: bool = False
     away: str | None = None
     ending: str = "recording"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was recorded, as plain data."""
+        counts = {"labels": dict(self.counts)}
+        return {"session": self.path.name, "track": self.track, "frames": self.frames, "ending": self.ending} | counts
 
 
 def record(

@@ -14,12 +14,12 @@ from autopilot.types import Held
 from autopilot_supertuxkart.line import CentreLine, wrap
 from autopilot_supertuxkart.simulation import Simulation
 
-LOOK_M, LOOK_S = 6.0, 0.6
+LOOK_M, LOOK_S = 7.0, 0.6
 """The point to aim at lies this far ahead, plus so many seconds at the present speed."""
 RADIUS = ((0.0, 2.0), (10.0, 7.5), (25.0, 15.0), (45.0, 30.0))
 """Speed in m/s, and the radius in metres that the kart then turns at most: the game's
 kart_characteristics.xml (turn radius)."""
-KEY_FROM = 0.3
+KEY_FROM = 0.15
 """The share of the full steering from which a key is worth holding for a decision."""
 STUCK_MPS, WALL_RAD = 2.0, 1.2
 
