@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import platformdirs
 from autopilot.errors import DeviceError
+from autopilot.types import Probe
 
 PLACES = ("/usr/share/games/supertuxkart/data", "/usr/local/share/supertuxkart/data", "/usr/share/supertuxkart/data")
 INSTALL = "install the game: sudo apt-get install supertuxkart (or name its data folder in SUPERTUXKART_DATADIR)"
@@ -22,6 +24,20 @@ def game_data() -> Path:
             if place and (folder / "tracks").is_dir() and (folder / "stk_config.xml").is_file():
                 return folder
     raise DeviceError(f"SuperTuxKart's data are not here; {INSTALL}")
+
+
+def probe() -> list[Probe]:
+    """Say whether the game is installed, and whether its engine is for the lock-step mode."""
+    lockstep = (
+        "drives in lock-step, too"
+        if find_spec("pystk2")
+        else "not in lock-step: that takes autopilot-supertuxkart[lockstep]"
+    )
+    try:
+        return [Probe("SuperTuxKart", ok=True, detail=f"its data are in {game_data()}; {lockstep}")]
+    except DeviceError as e:
+        what, _, fix = str(e).partition("; ")
+        return [Probe("SuperTuxKart", ok=False, detail=what, fix=fix)]
 
 
 def prepare() -> Path:

@@ -51,6 +51,7 @@ def autopilot_games() -> list[GameSpec]:
             referee=True,
             lap_limit_s=120.0,
             hud=HUD,
+            probe="autopilot_supertuxkart.assets:probe",
         )
     ]
 
