@@ -13,7 +13,7 @@ import pytest
 from autopilot.errors import Away
 from autopilot.game import OpenWorld, WallClock
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.loop import DemonstratorDriver, NoisyDriver, RandomDriver, Takeover, Timing, run
+from autopilot.loop import DemonstratorDriver, NoisyDriver, RandomDriver, Recovering, Takeover, Timing, run
 from autopilot.types import NOTHING, Decision, Frame, Held, Reading, Step
 
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
@@ -235,6 +235,22 @@ def test_noise_changes_what_is_sent_and_never_the_label() -> None:
     assert set(sent) == {LEFT, RIGHT, NOTHING}
     again = NoisyDriver(DemonstratorDriver(Script(LEFT, RIGHT, NOTHING), LABELS), LABELS, share=0.1, seed=3)
     assert [again.decide(FRAME).sent for _ in range(2000)] == [n.sent for _, n in pairs]
+
+
+def test_a_car_that_stands_still_is_got_going_again() -> None:
+    rng = np.random.default_rng(1)
+    moving = [Frame(rng.integers(0, 255, (9, 16, 3), np.uint8), n * 10**8) for n in range(100)]
+    rescue = frozenset({"rescue"})
+    driver = Recovering(Always(LEFT), rescue)
+    assert {driver.decide(frame).sent for frame in moving} == {LEFT}
+    wall = [Frame(moving[-1].image.copy(), n * 10**8) for n in range(100, 150)]
+    for n, frame in enumerate(wall):
+        frame.image[0, :2] = n  # a clock goes on: two pixels of 144
+    sent = [driver.decide(frame) for frame in wall]
+    presses = [i for i, d in enumerate(sent) if d.sent == rescue]
+    assert presses == [*range(19, 23), *range(42, 46)], "after 2 s without motion, for 0.3 s, and again"
+    assert {d.held for d in sent} == {LEFT}
+    assert all(Recovering(Always(NOTHING), rescue).decide(frame).sent == NOTHING for frame in wall)
 
 
 def test_a_demonstrator_is_rounded_to_what_the_labels_can_say() -> None:

@@ -138,8 +138,8 @@ def test_a_rescue_and_driving_the_wrong_way_are_incidents(start):
     assert referee.reading().wrong_way
 
 
-def test_in_adjust_mode_the_kart_is_put_astray_again_and_again():
-    world = race(mode="A", seed=3)
+def test_strewn_the_kart_is_put_somewhere_else_again_and_again():
+    world = race(mode="S", seed=3)
     world.device.hold(GAS)
     jumps, last = 0, None
     for _ in range(190):

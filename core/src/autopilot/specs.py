@@ -62,8 +62,9 @@ class GameSpec:
     let them pick it. `clocks` names the clocks that `open_world` can run by, of `lockstep` and `wall`,
     the default first; a human plays by the wall clock where there is a choice. `demonstrator` says that
     it ships one, which decides in the game's own label map; `demonstrators` maps the names of more of
-    them (`demonstrator-...`) to their label maps. `probe` imports `() -> list[Probe]`: whether a human
-    can play here, where `open_world` brings a window of its own.
+    them (`demonstrator-...`) to their label maps. `recovery` is what to hold for a moment when a car
+    that is driven by the machine stands still: a rescue, or a way back. `probe` imports
+    `() -> list[Probe]`: whether a human can play here, where `open_world` brings a window of its own.
     """
 
     name: str
@@ -87,6 +88,7 @@ class GameSpec:
     clocks: tuple[str, ...] = ()
     demonstrator: bool = False
     demonstrators: Mapping[str, str] = field(default_factory=dict)
+    recovery: frozenset[str] = frozenset()
     referee: bool = False
     lap_limit_s: float = 300.0
     hud: tuple[Rectangle, ...] = ()

@@ -88,15 +88,17 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def engine_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `--engine`."""
-    return click.option(
+def driving_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--engine` and `--recover`."""
+    engine = click.option(
         "--engine",
         type=click.Choice(["jax", "onnx"]),
         default="jax",
         show_default=True,
         help="What computes the network; onnx is quicker for one frame and exports first where need be.",
-    )(command)
+    )
+    recover = "Get a car going again that stands still, where the game says how."
+    return engine(click.option("--recover/--no-recover", default=True, help=recover)(command))
 
 
 def world_options(command: Callable[..., None]) -> Callable[..., None]:

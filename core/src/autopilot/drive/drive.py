@@ -20,6 +20,7 @@ from autopilot.loop import (
     Keeper,
     PolicyDriver,
     RandomDriver,
+    Recovering,
     Takeover,
     TakeoverMode,
     TaughtDriver,
@@ -37,7 +38,8 @@ class DriveOptions:
 
     `record` keeps the drive as a session, the frames that a human took over ready to train on; with a
     `teacher`, one of the game's demonstrators, all of them, labelled by what it would do.
-    `engine` is jax or onnx; `say` hears what came of choosing it.
+    `recover` lets a car that stands still be got going as the game says. `engine` is jax or onnx; `say`
+    hears what came of choosing it.
     """
 
     track: str | None = None
@@ -51,6 +53,7 @@ class DriveOptions:
     film: Path | None = None
     record: bool = False
     teacher: str | None = None
+    recover: bool = True
     takeover: TakeoverMode = "handback"
     engine: str = "jax"
     say: Callable[[str], None] = lambda line: None
@@ -173,6 +176,8 @@ def drive(
             world.clock = Watchable(world.clock, hz)
         timing = Timing(hz, world.clock.lockstep)
         driver = make_driver(name, policy, world, label_map, options, timing)
+        if options.recover and game.spec.recovery and name != "human":
+            driver = Recovering(driver, game.spec.recovery)
         if options.teacher is not None:
             driver = TaughtDriver(driver, make_driver(options.teacher, None, world, label_map, options, timing))
         limit = None if options.max_s is None else max(1, round(options.max_s * hz))

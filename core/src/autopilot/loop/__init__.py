@@ -12,6 +12,7 @@ from autopilot.loop.drivers import (
     TaughtDriver,
 )
 from autopilot.loop.keep import Keeper
+from autopilot.loop.recovery import Recovering
 from autopilot.loop.run import Ending, Observer, run
 from autopilot.loop.takeover import Takeover, TakeoverMode
 from autopilot.loop.timing import Timing
@@ -26,6 +27,7 @@ __all__ = [
     "Observer",
     "PolicyDriver",
     "RandomDriver",
+    "Recovering",
     "Takeover",
     "TakeoverMode",
     "TaughtDriver",

@@ -12,9 +12,9 @@ from autopilot.errors import UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld
 from autopilot.home import Home, is_scripted
 from autopilot.interfaces import LabelMap
-from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, Keeper, NoisyDriver, Timing, run
+from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, Keeper, NoisyDriver, Recovering, Timing, run
 from autopilot.sessions import SessionStore
-from autopilot.types import Step, WorldRequest
+from autopilot.types import Held, Step, WorldRequest
 
 
 @dataclass(frozen=True)
@@ -140,20 +140,20 @@ def _record_one(
                 watch(progress)
 
             limit = None if options.max_s is None else max(1, round(options.max_s * request.hz))
-            driver = _driver(world, options, request.seed, label_map)
+            driver = _driver(world, options, request.seed, label_map, game.spec.recovery)
             ending = run(world, driver, timing, game.spec.frame_size, [keep], limit, pause, away)
             progress.ending = ending
             keeper.close("quit" if ending == "quit" else "saved")
     return progress
 
 
-def _driver(world: OpenWorld, options: RecordOptions, seed: int, label_map: LabelMap) -> Driver:
+def _driver(world: OpenWorld, options: RecordOptions, seed: int, label_map: LabelMap, recovery: Held) -> Driver:
     if not is_scripted(options.driver):
         assert world.reader is not None, "Game.open gives a human a reader or raises"
         return HumanDriver(world.reader)
     if world.demonstrator is None:
         raise UserError("this world has no demonstrator")
-    driver = DemonstratorDriver(world.demonstrator, label_map)
+    driver: Driver = DemonstratorDriver(world.demonstrator, label_map)
     if options.noise:
-        return NoisyDriver(driver, label_map, options.noise, seed)
-    return driver
+        driver = NoisyDriver(driver, label_map, options.noise, seed)
+    return Recovering(driver, recovery) if recovery else driver

@@ -26,8 +26,8 @@ def open_world(request: WorldRequest) -> World:
         raise UserError("the real game is not there yet")
     simulation = Simulation(request.track, request.laps, SIZE, seed=request.seed)
     race = Race(simulation, request.hz)
-    if request.mode == "A":
-        race = Astray(simulation, request.hz, request.seed)
+    if request.mode == "S":
+        race = Strewn(simulation, request.hz, request.seed)
     return World(
         source=race,
         device=race,
@@ -38,7 +38,7 @@ def open_world(request: WorldRequest) -> World:
     )
 
 
-class Astray(Race):
+class Strewn(Race):
     """A race in which the kart is put somewhere every few seconds: off the line, against a wall, facing wrong."""
 
     EVERY_S = 6.0

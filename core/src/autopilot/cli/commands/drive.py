@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, Finite, common, engine_option, examples, world_options
+from autopilot.cli.common import App, Finite, common, driving_options, examples, world_options
 
 
 @click.command(
@@ -35,7 +35,7 @@ from autopilot.cli.common import App, Finite, common, engine_option, examples, w
 )
 @click.option("--temperature", type=float, default=1.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@engine_option
+@driving_options
 @click.option("--show", is_flag=True, help="Show the frame with the probability bars, in real time.")
 @click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")
 @click.option("--record", is_flag=True, help="Keep the drive as a session; what you took over is trained on.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, common, engine_option, examples, world_options
+from autopilot.cli.common import App, common, driving_options, examples, world_options
 
 
 @click.command(
@@ -25,7 +25,7 @@ from autopilot.cli.common import App, common, engine_option, examples, world_opt
 @click.option("--select", type=click.Choice(["weighted", "argmax"]), default="weighted", show_default=True)
 @click.option("--temperature", type=float, default=1.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@engine_option
+@driving_options
 @click.option("--films", is_flag=True, help="Film every run.")
 @click.option("--name", help="Name of the race's folder (default: the time).")
 @world_options
@@ -41,6 +41,7 @@ def command(
     temperature: float,
     seed: int,
     engine: str,
+    recover: bool,
     films: bool,
     name: str | None,
     devices: Any,
@@ -62,7 +63,13 @@ def command(
         laps=laps,
         races=races,
         drive=DriveOptions(
-            select=select, temperature=temperature, seed=seed, engine=engine, say=ui.say, devices=devices
+            select=select,
+            temperature=temperature,
+            seed=seed,
+            recover=recover,
+            engine=engine,
+            say=ui.say,
+            devices=devices,
         ),
         films=folder if films else None,
     )
