@@ -1,0 +1,153 @@
+"""Learns the glyphs of SuperTuxKart's clock and lap counter and writes them for its HUD reader.
+
+From the lock-step engine, which knows the time that it shows:
+    learn_supertuxkart_hud.py 480x270 lockstep
+From screenshots of the game, PNG files named by what they show, e.g. `00-21.542_1-3.png`:
+    learn_supertuxkart_hud.py 480x270 game --shots FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from autopilot_supertuxkart.hud import Font
+
+OUT = Path(__file__).parent.parent / "plugins/supertuxkart/src/autopilot_supertuxkart/hud_glyphs.json"
+
+# Where the first glyphs' cells are and how wide each glyph is, in 1/phases of a pixel: found by
+# trying all widths for those with which equal glyphs have equal pixels.
+LAYOUT = {
+    ("480x270", "lockstep"): {
+        "phases": 2, "clock": (401, 6), "laps": (410, 33), "height": 11,
+        "advances": {"0": 17, "1": 12, "2": 14, "3": 14, "4": 17, "5": 14, "6": 17, "7": 14, "8": 17, "9": 17, ":": 9, ".": 9},
+    },
+    ("480x270", "game"): {
+        "phases": 1, "clock": (406, 7), "laps": (410, 34), "height": 10,
+        "advances": {"0": 8, "1": 6, "2": 7, "3": 7, "4": 8, "5": 6, "6": 8, "7": 7, "8": 8, "9": 8, ":": 4, ".": 4},
+    },
+}  # fmt: skip
+STEADY = 14.0
+"""A pixel within this grey value of its median in 95 % of the pictures belongs to the glyph."""
+
+type Example = tuple[np.ndarray, str, str]
+"""RGB picture (H, W, 3), the clock's text, the lap counter's text ("" when it is not shown)."""
+
+
+def lockstep(width: int, height: int, steps: int = 900) -> Iterator[Example]:
+    """Let the engine's own driver race and give each frame with the time that it shows."""
+    import pystk2
+
+    graphics = pystk2.GraphicsConfig.ld()
+    graphics.render, graphics.display = True, False
+    graphics.screen_width, graphics.screen_height = width, height
+    pystk2.init(graphics)
+    config = pystk2.RaceConfig()
+    config.track, config.laps, config.num_kart, config.step_size = "olivermath", 3, 1, 0.1
+    config.mode = pystk2.RaceConfig.RaceMode.TIME_TRIAL
+    config.players[0].controller = pystk2.PlayerConfig.Controller.AI_CONTROL
+    config.players[0].camera_mode = pystk2.PlayerConfig.CameraMode.ON
+    race, world = pystk2.Race(config), pystk2.WorldState()
+    race.start()
+    for _ in range(steps):
+        race.step()
+        world.update()
+        if world.players[0].kart.has_finished_race:
+            return
+        if world.time > 0.2:
+            ms = round(world.time * 1000)
+            lap = world.players[0].kart.finished_laps
+            clock = f"{ms // 60000:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
+            yield np.array(race.render_data[0].image), clock, f"{lap + 1}/3" if lap >= 0 else ""
+
+
+def screenshots(folder: Path) -> Iterator[Example]:
+    """Give each screenshot with the texts in its name."""
+    for path in sorted(folder.glob("*.png")):
+        clock, _, laps = path.stem.partition("_")
+        picture = cv2.imread(str(path))
+        assert picture is not None, path
+        yield picture[:, :, ::-1], clock.replace("-", ":"), laps.replace("-", "/")
+
+
+def hexes(samples: list[np.ndarray]) -> list[str]:
+    """Return the pixels that all samples (n, height, width) share; `..` for those of the background."""
+    stack = np.stack(samples).astype(float)
+    middle = np.median(stack, 0)
+    keep = np.quantile(np.abs(stack - middle), 0.95, axis=0) < STEADY
+    return [
+        "".join(f"{int(v):02x}" if k else ".." for v, k in zip(*row, strict=True))
+        for row in zip(middle, keep, strict=True)
+    ]
+
+
+def learn(layout: dict, examples: Iterable[Example]) -> dict:  # type: ignore[type-arg]
+    """Return a font as `Font.from_json` reads it: the clock's glyphs first, then the `/`."""
+    phases, height = layout["phases"], layout["height"]
+    advances = dict(layout["advances"])
+    cells: dict[tuple[str, int], list[np.ndarray]] = defaultdict(list)
+
+    def font() -> dict:  # type: ignore[type-arg]
+        blank = {c: [[".." * -(-a // phases)] * height] * phases for c, a in advances.items()}
+        for (c, phase), samples in cells.items():
+            if len(samples) > 2:
+                blank[c] = [*blank[c][:phase], hexes(samples), *blank[c][phase + 1 :]]
+        return {**layout, "advances": advances, "glyphs": blank}
+
+    def cut(gray: np.ndarray, c: str, at: int, row: int) -> None:
+        column, phase = divmod(at, phases)
+        cells[c, phase].append(gray[row : row + height, column : column + -(-advances[c] // phases)])
+
+    lines = []
+    for picture, clock, laps in examples:
+        gray = picture.min(2).astype(np.int16)
+        at, row = layout["clock"][0] * phases, layout["clock"][1]
+        for c in clock:
+            cut(gray, c, at, row)
+            at += advances[c]
+        lines.append((gray, laps))
+    digits = Font.from_json(font())
+    column, row = layout["laps"]
+    found = defaultdict(list)
+    for gray, laps in lines:
+        if laps:
+            first, last = (digits.characters.index(c) for c in (laps[0], laps[-1]))
+            at = min(
+                range(column * phases, (gray.shape[1] - 30) * phases),
+                key=lambda at: digits.distances(gray, at, row)[first],
+            )
+            after = at + advances[laps[0]]
+            width = min(range(3 * phases, 12 * phases), key=lambda w: digits.distances(gray, after + w, row)[last])
+            far = digits.distances(gray, at, row)[first], digits.distances(gray, after + width, row)[last]
+            found[at / phases, width, laps].append((gray, after, far))
+    for k, v in found.items():
+        print(k, len(v), np.median([f for _, _, f in v], 0))
+    advances["/"] = max(found.items(), key=lambda item: len(item[1]))[0][1]
+    for (_, width, _), group in found.items():
+        if width == advances["/"]:
+            for gray, after, _ in group:
+                cut(gray, "/", after, row)
+    return font()
+
+
+def main() -> None:
+    """Learn one engine's font at one size and write it beside the others."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("size")
+    parser.add_argument("engine", choices=("lockstep", "game"))
+    parser.add_argument("--shots", type=Path)
+    args = parser.parse_args()
+    width, height = map(int, args.size.split("x"))
+    examples = screenshots(args.shots) if args.shots else lockstep(width, height)
+    written = json.loads(OUT.read_text()) if OUT.exists() else {}
+    written.setdefault(args.size, {})[args.engine] = learn(LAYOUT[args.size, args.engine], examples)
+    OUT.write_text(json.dumps(written, indent=0) + "\n")
+
+
+if __name__ == "__main__":
+    main()
