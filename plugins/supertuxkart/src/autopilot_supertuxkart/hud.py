@@ -136,3 +136,118 @@ def fonts() -> dict[tuple[int, int], tuple[Font, ...]]:
         tuple(map(int, size.split("x"))): tuple(map(Font.from_json, engines.values()))  # type: ignore[misc]
         for size, engines in data.items()
     }
+
+
+class HudReader:
+    """Follows one race after another by the clock and the lap counter.
+
+    A time is believed when the one before agrees with it: in a race the clock never runs backwards
+    and never faster than the frames' own times. `race_time_s` is None when it was not read or not
+    believed; `lap` then stays what it was. A race is over when, on its last lap, both vanish and
+    the game's orange banner is there. A lap's end lies between two readings, and the middle of
+    these is taken: each lap time is off by at most the time between two frames (half of it at each
+    end), and the sum of all by half of that. The lap counter appears when the start line is passed.
+
+    `incident` and `wrong_way` stay False: the clock and the counter do not show them.
+    """
+
+    def __init__(self) -> None:
+        self._font: Font | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the race: what comes next is another."""
+        self._believed: tuple[float, int] | None = None  # clock in seconds, t_ns
+        self._doubted: tuple[float, int] | None = None
+        self._of = 0
+        self._lap = 0
+        self._crossed = 0.0
+        self._lap_times: tuple[float, ...] = ()
+        self._finished = False
+
+    def read(self, frame: Frame) -> Reading:
+        """Read one frame; a picture of a size that `sizes` lacks gives confidence 0."""
+        gray: Gray = frame.image.min(2).astype(np.int16)
+        time_s, laps, confidence = self._look(gray)
+        if time_s is not None and not self._believe(time_s, frame.t_ns):
+            time_s, confidence = None, 0.0
+        if time_s is not None:
+            self._count(laps, time_s)
+        elif laps is None and self._over(frame):
+            assert self._believed is not None
+            waited_s = (frame.t_ns - self._believed[1]) / 1e9
+            self._end_lap(self._believed[0] + waited_s / 2)
+            self._finished = True
+        if time_s is not None:
+            self._believed = time_s, frame.t_ns
+        return Reading(
+            lap=self._lap,
+            lap_times_s=self._lap_times,
+            race_time_s=time_s,
+            finished=self._finished,
+            confidence=1.0 if self._finished else confidence,
+        )
+
+    def _look(self, gray: Gray) -> tuple[float | None, tuple[int, int] | None, float]:
+        """Return the clock, the counter and a confidence, whichever engine drew them."""
+        known = fonts().get((gray.shape[1], gray.shape[0]), ())
+        for font in (self._font,) if self._font in known else known:
+            assert font is not None
+            clock = font.read_clock(gray)
+            if clock is not None:
+                self._font = font
+                return clock[0], font.read_laps(gray), clock[1]
+        return None, None, 0.0
+
+    def _believe(self, time_s: float, t_ns: int) -> bool:
+        """Whether the clock agrees with the last one believed, or with one that was doubted."""
+        if self._believed and _follows(self._believed, time_s, t_ns):
+            self._doubted = None
+            return True
+        began = self._believed is not None and time_s <= (t_ns - self._believed[1]) / 1e9 - GAP_S
+        agreed = self._doubted is not None and _follows(self._doubted, time_s, t_ns)
+        self._doubted = time_s, t_ns
+        if agreed and (self._believed is None or began):
+            self.reset()
+            return True
+        return False
+
+    def _count(self, laps: tuple[int, int] | None, time_s: float) -> None:
+        """Take in what the counter shows: the lap being driven and their number."""
+        if laps is None or self._finished:
+            return
+        lap, of = laps
+        if self._of == 0:
+            self._of, self._lap = of, lap - 1
+        elif of == self._of and lap == self._lap + 2:
+            assert self._believed is not None
+            self._end_lap((self._believed[0] + time_s) / 2)
+
+    def _end_lap(self, crossed_s: float) -> None:
+        self._lap += 1
+        self._lap_times += (crossed_s - self._crossed,)
+        self._crossed = crossed_s
+
+    def _over(self, frame: Frame) -> bool:
+        last_lap = self._of > 0 and self._lap == self._of - 1
+        return last_lap and not self._finished and self._believed is not None and _banner(frame.image)
+
+
+def sizes() -> list[tuple[int, int]]:
+    """Return the sizes (width, height) of picture that can be read."""
+    return list(fonts())
+
+
+def _follows(before: tuple[float, int], time_s: float, t_ns: int) -> bool:
+    """Whether a clock that showed `before` may show `time_s` now: it may stand still (a pause)."""
+    return 0 <= time_s - before[0] <= (t_ns - before[1]) / 1e9 * 1.2 + TICK_S
+
+
+def _banner(image: Image) -> bool:
+    """Whether the orange words `You finished the race!` are where the game shows them."""
+    height, width, _ = image.shape
+    part = image[height // 4 : height * 36 // 100, width * 3 // 10 : width * 7 // 10].astype(np.int16)
+    red, green, blue = part[..., 0], part[..., 1], part[..., 2]
+    orange = (red > 200) & (green > 90) & (green < 210) & (blue < 90)
+    black = part.max(2) < 40
+    return bool(orange.mean() > 0.08 and black.mean() > 0.08)
