@@ -1,0 +1,111 @@
+"""Starting and ending the installed game, on a screen of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from autopilot_supertuxkart.game import RealGame, find_game
+from autopilot_supertuxkart.hud import HudReader
+from autopilot.errors import DeviceError, UserError
+from autopilot.types import Frame
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An Xvfb as large as the game's window, and the game's home kept from run to run."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("missing: Xvfb (Debian package xvfb)")
+    read_end, write_end = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "480x270x24", "-noreset", "-nolisten", "tcp"],
+        pass_fds=[write_end],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
+        monkeypatch.setenv("DISPLAY", f":{pipe.readline().strip()}")
+    yield os.environ["DISPLAY"]
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "autopilot" / "supertuxkart"
+
+
+@pytest.fixture
+def false_game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program called supertuxkart that says what it was given and ends; write another to it."""
+    monkeypatch.setenv("DISPLAY", ":none")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    program = tmp_path / "supertuxkart"
+    program.write_text('#!/bin/sh\necho "$@ $XDG_CONFIG_HOME"\nexit 3\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.slow
+def test_the_game_starts_its_clock_is_read_and_it_is_gone_after_close(screen: str) -> None:
+    import mss
+
+    try:
+        find_game()
+    except UserError as e:
+        pytest.skip(f"missing: {e}")
+    reader, read = HudReader(), []
+    with RealGame("olivermath", 3) as game, mss.MSS(display=screen) as grab:
+        game.wait_until_racing()
+        until = time.monotonic() + 60
+        while len(read) < 5 and time.monotonic() < until:
+            game.check()
+            shot = grab.grab(grab.monitors[0])
+            image = np.frombuffer(shot.rgb, np.uint8).reshape(shot.height, shot.width, 3)
+            reading = reader.read(Frame(image, time.monotonic_ns()))
+            read += [] if reading.race_time_s is None else [reading.race_time_s]
+            time.sleep(0.1)
+        assert game.running
+        pid = game._process.pid
+    assert len(read) == 5
+    assert 0 <= read[0] < 3
+    assert read == sorted(read)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_missing_game_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(UserError, match=r"not installed: sudo apt-get install supertuxkart$"):
+        RealGame("olivermath", 1)
+
+
+def test_a_game_that_ends_early_is_reported(false_game: Path, home: Path) -> None:
+    with RealGame("olivermath", 2, extra=("--profile-laps=2",)) as game:
+        with pytest.raises(DeviceError, match=r"ended early \(code 3\): its log is .*game\.log$"):
+            game.wait_until_racing(10)
+        said = (home / "game.log").read_text()
+    assert "--track=olivermath --laps=2" in said
+    assert "--screensize=480x270" in said
+    assert f"--profile-laps=2 {home}/config" in said
+
+
+def test_a_game_that_never_races_is_ended(false_game: Path, home: Path) -> None:
+    false_game.write_text("#!/bin/sh\nexec sleep 60\n")
+    game = RealGame("olivermath", 1)
+    with pytest.raises(DeviceError, match="showed no race in 0.5 s"):
+        game.wait_until_racing(0.5)
+    assert not game.running
+
+
+def test_without_a_screen_the_person_is_told(false_game: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(DeviceError, match="DISPLAY is not set"):
+        RealGame("olivermath", 1)
