@@ -24,14 +24,20 @@ OUT = Path(__file__).parent.parent / "plugins/supertuxkart/src/autopilot_supertu
 # trying all widths for those with which equal glyphs have equal pixels.
 LAYOUT = {
     ("480x270", "lockstep"): {
-        "phases": 2, "clock": (401, 6), "laps": (410, 33), "height": 11,
-        "advances": {"0": 17, "1": 12, "2": 14, "3": 14, "4": 17, "5": 14, "6": 17, "7": 14, "8": 17, "9": 17, ":": 9, ".": 9},
+        "phases": 2,
+        "clock": (401, 6),
+        "laps": (410, 33),
+        "height": 11,
+        "advances": dict(zip("0123456789:.", (17, 12, 14, 14, 17, 14, 17, 14, 17, 17, 9, 9), strict=True)),
     },
     ("480x270", "game"): {
-        "phases": 1, "clock": (406, 7), "laps": (410, 34), "height": 10,
-        "advances": {"0": 8, "1": 6, "2": 7, "3": 7, "4": 8, "5": 6, "6": 8, "7": 7, "8": 8, "9": 8, ":": 4, ".": 4},
+        "phases": 1,
+        "clock": (406, 7),
+        "laps": (410, 34),
+        "height": 10,
+        "advances": dict(zip("0123456789:.", (8, 6, 7, 7, 8, 6, 8, 7, 8, 8, 4, 4), strict=True)),
     },
-}  # fmt: skip
+}
 STEADY = 14.0
 """A pixel within this grey value of its median in 95 % of the pictures belongs to the glyph."""
 
@@ -48,7 +54,7 @@ def lockstep(width: int, height: int, steps: int = 900) -> Iterator[Example]:
     graphics.screen_width, graphics.screen_height = width, height
     pystk2.init(graphics)
     config = pystk2.RaceConfig()
-    config.track, config.laps, config.num_kart, config.step_size = "olivermath", 3, 1, 0.1
+    config.track, config.laps, config.num_kart, config.step_size = "olivermath", 9, 1, 0.1
     config.mode = pystk2.RaceConfig.RaceMode.TIME_TRIAL
     config.players[0].controller = pystk2.PlayerConfig.Controller.AI_CONTROL
     config.players[0].camera_mode = pystk2.PlayerConfig.CameraMode.ON
@@ -63,7 +69,7 @@ def lockstep(width: int, height: int, steps: int = 900) -> Iterator[Example]:
             ms = round(world.time * 1000)
             lap = world.players[0].kart.finished_laps
             clock = f"{ms // 60000:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
-            yield np.array(race.render_data[0].image), clock, f"{lap + 1}/3" if lap >= 0 else ""
+            yield np.array(race.render_data[0].image), clock, f"{lap + 1}/9" if lap >= 0 else ""
 
 
 def screenshots(folder: Path) -> Iterator[Example]:
@@ -71,7 +77,8 @@ def screenshots(folder: Path) -> Iterator[Example]:
     for path in sorted(folder.glob("*.png")):
         clock, _, laps = path.stem.partition("_")
         picture = cv2.imread(str(path))
-        assert picture is not None, path
+        if picture is None:
+            raise SystemExit(f"{path} is no picture")
         yield picture[:, :, ::-1], clock.replace("-", ":"), laps.replace("-", "/")
 
 
@@ -123,15 +130,10 @@ def learn(layout: dict, examples: Iterable[Example]) -> dict:  # type: ignore[ty
             )
             after = at + advances[laps[0]]
             width = min(range(3 * phases, 12 * phases), key=lambda w: digits.distances(gray, after + w, row)[last])
-            far = digits.distances(gray, at, row)[first], digits.distances(gray, after + width, row)[last]
-            found[at / phases, width, laps].append((gray, after, far))
-    for k, v in found.items():
-        print(k, len(v), np.median([f for _, _, f in v], 0))
-    advances["/"] = max(found.items(), key=lambda item: len(item[1]))[0][1]
-    for (_, width, _), group in found.items():
-        if width == advances["/"]:
-            for gray, after, _ in group:
-                cut(gray, "/", after, row)
+            found[width].append((gray, after))
+    advances["/"] = max(found, key=lambda width: len(found[width]))
+    for gray, after in found[advances["/"]]:
+        cut(gray, "/", after, row)
     return font()
 
 

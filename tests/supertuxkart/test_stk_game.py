@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from autopilot_supertuxkart.game import RealGame, find_game
-from autopilot_supertuxkart.hud import HudReader
 from autopilot.errors import DeviceError, UserError
 from autopilot.types import Frame
+from autopilot_supertuxkart.game import RealGame, find_game
+from autopilot_supertuxkart.hud import HudReader
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_game_that_ends_early_is_reported(false_game: Path, home: Path) -> Non
 def test_a_game_that_never_races_is_ended(false_game: Path, home: Path) -> None:
     false_game.write_text("#!/bin/sh\nexec sleep 60\n")
     game = RealGame("olivermath", 1)
-    with pytest.raises(DeviceError, match="showed no race in 0.5 s"):
+    with pytest.raises(DeviceError, match=r"showed no race in 0\.5 s"):
         game.wait_until_racing(0.5)
     assert not game.running
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from autopilot_supertuxkart.hud import Font, HudReader, fonts, sizes
 from autopilot.types import Frame, Image, Reading
+from autopilot_supertuxkart.hud import Font, HudReader, fonts, sizes
 
 SIZE = (480, 270)
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -15,9 +15,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 from autopilot.types import Reading
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
