@@ -75,14 +75,7 @@ class Simulation:
         self._waiting = False
         try:
             self._send(
-                {
-                    "track": track,
-                    "laps": laps or 999,
-                    "size": size,
-                    "difficulty": difficulty,
-                    "kart": kart,
-                    "seed": seed,
-                }
+                {"track": track, "laps": laps or 99, "size": size, "difficulty": difficulty, "kart": kart, "seed": seed}
             )
             made = self._receive()
         except BaseException:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import random
+import time
 
-from autopilot.errors import UserError
+from autopilot.errors import Away, UserError
 from autopilot.interfaces import World
-from autopilot.types import WorldRequest
+from autopilot.types import Frame, Reading, WorldRequest
 
 from autopilot_supertuxkart.demonstrator import Demonstrator
+from autopilot_supertuxkart.game import RealGame
+from autopilot_supertuxkart.hud import HudReader
 from autopilot_supertuxkart.line import CentreLine
 from autopilot_supertuxkart.referee import Referee
 from autopilot_supertuxkart.simulation import Race, Simulation
 
 SIZE = (480, 270)
 """The screen, of either mode: three times the frames that are recorded, and the digits can be read."""
+ENDLESS = 99
 
 
 def open_world(request: WorldRequest) -> World:
@@ -23,7 +27,7 @@ def open_world(request: WorldRequest) -> World:
     if request.human and request.lockstep:
         raise UserError("a human plays the real game: leave out --clock lockstep")
     if not request.lockstep:
-        raise UserError("the real game is not there yet")
+        return _real_world(request)
     simulation = Simulation(request.track, request.laps, SIZE, seed=request.seed)
     race = Race(simulation, request.hz)
     if request.mode == "S":
@@ -36,6 +40,43 @@ def open_world(request: WorldRequest) -> World:
         referee=Referee(simulation, request.laps, 1 / request.hz),
         demonstrator=Demonstrator(simulation),
     )
+
+
+def _real_world(request: WorldRequest) -> World:
+    """Start the installed game; core brings the screen, the keyboard and the wall clock."""
+    if request.mode == "S":
+        raise UserError("mode S is for lock-step: the real game's kart cannot be put anywhere")
+    game = RealGame(request.track, request.laps or ENDLESS, SIZE)
+    try:
+        game.wait_until_racing()
+    except BaseException:
+        game.close()
+        raise
+    return World(hud=HudReader() if request.human else Starter(game), on_close=game.close)
+
+
+class Starter(HudReader):
+    """Reads the race from its start on: until the game's countdown is over, nobody may press anything.
+
+    Who accelerates too early is punished by the game.
+    """
+
+    PATIENCE_S = 30.0
+
+    def __init__(self, game: RealGame) -> None:
+        super().__init__()
+        self._game = game
+        self._since = time.monotonic()
+        self._begun = False
+
+    def read(self, frame: Frame) -> Reading:
+        """Read one frame. Raises Away before the start, DeviceError when the game has ended by itself."""
+        self._game.check()
+        reading = super().read(frame)
+        if not self._begun and reading.race_time_s is None and time.monotonic() - self._since < self.PATIENCE_S:
+            raise Away("the race has not begun")
+        self._begun = True
+        return reading
 
 
 class Strewn(Race):
