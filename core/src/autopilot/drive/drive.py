@@ -114,7 +114,7 @@ def make_driver(
         return HumanDriver(world.reader)
     if is_scripted(name) and world.demonstrator is not None:
         return DemonstratorDriver(world.demonstrator, label_map)
-    raise UserError(f"this game ships no driver called {name!r}")
+    raise UserError(f"there is no {name} here: it may need --clock lockstep")
 
 
 def drive(

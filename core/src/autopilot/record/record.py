@@ -152,7 +152,7 @@ def _driver(world: OpenWorld, options: RecordOptions, seed: int, label_map: Labe
         assert world.reader is not None, "Game.open gives a human a reader or raises"
         return HumanDriver(world.reader)
     if world.demonstrator is None:
-        raise UserError("this world has no demonstrator")
+        raise UserError(f"there is no {options.driver} here: it may need --clock lockstep")
     driver: Driver = DemonstratorDriver(world.demonstrator, label_map)
     if options.noise:
         driver = NoisyDriver(driver, label_map, options.noise, seed)
