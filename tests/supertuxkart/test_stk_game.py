@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,24 @@ def test_a_game_that_never_races_is_ended(false_game: Path, home: Path) -> None:
     with pytest.raises(DeviceError, match=r"showed no race in 0\.5 s"):
         game.wait_until_racing(0.5)
     assert not game.running
+
+
+def test_the_game_ends_with_a_program_that_is_killed(false_game: Path, home: Path) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("missing: setpriv (Debian package util-linux)")
+    false_game.write_text("#!/bin/sh\nexec sleep 60\n")
+    code = "from autopilot_supertuxkart.game import RealGame as G; print(G('x', 1)._process.pid, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        stat = Path(f"/proc/{int(program.stdout.readline())}/stat")
+        assert stat.exists()
+        program.kill()
+    until = time.monotonic() + 5
+    while stat.exists() and ") Z " not in stat.read_text():
+        assert time.monotonic() < until, "the game outlived its program"
+        time.sleep(0.05)
 
 
 def test_without_a_screen_the_person_is_told(false_game: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

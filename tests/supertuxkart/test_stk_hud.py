@@ -142,17 +142,25 @@ def test_noise_on_the_digits_gives_the_right_time_or_none(font: Font) -> None:
 
 def test_laps_are_timed_by_the_clock(font: Font) -> None:
     shown = [(10.0, "00:00.100", ""), (10.1, "00:00.200", ""), (10.2, "00:00.300", "1/2")]
-    shown += [(40.0, "00:30.100", "1/2"), (40.1, "00:30.200", "2/2"), (41.0, "00:31.100", "2/2")]
+    shown += [(40.0, "00:30.100", "1/2"), (40.1, "00:30.200", "2/2"), (60.0, "00:50.100", "2/2")]
     reader = HudReader()
     readings = race(reader, font, *shown)
-    assert [r.race_time_s for r in readings] == [None, 0.2, 0.3, 30.1, 30.2, 31.1]
+    assert [r.race_time_s for r in readings] == [None, 0.2, 0.3, 30.1, 30.2, 50.1]
     assert [r.lap for r in readings] == [0, 0, 0, 0, 1, 1]
     assert readings[-1].lap_times_s == pytest.approx((30.15,))
-    assert not reader.read(Frame(background(1), int(41.1e9))).finished  # a glitch is no finish
-    end = reader.read(Frame(picture(font, banner=True), int(41.2e9)))
+    assert not reader.read(Frame(background(1), int(60.1e9))).finished  # a glitch is no finish
+    end = reader.read(Frame(picture(font, banner=True), int(60.2e9)))
     assert (end.finished, end.lap, end.race_time_s) == (True, 2, None)
-    assert sum(end.lap_times_s) == pytest.approx(31.2)
-    assert reader.read(Frame(picture(font), int(42e9))).finished
+    assert sum(end.lap_times_s) == pytest.approx(50.2)
+    assert reader.read(Frame(picture(font), int(61e9))).finished
+
+
+def test_the_banner_of_the_last_lap_over_a_covered_clock_is_no_finish(font: Font) -> None:
+    shown = [(40.0, "00:30.000", "1/2"), (40.1, "00:30.100", "1/2"), (40.2, "00:30.200", "2/2")]
+    reader = HudReader()
+    race(reader, font, *shown)
+    covered = reader.read(Frame(picture(font, banner=True), int(40.3e9)))
+    assert (covered.finished, covered.lap) == (False, 1)
 
 
 def test_a_clock_that_runs_backwards_or_too_fast_is_refused(font: Font) -> None:

@@ -28,6 +28,8 @@ FAR = 7.5
 differ by 16, so no picture fits both."""
 GAP_S = 1.0
 """With the clock gone for longer than this and back near zero, a new race has begun."""
+BANNER_S = 5.0
+"""This soon after a new lap, an orange banner may be the one that announces it."""
 TICK_S = 0.2
 """The clock and the frames' own times may disagree by this much."""
 
@@ -228,8 +230,9 @@ class HudReader:
         self._crossed = crossed_s
 
     def _over(self, frame: Frame) -> bool:
-        last_lap = self._of > 0 and self._lap == self._of - 1
-        return last_lap and not self._finished and self._believed is not None and _banner(frame.image)
+        if self._finished or self._believed is None or self._of == 0 or self._lap < self._of - 1:
+            return False
+        return self._believed[0] > self._crossed + BANNER_S and _banner(frame.image)
 
 
 def sizes() -> list[tuple[int, int]]:
