@@ -64,8 +64,8 @@ def picture(font: Font, clock: str = "", laps: str = "", banner: bool = False, s
     if laps:
         write(image, font, laps, (font.laps[0] + 22) * font.phases, font.laps[1])
     if banner:
-        image[70:90, 150:330] = (255, 160, 0)
-        image[70:90, 150:240] = 0
+        image[70:90, 170:310] = (255, 160, 0)
+        image[70:80, 170:310] = 0
     return image
 
 

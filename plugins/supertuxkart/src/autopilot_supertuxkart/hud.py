@@ -168,8 +168,7 @@ class HudReader:
 
     def read(self, frame: Frame) -> Reading:
         """Read one frame; a picture of a size that `sizes` lacks gives confidence 0."""
-        gray: Gray = frame.image.min(2).astype(np.int16)
-        time_s, laps, confidence = self._look(gray)
+        time_s, laps, confidence = self._look(frame.image)
         if time_s is not None and not self._believe(time_s, frame.t_ns):
             time_s, confidence = None, 0.0
         if time_s is not None:
@@ -189,9 +188,10 @@ class HudReader:
             confidence=1.0 if self._finished else confidence,
         )
 
-    def _look(self, gray: Gray) -> tuple[float | None, tuple[int, int] | None, float]:
+    def _look(self, image: Image) -> tuple[float | None, tuple[int, int] | None, float]:
         """Return the clock, the counter and a confidence, whichever engine drew them."""
-        known = fonts().get((gray.shape[1], gray.shape[0]), ())
+        known = fonts().get((image.shape[1], image.shape[0]), ())
+        gray: Gray = image[: image.shape[0] // 5].min(2).astype(np.int16)
         for font in (self._font,) if self._font in known else known:
             assert font is not None
             clock = font.read_clock(gray)
@@ -246,10 +246,14 @@ def _follows(before: tuple[float, int], time_s: float, t_ns: int) -> bool:
 
 
 def _banner(image: Image) -> bool:
-    """Whether the orange words `You finished the race!` are where the game shows them."""
+    """Whether the orange words `You finished the race!` are where the game shows them.
+
+    They are wider than other messages: each third of their place must have some.
+    """
     height, width, _ = image.shape
-    part = image[height // 4 : height * 36 // 100, width * 3 // 10 : width * 7 // 10].astype(np.int16)
+    part = image[height // 4 : height * 33 // 100, width * 36 // 100 : width * 64 // 100].astype(np.int16)
     red, green, blue = part[..., 0], part[..., 1], part[..., 2]
     orange = (red > 200) & (green > 90) & (green < 210) & (blue < 90)
     black = part.max(2) < 40
-    return bool(orange.mean() > 0.08 and black.mean() > 0.08)
+    thirds = [third.mean() for mask in (orange, black) for third in np.array_split(mask, 3, axis=1)]
+    return bool(min(thirds) > 0.05)
