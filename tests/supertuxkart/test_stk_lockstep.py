@@ -83,7 +83,7 @@ def test_the_demonstrator_laps_every_track_and_the_referee_has_its_times(start, 
     assert reading.lap_times_s == (pytest.approx(simulation.kart.finish_time, abs=0.001),)
     assert 15 < reading.lap_times_s[0] < 75
     assert referee.rescues == 0
-    assert referee.off_track / referee.decisions < 0.05
+    assert referee.off_track / referee.decisions < 0.15
 
 
 def test_the_same_keys_give_the_same_race_and_the_same_pixels_but_for_the_clock(start):
