@@ -22,6 +22,7 @@ from pathlib import Path
 from autopilot.hookspecs import hookimpl
 from autopilot.interfaces import World
 from autopilot.specs import DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec
+from autopilot.types import Frame, Reading
 
 AUTOPILOT_API = 1
 LOG = []
@@ -42,6 +43,24 @@ def open_world(request):
 
 def whole_world(request):
     return World(source=Part("own source"), device=Part("own device"), clock=Part("own clock"))
+
+
+def either_world(request):
+    LOG.append(("lockstep", request.lockstep))
+    return World(source=Screen("screen"), device=Part("own device"), hud=Counter())
+
+
+class Screen(Part):
+    def read(self):
+        return Frame(None, 7)
+
+
+class Counter:
+    frames = 0
+
+    def read(self, frame):
+        self.frames += frame.t_ns
+        return Reading(lap=self.frames)
 
 
 def open_source(settings):
@@ -95,6 +114,10 @@ def autopilot_games():
             hotkeys={"quit": "p"},
         ),
         GameSpec("mars", "Mars", **common, open_world="MODULE:whole_world", track_pattern=r"\\d+"),
+        GameSpec(
+            "twin", "Twin", **common, open_world="MODULE:either_world", clocks=("lockstep", "wall"),
+            reader="hand", bindings={"hand": {"emu": {"left": "q"}}},
+        ),
         GameSpec("bare", "Bare", **common),
         GameSpec(
             "unlucky", "Unlucky", **common, frame_source="eye", device="lame", tracks=("t",),
@@ -321,6 +344,30 @@ def test_a_game_with_its_own_parts_keeps_them(find: Open) -> None:
     assert ("close", "own source") in log
     with pytest.raises(UserError, match="cannot be played by a human"):
         mars.open(request(track="1", human=True))
+
+
+@pytest.mark.parametrize(
+    ("clock", "human", "lockstep"),
+    [(None, False, True), ("wall", False, False), ("lockstep", True, True), (None, True, False)],
+)
+def test_a_game_with_two_clocks_runs_by_the_one_asked_and_a_human_by_the_walls(
+    find: Open, clock: str | None, human: bool, lockstep: bool
+) -> None:
+    game, log = find("twin")
+    game.open(request(human=human), DeviceChoice(clock=clock)).__exit__()
+    assert ("lockstep", lockstep) in log
+    with pytest.raises(UserError, match="mars runs by --clock lockstep only"):
+        find("mars")[0].open(request(track="1"), DeviceChoice(clock="wall"))
+
+
+def test_a_hud_reader_is_shown_every_frame_and_is_the_referee(find: Open) -> None:
+    game, log = find("twin")
+    with game.open(request()) as world:
+        assert world.referee is not None
+        assert world.referee.reading().lap == 0
+        assert [world.source.read().t_ns for _ in range(2)] == [7, 7]
+        assert world.referee.reading().lap == 14
+    assert ("close", "screen") in log
 
 
 def test_whatever_was_opened_is_closed_when_a_later_part_fails(find: Open) -> None:
