@@ -12,7 +12,7 @@ import pytest
 from autopilot.errors import SessionError
 from autopilot.sessions import Session
 from autopilot.sessions.segments import scan
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_sessions_rows import HEIGHT, WIDTH, make_row, plain, record
 
@@ -71,11 +71,12 @@ def test_every_bit_of_one_header(tmp_path: Path) -> None:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
-@given(data=st.data(), part=st.booleans())
-def test_a_truncated_segment_keeps_what_came_before(session: Session, data: st.DataObject, part: bool) -> None:
+@given(size=st.integers(0, 10**9), part=st.booleans())
+@example(size=6, part=False)  # the file's first word, which is its last as well
+def test_a_truncated_segment_keeps_what_came_before(session: Session, size: int, part: bool) -> None:
     path = session.path / "seg-00001.arrow"
     whole = path.read_bytes()
-    size = data.draw(st.integers(0, len(whole) - 1))
+    size %= len(whole)
     cut = path.with_suffix(".arrow.part") if part else path
     path.unlink()
     cut.write_bytes(whole[:size])

@@ -177,7 +177,7 @@ def read_segment(folder: Path, name: str) -> tuple[bytes, bool]:
             continue
         except OSError as e:
             raise SessionError(f"cannot read {folder / name} ({e.strerror}): check the disk") from e
-        return data, ending == SEALED and data.endswith(_TAIL)
+        return data, ending == SEALED and data[len(_TAIL) :].endswith(_TAIL)  # a file begins with it, too
     return b"", True
 
 
