@@ -38,7 +38,7 @@ class Referee:
             lap=len(self._times),
             lap_times_s=tuple(self._times),
             race_time_s=kart.finish_time if kart.finished else kart.time,
-            incident=incident or wrong,
+            incident=(incident or wrong) and not kart.finished,  # over the line, the game brakes
             wrong_way=wrong,
             finished=kart.finished or 0 < self._laps <= len(self._times),
         )
