@@ -21,7 +21,6 @@ RADIUS = ((0.0, 2.0), (10.0, 7.5), (25.0, 15.0), (45.0, 30.0))
 kart_characteristics.xml (turn radius)."""
 KEY_FROM = 0.15
 """The share of the full steering from which a key is worth holding for a decision."""
-STUCK_MPS, WALL_RAD = 2.0, 1.2
 
 
 class Demonstrator:

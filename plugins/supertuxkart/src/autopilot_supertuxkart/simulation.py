@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from autopilot_supertuxkart.assets import prepare
 
 TICKS_PER_S = 60
+ENDLESS = 99
+"""Laps, where none were asked: what the game can count to."""
 LIBRARY = "the lock-step mode needs its library: pip install 'autopilot-supertuxkart[lockstep]'; or add --clock wall"
 
 
@@ -75,7 +77,14 @@ class Simulation:
         self._waiting = False
         try:
             self._send(
-                {"track": track, "laps": laps or 99, "size": size, "difficulty": difficulty, "kart": kart, "seed": seed}
+                {
+                    "track": track,
+                    "laps": laps or ENDLESS,
+                    "size": size,
+                    "difficulty": difficulty,
+                    "kart": kart,
+                    "seed": seed,
+                }
             )
             made = self._receive()
         except BaseException:

@@ -15,11 +15,10 @@ from autopilot_supertuxkart.game import RealGame
 from autopilot_supertuxkart.hud import HudReader
 from autopilot_supertuxkart.line import CentreLine
 from autopilot_supertuxkart.referee import Referee
-from autopilot_supertuxkart.simulation import Race, Simulation
+from autopilot_supertuxkart.simulation import ENDLESS, Race, Simulation
 
 SIZE = (480, 270)
 """The screen, of either mode: three times the frames that are recorded, and the digits can be read."""
-ENDLESS = 99
 
 
 def open_world(request: WorldRequest) -> World:
