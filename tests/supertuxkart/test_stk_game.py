@@ -115,9 +115,12 @@ def test_the_game_ends_with_a_program_that_is_killed(false_game: Path, home: Pat
     ) as program:
         assert program.stdout is not None
         stat = Path(f"/proc/{int(program.stdout.readline())}/stat")
-        assert stat.exists()
+        until = time.monotonic() + 20
+        while "(sleep)" not in stat.read_text():  # a program killed before setpriv has run is not noticed
+            assert time.monotonic() < until, "the game does not start"
+            time.sleep(0.01)
         program.kill()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while stat.exists() and ") Z " not in stat.read_text():
         assert time.monotonic() < until, "the game outlived its program"
         time.sleep(0.05)
