@@ -38,6 +38,8 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--model", required=True, help="Which network; see `autopilot plugins`.")
     @click.option("--game", help="Train on sessions of this game (default: the only one).")
     @click.option("--session", "sessions", multiple=True, help="Only this session; may be repeated.")
+    @click.option("--tracks", help="Only what was recorded on these: a,b,… or, where they are numbers, 0-4.")
+    @click.option("--actions", help="Which label map of the game; see `autopilot plugins`.")
     @click.option("--epochs", type=COUNT, default=20, show_default=True)
     @click.option("--batch-size", type=COUNT, default=256, show_default=True)
     @click.option(

@@ -87,7 +87,7 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
     Raises UserError when there is too little of it, or it cannot teach anything.
     """
     sessions, left_out = _select(game, home, options)
-    label_map = game.label_map()
+    label_map = game.label_map(options.actions)
     info = sessions[0].info
     size, spec, steering = (info.width, info.height), game.spec, game.spec.steering
     # A mask on one side only would tell mirrored pictures from others.
@@ -132,10 +132,12 @@ def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session
         found = [s for s in mine if s.info.ended != "recording"]
         left_out += [f"{i}: {what}" for i, what in broken]
         left_out += [f"{s.info.id}: is being recorded" for s in mine if s not in found]
-    found = [s for s in found if len(s)]
+    tracks = None if options.tracks is None else game.tracks(options.tracks)
+    found = [s for s in found if len(s) and (tracks is None or s.info.track in tracks)]
     if not found:
+        where = "" if tracks is None else f" on {', '.join(tracks)}"
         raise UserError(
-            f"no sessions of {game.spec.name} in {home.sessions}: "
+            f"no sessions of {game.spec.name}{where} in {home.sessions}: "
             f"record some with `autopilot record --game {game.spec.name}`"
         )
     first = found[0].info

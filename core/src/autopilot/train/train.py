@@ -109,7 +109,7 @@ def train(
             manifest = {
                 "name": name,
                 "game": game.spec.name,
-                "label_map": game.spec.label_map,
+                "label_map": options.actions or game.spec.label_map,
                 "model": f"{plugin.dist}:{model.name}",
                 "config": {**model.config, **options.config},
                 "action_space": data.space.to_json(),

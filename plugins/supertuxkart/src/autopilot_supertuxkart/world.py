@@ -28,7 +28,7 @@ def open_world(request: WorldRequest) -> World:
     if not request.lockstep:
         return _real_world(request)
     simulation = Simulation(request.track, request.laps, SIZE, seed=request.seed)
-    race = Race(simulation, request.hz)
+    race = Race(simulation, request.hz, request.seed)
     if request.mode == "S":
         race = Strewn(simulation, request.hz, request.seed)
     return World(
@@ -84,7 +84,7 @@ class Strewn(Race):
     EVERY_S = 6.0
 
     def __init__(self, simulation: Simulation, hz: float, seed: int) -> None:
-        super().__init__(simulation, hz)
+        super().__init__(simulation, hz, seed)
         self._line = CentreLine(simulation.track)
         self._random = random.Random(seed)
         self._every = max(1, round(self.EVERY_S * hz))
