@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ class Reading:
 
     `lap` counts completed laps, `lap_times_s` holds their times; `incident` is true while one is
     going on (off the road, a rescue, a wall); `score` is the game's own, where it has one;
-    `confidence` is 1 for a simulator and what the reader believes for pixels.
+    `confidence` is 1 for a simulator and what the reader believes for pixels. `tallies` is what a
+    referee has counted so far, by names of its own (rescues, say); a session does not keep it.
     """
 
     lap: int = 0
@@ -141,6 +142,7 @@ class Reading:
     finished: bool = False
     score: float | None = None
     confidence: float = 1.0
+    tallies: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

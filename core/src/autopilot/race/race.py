@@ -114,4 +114,5 @@ def _run(name: str, track: str, number: int, reading: Reading | None, book: _Boo
         incidents=book.incidents,
         finished=len(times) == laps,
         score=last.score,
+        tallies=last.tallies,
     )
