@@ -21,6 +21,7 @@ HUD = (
     (0.905, 0.78, 0.06, 0.12),  # the rank
 )
 """What a network must not see. The speed beside the rank stays: a frame shows it nowhere else."""
+PRO = "supertuxkart-pro"
 HOTKEYS = {"pause": "t", "save": "o", "quit": "p"}
 
 
@@ -52,6 +53,7 @@ def autopilot_games() -> list[GameSpec]:
             bindings={"keyboard": {"default": KEYS}},
             hotkeys=HOTKEYS,
             demonstrator=True,
+            demonstrators={"demonstrator-pro": PRO},
             recovery=frozenset({"rescue"}),
             referee=True,
             lap_limit_s=120.0,
@@ -63,12 +65,18 @@ def autopilot_games() -> list[GameSpec]:
 
 @hookimpl
 def autopilot_label_maps() -> list[LabelMapSpec]:
-    """Left, forward or right with the gas held."""
+    """Left, forward or right with the gas held; and all that makes a kart faster."""
     return [
         LabelMapSpec(
             "supertuxkart",
             "steer: left forward right; accelerate always held",
             "supertuxkart",
             make="autopilot_supertuxkart.labels:steer_only",
-        )
+        ),
+        LabelMapSpec(
+            PRO,
+            "steer: left forward right; skid, nitro, fire: no yes; accelerate always held",
+            "supertuxkart",
+            make="autopilot_supertuxkart.labels:pro",
+        ),
     ]

@@ -10,7 +10,7 @@ from autopilot.errors import Away, UserError
 from autopilot.interfaces import World
 from autopilot.types import Frame, Reading, WorldRequest
 
-from autopilot_supertuxkart.demonstrator import Demonstrator
+from autopilot_supertuxkart.demonstrator import Demonstrator, DemonstratorPro
 from autopilot_supertuxkart.game import RealGame
 from autopilot_supertuxkart.hud import HudReader
 from autopilot_supertuxkart.line import CentreLine
@@ -37,7 +37,7 @@ def open_world(request: WorldRequest) -> World:
         clock=race,
         reader=race,
         referee=Referee(simulation, request.laps, 1 / request.hz),
-        demonstrator=Demonstrator(simulation),
+        demonstrator=(DemonstratorPro if request.demonstrator == "demonstrator-pro" else Demonstrator)(simulation),
     )
 
 
