@@ -12,7 +12,7 @@ from autopilot.errors import DeviceError
 from autopilot.plugins import Registry
 from autopilot.sessions import Session
 from autopilot_supertuxkart import assets
-from autopilot_supertuxkart.labels import steer_only
+from autopilot_supertuxkart.labels import pro, steer_only
 from autopilot_supertuxkart.plugin import KEYS, TRACKS
 
 
@@ -33,6 +33,15 @@ def test_the_label_map_is_the_time_trials():
         assert "accelerate" in labels.held(action)
     assert labels.action(frozenset({"left", "right"})) == (0,)
     assert space.mirror((0,)) == (2,)
+
+
+def test_the_wider_label_map_keeps_skid_nitro_and_fire_apart():
+    labels = pro()
+    space = labels.action_space
+    assert [axis.name for axis in space.axes] == ["steer", "skid", "nitro", "fire"]
+    assert labels.action(frozenset({"right", "skid"})) == (2, 1, 0, 0)
+    assert labels.held((0, 0, 1, 1)) == {"accelerate", "left", "nitro", "fire"}
+    assert space.mirror((2, 1, 0, 1)) == (0, 1, 0, 1)
 
 
 @pytest.mark.slow

@@ -139,6 +139,11 @@ class DeviceChoice:
     clock: str | None = None
     settings: SourceSettings = field(default_factory=SourceSettings)
 
+    @property
+    def names_source(self) -> bool:
+        """Whether the user said where frames come from."""
+        return self.source is not None or self.settings != SourceSettings(background=self.settings.background)
+
 
 @dataclass
 class OpenWorld:
@@ -254,7 +259,7 @@ class Game:
         clocks = spec.clocks or (("wall",) if spec.open_world is None else ("lockstep",))
         if choice.clock is not None and choice.clock not in clocks:
             raise UserError(f"{spec.name} runs by --clock {' or '.join(clocks)} only")
-        if human and "wall" in clocks and choice.clock is None:
+        if (human or choice.names_source) and "wall" in clocks and choice.clock is None:
             return False
         return (choice.clock or clocks[0]) == "lockstep"
 
@@ -266,7 +271,8 @@ class Game:
         """
         spec = self.spec
         world = World()
-        request = replace(request, lockstep=self.lockstep(choice, request.human))
+        lockstep = self.lockstep(choice, request.human)
+        request = replace(request, lockstep=lockstep, running=choice.names_source)
         if spec.open_world is not None:
             world = self._load("game", self._name, spec.open_world)(request)
         try:
@@ -315,8 +321,7 @@ class Game:
 
     def settings(self, choice: DeviceChoice) -> SourceSettings:
         """Return where the frame source is to look: what the user said, or else the game's window."""
-        asked = choice.source is not None or choice.settings != SourceSettings(background=choice.settings.background)
-        return choice.settings if asked else replace(choice.settings, window=self.spec.window)
+        return choice.settings if choice.names_source else replace(choice.settings, window=self.spec.window)
 
     def _device(self, choice: DeviceChoice, hz: float, ours: dict[str, Callable[[], frozenset[str]]]) -> OutputDevice:
         name = choice.device or self.spec.device

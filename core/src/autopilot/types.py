@@ -203,7 +203,8 @@ class WorldRequest:
 
     `laps` 0 means drive until stopped; `window` asks for a window that a person can look at,
     `human` for one that a person can play in, in real time. `lockstep` says which of the game's
-    clocks it runs by, `demonstrator` which of its demonstrators may be asked.
+    clocks it runs by, `demonstrator` which of its demonstrators may be asked. `running` says that the
+    user has named a window or a place on the screen: the game runs there, and is not to be started.
     """
 
     track: str
@@ -214,6 +215,7 @@ class WorldRequest:
     window: bool = False
     human: bool = False
     lockstep: bool = False
+    running: bool = False
     demonstrator: str = "demonstrator"
 
 

@@ -42,9 +42,11 @@ def open_world(request: WorldRequest) -> World:
 
 
 def _real_world(request: WorldRequest) -> World:
-    """Start the installed game; core brings the screen, the keyboard and the wall clock."""
+    """Start the installed game, unless it runs; core brings the screen, the keyboard and the wall clock."""
     if request.mode == "S":
         raise UserError("mode S is for lock-step: the real game's kart cannot be put anywhere")
+    if request.running:
+        return World(hud=HudReader() if request.human else Starter())
     game = RealGame(request.track, request.laps or ENDLESS, SIZE)
     try:
         game.wait_until_racing()
@@ -62,7 +64,7 @@ class Starter(HudReader):
 
     PATIENCE_S = 30.0
 
-    def __init__(self, game: RealGame) -> None:
+    def __init__(self, game: RealGame | None = None) -> None:
         super().__init__()
         self._game = game
         self._since = time.monotonic()
@@ -70,7 +72,8 @@ class Starter(HudReader):
 
     def read(self, frame: Frame) -> Reading:
         """Read one frame. Raises Away before the start, DeviceError when the game has ended by itself."""
-        self._game.check()
+        if self._game is not None:
+            self._game.check()
         reading = super().read(frame)
         if not self._begun and reading.race_time_s is None and time.monotonic() - self._since < self.PATIENCE_S:
             raise Away("the race has not begun")
