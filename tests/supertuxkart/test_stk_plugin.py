@@ -12,6 +12,7 @@ from autopilot.errors import DeviceError
 from autopilot.plugins import Registry
 from autopilot.sessions import Session
 from autopilot_supertuxkart import assets
+from autopilot_supertuxkart.ghosts import ghost, lap_times
 from autopilot_supertuxkart.labels import pro, steer_only
 from autopilot_supertuxkart.plugin import KEYS, TRACKS
 
@@ -42,6 +43,18 @@ def test_the_wider_label_map_keeps_skid_nitro_and_fire_apart():
     assert labels.action(frozenset({"right", "skid"})) == (2, 1, 0, 0)
     assert labels.held((0, 0, 1, 1)) == {"accelerate", "left", "nitro", "fire"}
     assert space.mirror((2, 1, 0, 1)) == (0, 1, 0, 1)
+
+
+def test_a_ghosts_lap_times_are_its_race_time_cut_where_it_passed_the_line():
+    try:
+        laps = ghost("lighthouse", 3)
+    except DeviceError:
+        pytest.skip("missing: SuperTuxKart (Debian package supertuxkart)")
+    assert laps == (pytest.approx(32.4, abs=0.1), pytest.approx(30.7, abs=0.1), pytest.approx(30.1, abs=0.1))
+    assert sum(laps) == pytest.approx(93.1235, abs=0.001)  # the file's min_time
+    assert ghost("lighthouse", 2) is None
+    lines = [f"{t} {'0 ' * 19}{way} 0" for t, way in ((0, -100), (10, 50), (20, 90), (21, 110), (30, 205))]
+    assert lap_times(lines, 2, 29.5) == (20.5, 9.0)
 
 
 @pytest.mark.slow
