@@ -17,6 +17,8 @@ from autopilot_supertuxkart.line import CentreLine
 from autopilot_supertuxkart.referee import Referee
 from autopilot_supertuxkart.simulation import ENDLESS, Race, Simulation
 
+STREWN_LAPS = 9
+"""The game gives a zipper for each lap: not many more than in a race."""
 SIZE = (480, 270)
 """The screen, of either mode: three times the frames that are recorded, and the digits can be read."""
 
@@ -27,9 +29,11 @@ def open_world(request: WorldRequest) -> World:
         raise UserError("a human plays the real game: leave out --clock lockstep")
     if not request.lockstep:
         return _real_world(request)
-    simulation = Simulation(request.track, request.laps, SIZE, seed=request.seed)
+    strewn = request.mode == "S"
+    laps = request.laps or (STREWN_LAPS if strewn else ENDLESS)
+    simulation = Simulation(request.track, laps, SIZE, seed=request.seed)
     race = Race(simulation, request.hz, request.seed)
-    if request.mode == "S":
+    if strewn:
         race = Strewn(simulation, request.hz, request.seed)
     return World(
         source=race,
