@@ -26,8 +26,16 @@ from autopilot_supertuxkart.plugin import TRACKS
 
 GAME = ["--game", "supertuxkart"]
 NOISY_LAPS, STREWN_S, TAUGHT_LAPS, TAUGHT_S = 3, 120, 2, 150
+LONG = TRACKS[:1:-1]
+ROUNDS = (
+    ("weighted", TRACKS[::-1]),
+    ("argmax", TRACKS[::-1]),
+    ("weighted", TRACKS[::-1]),
+    ("argmax", LONG * 2),
+    ("weighted", TRACKS[::-1]),
+)
+"""How the network of each round drives under its teacher, and where: the long tracks take more."""
 SELECT = ("weighted", "argmax")
-"""How the network of each round drives under its teacher, in turn."""
 
 
 class Table:
@@ -78,10 +86,13 @@ class Table:
         self.run("train", *GAME, *what, *last, "--batch-size", "64", "--validation", "0.05", *more)
 
     def teach(self, bundle: str, number: int) -> None:
-        """Let a bundle drive under its teacher on every track."""
+        """Let a bundle drive under its teacher."""
+        select, tracks = ROUNDS[number]
         taught = ["--driver", bundle, "--teacher", self.demonstrator, "--laps", str(TAUGHT_LAPS)]
-        how = ["--seconds", str(TAUGHT_S), "--select", SELECT[number % len(SELECT)], "--seed", str(100 + number)]
-        self.record(*[[*taught, "--track", t, *how] for t in TRACKS[::-1]])
+        how = ["--seconds", str(TAUGHT_S), "--select", select]
+        seeds = [str(100 * (1 + tracks[:i].count(t)) + number) for i, t in enumerate(tracks)]
+        runs = zip(tracks, seeds, strict=True)
+        self.record(*[[*taught, "--track", track, *how, "--seed", seed] for track, seed in runs])
 
     def race(self, drivers: list[str], select: str, tracks: str = ",".join(TRACKS)) -> list[dict[str, Any]]:
         """Let each driver race five times three laps; write the table and the chart, return the rows by track."""
@@ -113,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--demonstrator", default="demonstrator", choices=("demonstrator", "demonstrator-pro"))
-    parser.add_argument("--rounds", type=int, default=3, help="of driving under the teacher")
+    parser.add_argument("--rounds", type=int, default=len(ROUNDS), help="of driving under the teacher")
     parser.add_argument("--epochs", type=int, default=8, help="of NVIDIA's network")
     parser.add_argument("--inception-epochs", type=int, default=0, help="0: leave it out, it takes an hour or two")
     parser.add_argument("--held-out", choices=TRACKS, help="train on the other three tracks, and race on this one")
