@@ -14,6 +14,7 @@ from autopilot.errors import Away
 from autopilot.game import OpenWorld, WallClock
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
 from autopilot.loop import DemonstratorDriver, NoisyDriver, RandomDriver, Recovering, Takeover, Timing, run
+from autopilot.specs import Recovery
 from autopilot.types import NOTHING, Decision, Frame, Held, Reading, Step
 
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
@@ -241,16 +242,17 @@ def test_a_car_that_stands_still_is_got_going_again() -> None:
     rng = np.random.default_rng(1)
     moving = [Frame(rng.integers(0, 255, (9, 16, 3), np.uint8), n * 10**8) for n in range(100)]
     rescue = frozenset({"rescue"})
-    driver = Recovering(Always(LEFT), rescue)
+    recovery = Recovery(manoeuvres=(((rescue, 0.4),),))
+    driver = Recovering(Always(LEFT), recovery)
     assert {driver.decide(frame).sent for frame in moving} == {LEFT}
     wall = [Frame(moving[-1].image.copy(), n * 10**8) for n in range(100, 150)]
     for n, frame in enumerate(wall):
         frame.image[0, :2] = n  # a clock goes on: two pixels of 144
     sent = [driver.decide(frame) for frame in wall]
     presses = [i for i, d in enumerate(sent) if d.sent == rescue]
-    assert presses == [*range(19, 23), *range(42, 46)], "after 2 s without motion, for 0.3 s, and again"
+    assert presses == [*range(19, 23), *range(43, 47)], "after 2 s without motion, for 0.4 s, and again"
     assert {d.held for d in sent} == {LEFT}
-    assert all(Recovering(Always(NOTHING), rescue).decide(frame).sent == NOTHING for frame in wall)
+    assert all(Recovering(Always(NOTHING), recovery).decide(frame).sent == NOTHING for frame in wall)
 
 
 def test_a_demonstrator_is_rounded_to_what_the_labels_can_say() -> None:

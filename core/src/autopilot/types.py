@@ -20,6 +20,9 @@ type Rectangle = tuple[float, float, float, float]
 Held = frozenset[str]
 """The controls held at one instant: a state, never press or release events."""
 
+Manoeuvre = tuple[tuple[Held, float], ...]
+"""What to hold, one after the other, and for how long each, in seconds."""
+
 Action = tuple[int, ...]
 """One index per axis of an action space."""
 

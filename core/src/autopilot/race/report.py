@@ -36,6 +36,7 @@ def markdown(result: RaceResult) -> str:
     lines = [f"# {result.title}, {_lengths(result)}", ""]
     lines += [f"Times in seconds of game time, stamped: {result.stamp}. `*` = incident. "]
     lines[-1] += f"Ratios compare with {result.drivers[0]}."
+    lines += [f"\n{source}" for source in result.references]
     for title, head, rows in table_rows(result):
         lines += ["", f"## {title}", "", _row(head), _row(["---"] * len(head))]
         lines += [_row(row) for row in rows]

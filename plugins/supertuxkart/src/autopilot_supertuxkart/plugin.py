@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import GameSpec, LabelMapSpec
+from autopilot.specs import GameSpec, LabelMapSpec, Recovery
 
 AUTOPILOT_API = API_VERSION
 
@@ -52,7 +52,7 @@ def autopilot_games() -> list[GameSpec]:
             bindings={"keyboard": {"default": KEYS}},
             hotkeys=HOTKEYS,
             demonstrator=True,
-            recovery=frozenset({"rescue"}),
+            recovery=Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),)),
             referee=True,
             lap_limit_s=120.0,
             hud=HUD,
