@@ -91,8 +91,9 @@ class GameSpec:
     them (`demonstrator-...`) to their label maps. `probe` imports `() -> list[Probe]`: whether a human
     can play here, where `open_world` brings a window of its own. `own_modes` lets a user record in modes
     of their own naming. `restart` is what starts another race from where the last one ended, in a game
-    whose `open_world` does not; `references` are published times by name. `stamp` goes with every time
-    that is shown or exported.
+    whose `open_world` does not; `references` are published times by name. `importers` maps formats of
+    other programs' recordings to functions `(ImportRequest) -> Iterator[Recording]`. `stamp` goes with
+    every time that is shown or exported.
     """
 
     name: str
@@ -125,6 +126,7 @@ class GameSpec:
     steering: SteerCorrection | None = None
     probe: str | None = None
     references: Mapping[str, Reference] = field(default_factory=dict)
+    importers: Mapping[str, str] = field(default_factory=dict)
     stamp: str = "AI"
 
 

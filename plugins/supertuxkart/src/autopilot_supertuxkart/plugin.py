@@ -21,7 +21,7 @@ HUD = (
     (0.905, 0.78, 0.06, 0.12),  # the rank
 )
 """What a network must not see. The speed beside the rank stays: a frame shows it nowhere else."""
-HOTKEYS = {"pause": "t", "save": "o", "quit": "p"}
+HOTKEYS = {"pause": "t", "save": "o", "quit": "p", "discard": "u"}
 
 
 @hookimpl
