@@ -12,6 +12,7 @@ import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -58,17 +59,17 @@ def read_pickled(path: Path) -> PickledArray:
     Raises ValueError, with what is wrong, for any other file.
     """
     with path.open("rb") as f:
-        version = np.lib.format.read_magic(f)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(f)
-        if dtype != np.dtype("O"):
-            raise ValueError(f"it holds {dtype} numbers of shape {shape}: frames without their keys")
-        with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            data.seek(f.tell())
-            try:
+        try:
+            version = np.lib.format.read_magic(f)
+            header = f"read_array_header_{'1_0' if version == (1, 0) else '2_0'}"
+            shape, _, dtype = getattr(np.lib.format, header)(f)
+            if dtype != np.dtype("O"):
+                raise ValueError(f"it holds {dtype} numbers of shape {shape}: frames without their keys")
+            with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                data.seek(f.tell())
                 found = _Reader().read(data)
-            except (IndexError, KeyError, TypeError, AttributeError, OverflowError) as e:
-                raise ValueError(f"its pickle is not one of an array ({type(e).__name__})") from e
+        except (IndexError, KeyError, TypeError, AttributeError, OverflowError, SyntaxError, TokenError) as e:
+            raise ValueError(f"it is no array, or a damaged one ({type(e).__name__})") from e
     if not isinstance(found, PickledArray):
         raise ValueError("its pickle is not one of an array of objects")
     return found
