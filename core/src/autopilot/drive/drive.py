@@ -79,12 +79,27 @@ class DriveReport:
     session: str | None = None
     stamp: str = ""
     laps_seen: int = 0
-    laps_kept: list[dict[str, Any]] = field(default_factory=list)
+    laps_kept: list[dict[str, Any]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what a drive was recorded as, as plain data."""
         frames = self.timing["steps"]
         return {"session": self.session, "track": self.track, "frames": frames, "ending": self.ending}
+
+    def __str__(self) -> str:
+        """Return what a person wants to know, in some lines."""
+        text = f"{self.driver} on {self.track}: {self.ending}"
+        if self.reading is not None:
+            text += "; " + (", ".join(f"{t:.2f} s" for t in self.reading.lap_times_s) or "no lap finished")
+            if self.reading.score is not None:
+                text += f"; score {self.reading.score:.1f}"
+            text += f" ({self.stamp})"
+        if self.session is not None:
+            text += f"\nsession: {self.session}, {self.human_frames} frames driven by you"
+        if self.laps_kept is not None:
+            text += f"\nkept {len(self.laps_kept)} of {self.laps_seen} laps"
+            text += "".join(f"\n  {lap['session']}: {lap['lap_time_s']:.2f} s" for lap in self.laps_kept)
+        return text
 
 
 def load_policy(name: str, game: Game, home: Home, registry: Registry, options: DriveOptions) -> Policy | None:

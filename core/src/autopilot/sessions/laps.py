@@ -117,6 +117,15 @@ def laps_of(session: Session) -> list[Lap]:
     return [replace(lap, session=info.id, track=info.track) for lap in laps]
 
 
+def choose_laps(sessions: Iterable[Session], rule: LapRule, option: str) -> list[Lap]:
+    """Return the laps of the sessions that the rule takes; raises UserError where there is none."""
+    laps = [lap for session in sessions for lap in laps_of(session)]
+    if chosen := rule.choose(laps):
+        return chosen
+    fastest = f"pass; the fastest of {len(laps)} took {min(lap.time_s for lap in laps):.2f} s" if laps else ""
+    raise UserError(f"--{option} {rule.text!r}: no laps {fastest or 'were recorded whole'}")
+
+
 _CLAUSE = re.compile(
     r"(?P<clean>clean)"
     r"|time\s*(?P<compare><=|>=|<|>)\s*(?:(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d+)?)\s*s?"

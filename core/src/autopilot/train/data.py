@@ -16,7 +16,7 @@ from autopilot.game import Game
 from autopilot.home import Home
 from autopilot.interfaces import LabelMap
 from autopilot.policy import Box, Preprocess, boxes
-from autopilot.sessions import Cached, Lap, LapRule, Session, SessionStore, cached, gather, laps_of
+from autopilot.sessions import Cached, Lap, LapRule, Session, SessionStore, cached, choose_laps, gather
 from autopilot.specs import SteerCorrection
 from autopilot.train.options import TrainOptions
 from autopilot.types import ActionSpace, Axis
@@ -138,33 +138,27 @@ def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session
         found = [s for s in mine if s.info.ended != "recording"]
         left_out += [f"{i}: {what}" for i, what in broken]
         left_out += [f"{s.info.id}: is being recorded" for s in mine if s not in found]
-    only: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     if options.tracks is not None:
-        only["track"] = game.tracks(options.tracks)
+        names["track"] = game.tracks(options.tracks)
     if options.drivers is not None:
-        only["driver"] = [d.strip() for d in options.drivers.split(",")]
+        names["driver"] = [d.strip() for d in options.drivers.split(",")]
     if options.modes is not None:
-        only["mode"] = [game.mode(m.strip()) for m in options.modes.split(",")]
-    found = [s for s in found if len(s) and all(getattr(s.info, what) in names for what, names in only.items())]
+        names["mode"] = [game.mode(m.strip()) for m in options.modes.split(",")]
+    found = [s for s in found if len(s) and all(getattr(s.info, what) in of for what, of in names.items())]
     cut_short = [s for s in found if s.info.auto and s.info.lap_time_s is None]
     unlabelled = [s for s in found if s.info.policy and set(s.label_counts()) <= {"skipped"}]
     left_out += [f"{s.info.id}: a lap that was not written to its end" for s in cut_short]
     left_out += [f"{s.info.id}: a policy drove it, and nobody took over" for s in unlabelled]
     found = [s for s in found if s not in cut_short + unlabelled]
     if not found:
-        of = "".join(f", {what} {' or '.join(names)}" for what, names in only.items())
+        of = "".join(f", {what} {' or '.join(wanted)}" for what, wanted in names.items())
         raise UserError(
             f"no sessions of {game.spec.name}{of} in {home.sessions}: "
             f"record some with `autopilot record --game {game.spec.name}`"
         )
-    laps: list[Lap] = []
-    if rule is not None:
-        every_lap = [lap for s in found for lap in laps_of(s)]
-        laps = rule.choose(every_lap)
-        if not laps:
-            fastest = min((lap.time_s for lap in every_lap), default=None)
-            known = "were recorded whole" if fastest is None else f"pass; the fastest of {len(every_lap)} took"
-            raise UserError(f"--laps {rule.text!r}: no laps {known}" + (f" {fastest:.2f} s" if fastest else ""))
+    laps = [] if rule is None else choose_laps(found, rule, "laps")
+    if laps:
         with_laps = {lap.session for lap in laps}
         found = [s for s in found if s.info.id in with_laps]
     first = found[0].info
@@ -180,15 +174,12 @@ def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session
 
 def _wanted(session: Session, laps: Sequence[Lap] | None) -> NDArray[np.bool_]:
     """Return for each frame whether it may teach: on one of the laps, and not what a policy did on its own."""
-    wanted = np.ones(len(session), np.bool_)
+    wanted = np.full(len(session), laps is None)
+    for lap in laps or ():
+        if lap.session == session.info.id:
+            wanted[lap.start : lap.stop] = True
     if session.info.policy or session.info.auto:
-        wanted[:] = [moment.action is not None for moment in session.moments()]
-    if laps is not None:
-        on_lap = np.zeros_like(wanted)
-        for lap in laps:
-            if lap.session == session.info.id:
-                on_lap[lap.start : lap.stop] = True
-        wanted &= on_lap
+        wanted &= [moment.action is not None for moment in session.moments()]
     return wanted
 
 

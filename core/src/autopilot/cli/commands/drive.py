@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from autopilot.cli.common import App, Finite, common, driving_options, examples, world_options
-
-if TYPE_CHECKING:
-    from autopilot.drive import DriveOptions, DriveReport
 
 
 @click.command(
@@ -86,24 +83,6 @@ def command(app: App, game: str, bundle: str, keep_laps: str | None, races: int,
         reports = drive_races(*about, watch, before, on_pause=pause, on_away=away)
     if not app.json:
         ui.timing_lines(reports[-1].timing)
-    text = "\n".join(_text(report, bundle, chosen) for report in reports)
+    lines = [*map(str, reports), *([f"film: {chosen.film}"] if chosen.film is not None else [])]
     data = [asdict(report) for report in reports]
-    app.print(data if races > 1 else data[0], text)
-
-
-def _text(report: DriveReport, bundle: str, chosen: DriveOptions) -> str:
-    text = f"{bundle} on {report.track}: {report.ending}"
-    if report.reading is not None:
-        laps = ", ".join(f"{t:.2f} s" for t in report.reading.lap_times_s) or "no lap finished"
-        text += f"; {laps}"
-        if report.reading.score is not None:
-            text += f"; score {report.reading.score:.1f}"
-        text += f" ({report.stamp})"
-    if report.session is not None:
-        text += f"\nsession: {report.session}, {report.human_frames} frames driven by you"
-    if chosen.keep_laps is not None:
-        text += f"\nkept {len(report.laps_kept)} of {report.laps_seen} laps"
-        text += "".join(f"\n  {lap['session']}: {lap['lap_time_s']:.2f} s" for lap in report.laps_kept)
-    if chosen.film is not None:
-        text += f"\nfilm: {chosen.film}"
-    return text
+    app.print(data if races > 1 else data[0], "\n".join(lines))
