@@ -20,7 +20,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from autopilot.game import Game
+from autopilot.plugins import Registry
 from autopilot.race import RaceResult, Run, save_reports
+from autopilot.race.reference import add_reference
 from autopilot.sessions import SessionStore
 from autopilot_supertuxkart.plugin import TRACKS
 
@@ -103,6 +106,9 @@ class Table:
         whole = {key: tuple(value) if isinstance(value, list) else value for key, value in found[0].items()}
         known = {field.name: whole[field.name] for field in fields(RaceResult)}
         result = RaceResult(**{**known, "drivers": tuple(drivers), "runs": runs})
+        game = Game(Registry(), "supertuxkart")
+        for reference in filter(None, (game.reference("ghost", track, 3) for track in result.tracks)):
+            result = add_reference(result, "ghost", reference)
         save_reports(result, self.home / "table" / f"{'-'.join(drivers)}-{select}")
         rows: list[dict[str, Any]] = result.to_json()["by_track"]
         return rows
