@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autopilot.drive.drive import perform
 from autopilot.errors import Away
 from autopilot.game import OpenWorld, WallClock
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
@@ -474,3 +475,16 @@ def test_the_discard_hotkey_is_passed_on() -> None:
     bench = Bench(keys={3: "discard", 5: "quit"})
     assert drive(bench, on_discard=lambda: told.append(bench.ticks))[0] == "quit"
     assert told == [2]
+
+
+def test_what_starts_another_race_is_held_while_the_game_is_there_and_then_nothing() -> None:
+    class Hidden(Bench):
+        def read(self) -> Frame:
+            frame = super().read()
+            if 3 <= (count := 10**6 - self.frames) < 6:
+                raise Away(f"covered at {count}")
+            return frame
+
+    bench = Hidden()
+    perform(((LEFT, 0.2), (NOTHING, 0.1), (RIGHT, 0.1)), bench.world())
+    assert bench.log == [*[LEFT] * 2, *["released"] * 3, *[LEFT] * 2, *[NOTHING] * 2, *[RIGHT] * 2, "released"]

@@ -278,12 +278,12 @@ def perform(manoeuvre: Manoeuvre, world: OpenWorld) -> None:
     """Hold a manoeuvre's controls for as long as it says, by the wall clock, while the game is there; then nothing."""
     beat_s = 0.05  # the emitter lets go of what it hears no more of
     for controls, seconds in manoeuvre:
-        left_s = seconds
-        while left_s > 0:
+        beats = round(seconds / beat_s)
+        while beats > 0:
             try:
                 world.source.read()
                 world.device.hold(controls)
-                left_s -= beat_s
+                beats -= 1
             except Away:
                 world.device.release_all()
             time.sleep(beat_s)
