@@ -18,7 +18,7 @@ from apart import Result, Running
 Run = Callable[..., Result]
 Begin = Callable[..., Running]
 TRAIN = "train --model tiny --name tiny --epochs 8 --batch-size 64 --set width=8".split()
-STOPS = int(os.environ.get("AUTOPILOT_STOPS", "6"))
+STOPS = int(os.environ.get("AUTOPILOT_STOPS", "4"))
 """How often to stop a training at random; 200 take a few minutes."""
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "truncated": lambda data: data[: len(data) // 2],
