@@ -15,12 +15,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from autopilot.game import Game
+from autopilot.home import write_json
 from autopilot.plugins import Registry
 from autopilot.race import RaceResult, Run, save_reports
 from autopilot.race.reference import add_reference
@@ -46,7 +48,7 @@ class Table:
 
     def __init__(self, home: Path, demonstrator: str, label_map: str) -> None:
         self.home, self.demonstrator, self.label_map = home, demonstrator, label_map
-        self._note = home / "done.json"
+        self._note, self._lock = home / "done.json", threading.Lock()
         self._done: dict[str, Any] = json.loads(self._note.read_text()) if self._note.exists() else {}
 
     def run(self, *arguments: str) -> Any:
@@ -58,8 +60,9 @@ class Table:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise SystemExit(f"autopilot {key}\nexit status {done.returncode}: {done.stderr[-2000:]}")
-            self._done[key] = json.loads(done.stdout)
-            self._note.write_text(json.dumps(self._done, indent=1))
+            with self._lock:
+                self._done[key] = json.loads(done.stdout)
+                write_json(self._note, self._done)
         return self._done[key]
 
     def run_two_at_a_time(self, *commands: list[str]) -> list[Any]:

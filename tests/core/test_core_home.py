@@ -8,7 +8,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 from autopilot.errors import UserError
-from autopilot.home import Home, check_name, write_json
+from autopilot.home import Home, check_name, new_folder, write_json
 
 
 def test_the_option_wins_over_the_environment_over_the_platform(
@@ -47,3 +47,13 @@ def test_json_is_replaced_at_once(tmp_path: Path) -> None:
         write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": [1, 2], "b": 1}
     assert [p.name for p in path.parent.iterdir()] == ["x.json"], "no half-written file is left"
+
+
+def test_two_who_begin_at_once_get_a_folder_each_and_an_empty_one_goes_again(tmp_path: Path) -> None:
+    with new_folder(tmp_path, "cup") as first, new_folder(tmp_path, "cup") as second:
+        assert (first.name, second.name) == ("cup", "cup-2")
+        (first / "race.json").write_text("{}")
+    assert [p.name for p in tmp_path.iterdir()] == ["cup"]
+    with pytest.raises(ValueError, match="no"), new_folder(tmp_path, "cup"):
+        raise ValueError("no")
+    assert [p.name for p in tmp_path.iterdir()] == ["cup"]

@@ -61,7 +61,7 @@ def test_stopped_at_random_moments(
     whole = time.monotonic() - begun
     stops = STOPS if which == "trained" else STOPS - 1
     for left in reversed(range(stops + 1)):
-        if (home / "bundles").exists():
+        if (home / "bundles/tiny").exists():  # else a stop may have left a part of it
             assert outcome(home) == outcome(uninterrupted)
             for place in ("bundles", "runs"):
                 shutil.rmtree(home / place)

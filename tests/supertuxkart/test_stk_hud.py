@@ -55,14 +55,19 @@ def race(reader: HudReader, font: Font, *shown: tuple[float, str, str]) -> list[
     ]
 
 
-def test_the_lockstep_engine_frames_are_read_as_the_engine_says() -> None:
+def start(track: str) -> Simulation:
     if importlib.util.find_spec("pystk2") is None:
         pytest.skip("missing: pysupertuxkart2")
     try:
-        simulation = Simulation("olivermath", 2, SIZE)
+        simulation = Simulation(track, 2, SIZE)
     except DeviceError as e:
         pytest.skip(f"missing: {e}")
     simulation.step(NOTHING, 1)
+    return simulation
+
+
+def test_the_lockstep_engine_frames_are_read_as_the_engine_says() -> None:
+    simulation = start("olivermath")
     driver, reader, read = Demonstrator(simulation), HudReader(), 0
     for _ in range(300):
         simulation.step(driver.decide(), 6)
@@ -200,13 +205,7 @@ def test_a_rescue_is_seen_while_the_face_is_gone_and_counted_once() -> None:
 
 
 def test_a_rescue_of_the_lockstep_engine_is_seen() -> None:
-    if importlib.util.find_spec("pystk2") is None:
-        pytest.skip("missing: pysupertuxkart2")
-    try:
-        simulation = Simulation("lighthouse", 2, SIZE)
-    except DeviceError as e:
-        pytest.skip(f"missing: {e}")
-    simulation.step(NOTHING, 1)
+    simulation = start("lighthouse")
     driver, reader, seen = Demonstrator(simulation), HudReader(), []
     for i in range(120):
         simulation.step(driver.decide() | ({"rescue"} if i == 60 else NOTHING), 6)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Buffer
+from collections.abc import Buffer, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,22 @@ def check_name(name: str, what: str) -> str:
     if what == "bundle" and is_scripted(name):
         raise UserError(f"{name!r} is a driver already: name the bundle otherwise")
     return name
+
+
+@contextmanager
+def new_folder(root: Path, name: str) -> Iterator[Path]:
+    """Make a folder in `root` that is nobody else's: `name`, or `name-2` and so on. One left empty is removed."""
+    for folder in (root / (name if n == 1 else f"{name}-{n}") for n in count(1)):
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):
+                folder.rmdir()
+        return
 
 
 def write_json(path: Path, data: Any) -> None:

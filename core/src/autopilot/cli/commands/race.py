@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -53,31 +54,23 @@ def command(
     from autopilot.cli import ui
     from autopilot.drive import DriveOptions
     from autopilot.game import Game
-    from autopilot.home import check_name, write_json
+    from autopilot.home import check_name, new_folder, write_json
     from autopilot.race import RaceOptions, RaceResult, race, save_reports
     from autopilot.types import Step
 
     found = Game(app.registry, game, app.home)
-    folder: Path = app.home.races / check_name(name or f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}", "race")
     names = tuple(filter(None, (d.strip() for d in drivers.split(","))))
-    options = RaceOptions(
-        drivers=names,
-        tracks=tracks,
-        laps=laps,
-        races=races,
-        drive=DriveOptions(
-            select=select,
-            temperature=temperature,
-            seed=seed,
-            recover=recover,
-            engine=engine,
-            say=ui.say,
-            devices=devices,
-        ),
-        films=folder if films else None,
-        reference=reference,
+    driving = DriveOptions(
+        select=select, temperature=temperature, seed=seed, recover=recover, engine=engine, say=ui.say, devices=devices
     )
-    with ui.status() as line:
+    with ExitStack() as stack:
+        if name is None:
+            stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}"
+            folder: Path = stack.enter_context(new_folder(app.home.races, stamp))
+        else:
+            folder = app.home.races / check_name(name, "race")
+        options = RaceOptions(names, tracks, laps, races, driving, folder if films else None, reference)
+        line = stack.enter_context(ui.status())
 
         def watch(driver: str, track: str, number: int, step: Step) -> None:
             lap = step.reading.lap + 1 if step.reading else 1
