@@ -286,6 +286,7 @@ def test_a_race_that_cannot_be_is_refused_before_anything_runs(
     run: Run, home: Path, args: str, says: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
+    (home / "races").mkdir(exist_ok=True)
     before = sorted(home.rglob("*"))
     assert says in line(run("race", *args.split(), home=home, PITLANE_LOG=str(log)))
     assert sorted(home.rglob("*")) == before
