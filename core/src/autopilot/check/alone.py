@@ -53,9 +53,7 @@ def check_alone(look: Look, label_map: LabelMap | None) -> Iterator[Finding]:
     yield from _readings(look)
 
 
-def found(
-    look: Look, code: str, text: str, figure: float, flags: Flags | None = None, severity: str = LOOK
-) -> Finding:
+def found(look: Look, code: str, text: str, figure: float, flags: Flags | None = None, severity: str = LOOK) -> Finding:
     """Return a finding; `flags` (N,) are the frames that it is about."""
     rows = [] if flags is None else ranges(look.index, flags)
     return Finding(look.info.id, code, severity, text, float(figure), rows)
@@ -97,7 +95,9 @@ def _pictures(look: Look) -> Iterator[Finding]:
     same = look.same & ~look.blank & ~look.foreign
     still = long_runs(same, round(FROZEN_S * look.info.hz))
     if (share := still.mean()) > 0:
-        text = f"the picture stands still for {share * n / look.info.hz:.0f} s ({in_words(ranges(look.index, still))}): "
+        text = (
+            f"the picture stands still for {share * n / look.info.hz:.0f} s ({in_words(ranges(look.index, still))}): "
+        )
         severity = REFUSE if share > MANY else LOOK
         yield found(look, "frozen", text + _delete(look, still), share, still, severity)
     if (share := (same & ~still).mean()) > DUPLICATES:

@@ -82,7 +82,7 @@ class Look:
     def follows(self) -> Flags:
         """Where a row is the one after the row before: no deletion, pause or gap lies between, (N,)."""
         gap = np.diff(self.t_ns) * self.info.hz / 1e9
-        return np.concatenate([[False], (np.diff(self.index) == 1) & (0 < gap) & (gap < 1.5)])
+        return np.concatenate([[False], (np.diff(self.index) == 1) & (gap > 0) & (gap < 1.5)])
 
     @cached_property
     def steer(self) -> tuple[int, Axis] | None:
@@ -139,11 +139,8 @@ def greys(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _template(images: NDArray[np.uint8]) -> Template:
-    height, width = SIZE[1], SIZE[0]
     if not len(images):
-        return Template(
-            np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.float32), np.zeros((height, width), bool)
-        )
+        images = np.zeros((1, SIZE[1], SIZE[0], 3), np.uint8)
     sample = images[np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))]
     bright = greys(sample)
     grey = np.median(bright, 0).astype(np.float32)

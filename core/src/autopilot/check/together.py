@@ -27,6 +27,8 @@ MOVES = [(dy, dx) for dy in range(-8, 9) for dx in range(-16, 17) if abs(dy) + a
 """Pixels down and to the right by which a picture is tried to be moved."""
 COPY, LEAK = 0.5, 0.15
 """Shares of frames that are in another session as well."""
+NOISE, DIFFERENT = 12, 0.003
+"""Grey levels that a codec may change, and the share of values that may differ by more, in the same frame."""
 QUERIES = 2000
 """Frames, of all sessions together, that are looked for in the other sessions."""
 LATE = 1.5
@@ -116,9 +118,10 @@ def _appearance(look: Look, others: Sequence[Look]) -> Iterator[Finding]:
             text = f"the picture is {word}, compared with the other sessions: record again, from the same source"
             yield found(look, code, text, share, severity=REFUSE)
             return
-    placed, (dy, dx) = max((_placed(np.roll(mine.grey, (-dy, -dx), (0, 1)), grey, edges), move) for move in MOVES)
-    if placed > PLACED:
-        down, right = dy * look.info.height / mine.grey.shape[0], dx * look.info.width / mine.grey.shape[1]
+    moved = {by: _placed(np.roll(mine.grey, (-by[0], -by[1]), (0, 1)), grey, edges) for by in MOVES}
+    best = max(moved, key=lambda by: moved[by])
+    if (placed := moved[best]) > PLACED:
+        down, right = best[0] * look.info.height / mine.grey.shape[0], best[1] * look.info.width / mine.grey.shape[1]
         text = f"the picture lies {right:+.0f} pixels to the right and {down:+.0f} down, compared with the other "
         yield found(look, "shifted", text + "sessions: another --region or window? record again", placed)
         return
@@ -128,7 +131,7 @@ def _appearance(look: Look, others: Sequence[Look]) -> Iterator[Finding]:
 
 
 def _placed(its: Floats, usual: Floats, edges: Flags) -> float:
-    """Return which share of the edges looks the same, whatever the light: by slopes, not by brightness."""
+    """Return which share of the edges is as bright as usual."""
     return float((abs(its - usual)[edges] < 25).mean())
 
 
@@ -211,6 +214,7 @@ def _others(looks: Sequence[Look], pile: _Pile, mine: int, row: int) -> set[int]
         there = rows[which == other]
         apart = abs(looks[other].grid[there] - grid).mean(1)
         best = int(apart.argmin())
-        if apart[best] < 1 and abs(looks[other].images[there[best]] - image).mean() < 1.5:
+        change = abs(looks[other].images[there[best]] - image)
+        if apart[best] < 1 and change.mean() < 1 and (change > NOISE).mean() < DIFFERENT:
             out.add(other)
     return out

@@ -17,6 +17,7 @@ from autopilot.specs import load
 COMMANDS = {
     "record": "Record a human, or a game's demonstrator.",
     "sessions": "List recorded sessions; mark or purge frames.",
+    "check": "Look through sessions for what would teach the wrong thing.",
     "train": "Train a network on recorded sessions.",
     "drive": "Let a bundle drive.",
     "export": "Write a bundle's network for another engine.",

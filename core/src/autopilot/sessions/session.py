@@ -91,14 +91,20 @@ class Session:
         Raises SessionError when the frames are not of the size that `session.json` names.
         """
         deleted = [] if include_deleted else self.deleted()
+        actions: dict[int, Action | None] = {}
+        torn = 0
         for name in segments(self.path):
-            for record in scan(read_segment(self.path, name)[0]):
+            data, whole = read_segment(self.path, name)
+            torn += not whole
+            for record in scan(data):
+                actions[record.index] = record.action
                 if not contains(deleted, record.index):
                     try:
                         yield record.row(self.info.height, self.info.width)
                     except (ValueError, OSError) as e:
                         size = f"{self.info.width}x{self.info.height}"
                         raise SessionError(f"{self.path}: a frame is not {size}: {_NO_INFO}") from e
+        self.__dict__.setdefault("_scan", (actions, torn))  # what is counted need not be read again
 
     def duration_s(self) -> float:
         """Return how long was driven, in seconds; pauses and deleted rows do not count."""

@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh
 from safetensors.numpy import load, save
 
+from autopilot.check import check as check_sessions
 from autopilot.errors import UserError
 from autopilot.game import Game
 from autopilot.home import Home, check_name, write_atomic, write_json
@@ -39,6 +40,8 @@ from autopilot.versions import versions
 BEST = "best.safetensors"
 CHECKPOINT_S = 120.0
 """Within a long epoch a checkpoint is written this often, in seconds."""
+WARNINGS = 10
+"""No more lines of a check are shown before a training."""
 
 
 @dataclass
@@ -72,9 +75,11 @@ def train(
     say: Callable[[str], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
     processes: int = 1,
+    check: bool = True,
 ) -> TrainResult:
     """Train a network on recorded sessions and write a bundle, of the best epoch or of `bundle_from`.
 
+    With `check` the sessions are looked through first: what is refused ends it, what is only worth a look is said.
     A run of the same name and options that was cut short goes on from its last checkpoint, to the
     very weights that it would have reached. `say` is told what the user should know before it goes
     on. Where `processes` were joined by `jax.distributed`, all call this, and the first one writes.
@@ -95,6 +100,8 @@ def train(
     )
     team, what, made_by = Team(mesh), _what(data, options, mesh.size, processes), versions([game.plugin, plugin])
     team.agree({**what, "versions": {**made_by, "jax": jax.__version__}})
+    if check:
+        _look_through(registry, data, home, say if team.leads else lambda line: None)
     with _alone(run) if team.leads else nullcontext():
         checkpoints = Checkpoints(run / "checkpoints", what)
         found = team.share(_begin(run, checkpoints, what, restart, say) if team.leads else b"")
@@ -150,6 +157,21 @@ def _only_game(home: Home) -> str:
     if games:
         raise UserError(f"there are sessions of {', '.join(games)}: choose with --game")
     raise UserError(f"no sessions in {home.sessions}: record some with `autopilot record`")
+
+
+def _look_through(registry: Registry, data: Dataset, home: Home, say: Callable[[str], None]) -> None:
+    """Refuse sessions that cannot teach anything; say what else is worth a look, a line each."""
+    report = check_sessions(registry, data.recordings, home.cache)
+    if report.refused:
+        first = report.refused[0]
+        more = f" (and {len(report.refused) - 1} more, see `autopilot check`)" if len(report.refused) > 1 else ""
+        raise UserError(
+            f"session {first.session}: {first.text}{more}; --session leaves it out, --no-check trains on it"
+        )
+    for finding in report.findings[:WARNINGS]:
+        say(f"check: {finding.session or 'all sessions'}: {finding.text}")
+    if len(report.findings) > WARNINGS:
+        say(f"check: {len(report.findings) - WARNINGS} more lines by `autopilot check`")
 
 
 @contextmanager
