@@ -38,8 +38,8 @@ APART_S = 5.0
 """Frames so close in time are left out when a frame is compared with the others."""
 FLEETING = 2
 """Frames so few may be of a tree before the camera."""
-OUT_OF_PLACE = 0.6
-"""The share of a session's still edges that a frame of the game has in place."""
+OUT_OF_PLACE = 0.75
+"""A frame of the game is more like the template than that share of what most frames are."""
 
 
 def check_alone(look: Look, label_map: LabelMap | None) -> Iterator[Finding]:
@@ -125,7 +125,7 @@ def foreign(look: Look) -> Flags:
     n, apart = len(look), APART_S * look.info.hz
     sample = np.unique(np.linspace(0, n - 1, 300).astype(int))
     rest = look.grid[sample]
-    lost = look.agreement < OUT_OF_PLACE
+    lost = look.agreement < OUT_OF_PLACE * float(np.median(look.agreement))
     if look.template.edges.sum() < 25:
         lost = look.step < 1
     odd = np.zeros(n, np.bool_)

@@ -17,9 +17,14 @@ UPPER = SIZE[1] // 2
 """What is far away moves with the car's turning alone; what is near also with its speed."""
 FRAMES = 2000
 """So many frames, from the start, are enough."""
+HELD = 6
+"""Frames for which the steering stays about the same: so many make one independent observation, and by chance
+the correlation of n of them stays below two and a bit times 1 / sqrt(n)."""
 RISE = 6
 """So many frames before its best lag, at most, the curve begins to rise."""
 ENOUGH = 150
+STILL = 0.1
+"""The share of frames like the one before from which on nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ def lag(look: Look) -> Lag | None:
     steer = turn[look.actions[:FRAMES, number]]
     if len(steer) < ENOUGH or min((steer < 0).sum(), (steer > 0).sum()) < ENOUGH / 10:
         return None
+    if look.same.mean() > STILL:  # what moved since, has moved in one go
+        return None
     moved = movement(look)
     sure = look.follows[: len(steer)] & ~look.same[: len(steer)] & ~look.blank[: len(steer)]
     sure &= look.step[: len(steer)] < 4 * np.median(look.step) + 1  # no cut
@@ -58,7 +65,12 @@ def lag(look: Look) -> Lag | None:
     best = int(size.argmax())
     first = max(0, best - RISE)
     rise = np.diff(size[first : best + 1])
-    if best == 2 * REACH or size[best] < 0.2 or len(rise) < 3 or rise.max() < 0.05:
+    if (
+        best == 2 * REACH
+        or size[best] < max(0.2, 2.2 * np.sqrt(HELD / len(steer)))
+        or len(rise) < 3
+        or rise.max() < 0.05
+    ):
         return Lag(curve.tolist(), float(curve[best]), None)
     at = int(rise.argmax())
     return Lag(curve.tolist(), float(curve[best]), first + at + 0.5 + _vertex(rise, at) - REACH)

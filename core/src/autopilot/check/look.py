@@ -55,8 +55,8 @@ class Look:
     (N,); `actions` int64 (N, axes) are the labels as they were stored, -1 where there is none; `wrong_way` and
     `incident` (N,) are the referee's. Of the pictures: `step` float32 (N,) is the mean difference to the frame
     before, 0 for the first one, and `same` (N,) where there is none at all; `blank` (N,) says that nothing is on
-    the picture, `grid` float32 (N, 120) holds its mean colours, and `agreement` float32 (N,) is the share of
-    the template's edges that are in their place.
+    the picture, `grid` float32 (N, 120) holds its mean colours, and `agreement` float32 (N,) is its likeness
+    to the template.
     """
 
     info: SessionInfo
@@ -131,6 +131,18 @@ def look(session: Session, cache: Path) -> Look:
     )
 
 
+def likeness(greys: NDArray[Any], usual: Floats, edges: Flags) -> Floats:
+    """Return how well pictures (N, H, W) have edges (H, W) in place, from -1 to 1: float32 (N,).
+
+    It is the correlation of their brightness with the usual one, over the pixels of the edges, which are bright
+    on one side and dark on the other. So the light does not matter.
+    """
+    its, wanted = greys[:, edges].astype(np.float32), usual[edges] - usual[edges].mean()
+    its -= its.mean(1, keepdims=True)
+    found: Floats = its @ wanted / (np.linalg.norm(its, axis=1) * np.linalg.norm(wanted) + 1)
+    return found
+
+
 def greys(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the brightness of pictures uint8 (N, H, W, 3): uint8 (N, H, W)."""
     n, height, width, _ = images.shape
@@ -167,7 +179,6 @@ def _measure(found: Cached, template: Template) -> tuple[Floats, Flags, Flags, F
         blank[mine] = flat.max(1) - flat.min(1) < BLANK
         grid[mine] = [cv2.resize(image, GRID, interpolation=cv2.INTER_AREA).ravel() for image in part]
         if edges.any():
-            off = np.abs(greys(part)[:, edges] - template.grey[edges])
-            agreement[mine] = (off < 25).mean(1)
+            agreement[mine] = likeness(greys(part), template.grey, edges)
         found.forget()
     return step, same, blank, grid, agreement

@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 from autopilot.check.alone import found
 from autopilot.check.findings import LOOK, REFUSE, Finding
 from autopilot.check.lag import REACH, Lag
-from autopilot.check.look import Flags, Floats, Look
+from autopilot.check.look import Flags, Floats, Look, likeness
 
 PIXELS = 20
 """Edges that the other sessions must have in common before a session is compared with them."""
-COLOURED = 8
+COLOURED = 4
 """And pixels of a colour in which red and blue differ."""
 HUD = 0.5
-"""A session in which less than this share of those edges is in place has another HUD."""
+"""A session that is less like the others than this has another HUD; see `likeness`."""
 PLACED = 0.8
-"""A picture is flipped or moved when so many edges fall into place once it is put right."""
+"""A picture is flipped or moved when it is so much like the others once it is put right."""
 MOVES = [(dy, dx) for dy in range(-8, 9) for dx in range(-16, 17) if abs(dy) + abs(dx) > 1]
 """Pixels down and to the right by which a picture is tried to be moved."""
+MOST = 0.6
+"""The share of the other sessions that must agree before a session is measured by them."""
 COPY, LEAK = 0.5, 0.15
 """Shares of frames that are in another session as well."""
 NOISE, DIFFERENT = 12, 0.003
@@ -49,9 +51,10 @@ def check_together(looks: Sequence[Look], lags: Sequence[Lag | None]) -> Iterato
     alike = [i for i, k in enumerate(looks) if len(k) and (k.info.width, k.info.height) == shape[0][0]]
     for i in alike:
         others = [j for j in alike if j != i]
-        if len(others) >= 2:
-            yield from _appearance(looks[i], [looks[j] for j in others])
-        yield from _steering(looks[i], lags[i], [lags[j] for j in others])
+        odd = list(_appearance(looks[i], [looks[j] for j in others])) if len(others) >= 2 else []
+        yield from odd
+        if not any(finding.code in FLIPS for finding in odd):
+            yield from _steering(looks[i], lags[i], [lags[j] for j in others])
     yield from _twins([looks[i] for i in alike])
 
 
@@ -99,40 +102,40 @@ def _appearance(look: Look, others: Sequence[Look]) -> Iterator[Finding]:
     mine = look.template
     colours = np.stack([k.template.colour for k in others]).astype(np.int16)
     usual = np.median(colours, 0)
-    agreed = (abs(colours - usual).max(3) < 25).mean(0) >= 0.6
-    coloured = agreed & (abs(usual[..., 0] - usual[..., 2]) > 40) & (abs(usual - mine.colour).max(2) > 25)
-    swapped = abs(mine.colour[..., ::-1] - usual)[agreed & (abs(usual[..., 0] - usual[..., 2]) > 40)]
-    if len(swapped) >= COLOURED and coloured.sum() > PLACED * len(swapped) and (swapped.max(1) < 25).mean() > PLACED:
+    agreed = (abs(colours - usual).max(3) < 25).mean(0) >= MOST
+    coloured = agreed & (abs(usual[..., 0] - usual[..., 2]) > 40)
+    plain, swapped = (abs(its - usual).max(2)[coloured] for its in (mine.colour, mine.colour[..., ::-1]))
+    if coloured.sum() >= COLOURED and (share := float((swapped < plain / 2).mean())) > PLACED:
         text = "red and blue are swapped, compared with the other sessions: record again, from the same source"
-        yield found(look, "channels", text, coloured.sum() / len(swapped), severity=REFUSE)
+        yield found(look, "channels", text, share, severity=REFUSE)
         return
-    edges = (np.mean([k.template.edges for k in others], 0) >= 0.6) & agreed
+    edges = (np.mean([k.template.edges for k in others], 0) >= MOST) & agreed
     if edges.sum() < PIXELS:
         return
     grey = np.median([k.template.grey for k in others], 0).astype(np.float32)
-    share = _placed(mine.grey, grey, edges)
-    if share >= HUD:
+    like = _like(mine.grey, grey, edges)
+    if like >= HUD:
         return
-    for code, (word, flip) in FLIPS.items():
-        if _placed(flip(mine.grey), grey, edges) > PLACED:
-            text = f"the picture is {word}, compared with the other sessions: record again, from the same source"
-            yield found(look, code, text, share, severity=REFUSE)
-            return
-    moved = {by: _placed(np.roll(mine.grey, (-by[0], -by[1]), (0, 1)), grey, edges) for by in MOVES}
+    flipped = {code: _like(flip(mine.grey), grey, edges) for code, (_, flip) in FLIPS.items()}
+    code = max(flipped, key=lambda code: flipped[code])
+    if flipped[code] > PLACED:
+        text = f"the picture is {FLIPS[code][0]}, compared with the other sessions: record again, from the same source"
+        yield found(look, code, text, like, severity=REFUSE)
+        return
+    moved = {by: _like(np.roll(mine.grey, (-by[0], -by[1]), (0, 1)), grey, edges) for by in MOVES}
     best = max(moved, key=lambda by: moved[by])
     if (placed := moved[best]) > PLACED:
         down, right = best[0] * look.info.height / mine.grey.shape[0], best[1] * look.info.width / mine.grey.shape[1]
         text = f"the picture lies {right:+.0f} pixels to the right and {down:+.0f} down, compared with the other "
         yield found(look, "shifted", text + "sessions: another --region or window? record again", placed)
         return
-    text = f"{100 * (1 - share):.0f} % of what stands still on the screen in the other sessions is not there: "
-    text += "another HUD, or another view? choose one, and record the rest again"
-    yield found(look, "hud", text, 1 - share)
+    text = "what stands still on the screen in the other sessions is not there, or different (likeness "
+    text += f"{like:.2f} of 1): another HUD, or another view? choose one, and record the rest again"
+    yield found(look, "hud", text, like)
 
 
-def _placed(its: Floats, usual: Floats, edges: Flags) -> float:
-    """Return which share of the edges is as bright as usual."""
-    return float((abs(its - usual)[edges] < 25).mean())
+def _like(its: Floats, usual: Floats, edges: Flags) -> float:
+    return float(likeness(its[None], usual, edges)[0])
 
 
 def _steering(look: Look, own: Lag | None, others: Sequence[Lag | None]) -> Iterator[Finding]:
@@ -140,19 +143,20 @@ def _steering(look: Look, own: Lag | None, others: Sequence[Lag | None]) -> Iter
     clear = [k for k in others if k is not None and k.frames is not None]
     if own is None:
         return
-    if len(clear) < 2:
+    usual = float(np.median([k.strength for k in clear] or [0.0]))
+    normal = float(np.median([k.frames for k in clear if k.frames is not None] or [0.0]))
+    agreed = [k for k in clear if k.strength * usual > 0 and abs((k.frames or 0.0) - normal) <= LATE / 2]
+    if len(agreed) < max(2.0, MOST * len(clear)):
         # Alone, it can only be said that no picture turns before the keys are held.
         if own.frames is not None and own.frames < -LATE and abs(own.strength) > 0.3:
             yield _late(look, -own.frames, "the picture turns before the keys are held, by so much at least")
         return
-    usual = float(np.median([k.strength for k in clear]))
-    normal = float(np.median([k.frames for k in clear if k.frames is not None]))
-    there = own.curve[REACH + round(normal)] if abs(normal) <= REACH else own.strength
+    there = own.curve[REACH + round(normal)]
     if own.frames is not None and own.strength * usual < 0:
         text = f"the picture turns the other way than in the other sessions (correlation {own.strength:+.2f}, "
         text += f"{usual:+.2f} there): it is mirrored, or left and right are swapped; record again"
         yield found(look, "mirrored", text, own.strength, severity=REFUSE)
-    elif abs(there) < abs(usual) / 4 and abs(own.strength) < abs(usual) * 0.6:
+    elif abs(there) < abs(usual) / 4 and abs(own.strength) < abs(usual) * 0.75:
         text = f"the labels have nothing to do with the picture (correlation {there:+.2f}, {usual:+.2f} in the "
         yield found(look, "unrelated", text + "other sessions): did the keys go to another window?", there)
     elif own.frames is not None and abs(own.frames - normal) > LATE:
@@ -190,19 +194,21 @@ def _twins(looks: Sequence[Look]) -> Iterator[Finding]:
     """Frames that are in two sessions: on both sides of the split, validation would measure memory."""
     pile = _Pile.of(looks)
     count = int(np.clip(QUERIES // max(len(looks), 1), 16, 64))
-    told: set[frozenset[int]] = set()
+    shares: dict[tuple[int, int], float] = {}
     for mine, look in enumerate(looks):
         rows = np.flatnonzero(~look.same & ~look.blank & ~look.foreign)
         rows = rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))] if len(rows) else rows
         twins = Counter(other for row in rows for other in _others(looks, pile, mine, int(row)))
-        for other, n in twins.most_common(1):
-            pair = frozenset({mine, other})
-            if n / len(rows) > LEAK and pair not in told:
-                told.add(pair)
-                copy = n / len(rows) > COPY
-                text = f"{100 * n / len(rows):.0f} % of its frames are in {looks[other].info.id} as well: "
-                text += "use one of the two" if copy else "keep both on one side of the split, or delete them in one"
-                yield found(look, "copy" if copy else "leak", text + ", or validation measures memory", n / len(rows))
+        for other, n in twins.items():
+            pair = min(mine, other), max(mine, other)
+            shares[pair] = max(shares.get(pair, 0), n / len(rows))
+    for (first, second), share in shares.items():
+        if share > LEAK:
+            copy = share > COPY
+            text = f"has {100 * share:.0f} % of its frames in common with {looks[first].info.id}: "
+            text += "use one of the two" if copy else "keep both on one side of the split, or delete them in one"
+            text += ", or validation measures memory"
+            yield found(looks[second], "copy" if copy else "leak", text, share)
 
 
 def _others(looks: Sequence[Look], pile: _Pile, mine: int, row: int) -> set[int]:
