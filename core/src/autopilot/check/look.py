@@ -55,8 +55,8 @@ class Look:
     (N,); `actions` int64 (N, axes) are the labels as they were stored, -1 where there is none; `wrong_way` and
     `incident` (N,) are the referee's. Of the pictures: `step` float32 (N,) is the mean difference to the frame
     before, 0 for the first one, and `same` (N,) where there is none at all; `blank` (N,) says that nothing is on
-    the picture, `grid` float32 (N, 120) holds its mean colours, and `agreement` float32 (N,) is its likeness
-    to the template.
+    the picture, `grid` float32 (N, 120) holds its mean colours, and `agreement` float32 (N,) says how well the
+    template's edges are in place: their `likeness`, or the share of them that is as bright, if that is less.
     """
 
     info: SessionInfo
@@ -179,6 +179,8 @@ def _measure(found: Cached, template: Template) -> tuple[Floats, Flags, Flags, F
         blank[mine] = flat.max(1) - flat.min(1) < BLANK
         grid[mine] = [cv2.resize(image, GRID, interpolation=cv2.INTER_AREA).ravel() for image in part]
         if edges.any():
-            agreement[mine] = likeness(greys(part), template.grey, edges)
+            bright = greys(part)
+            in_place = (np.abs(bright[:, edges] - template.grey[edges]) < 25).mean(1)
+            agreement[mine] = np.minimum(in_place, likeness(bright, template.grey, edges))
         found.forget()
     return step, same, blank, grid, agreement
