@@ -79,27 +79,21 @@ def _health(look: Look) -> Iterator[Finding]:
         yield found(look, "short", text, n)
 
 
+def _spoilt(look: Look, code: str, flags: Flags, what: str) -> Iterator[Finding]:
+    """Yield a finding of frames that are no picture of the game, if there are any."""
+    if (share := float(flags.mean())) > 0:
+        rows = ranges(look.index, flags)
+        text = f"{flags.sum()} of {len(look)} frames {what} ({in_words(rows)}): " + _delete(look, flags)
+        yield found(look, code, text, share, flags, REFUSE if share > MANY else LOOK)
+
+
 def _pictures(look: Look) -> Iterator[Finding]:
-    n = len(look)
-    if (share := look.blank.mean()) > 0:
-        flags = look.blank
-        text = f"{100 * share:.0f} % of the frames show nothing ({in_words(ranges(look.index, flags))}): "
-        severity = REFUSE if share > MANY else LOOK
-        yield found(look, "black", text + _delete(look, flags), share, flags, severity)
+    yield from _spoilt(look, "black", look.blank, "show nothing")
     look.foreign[:] = foreign(look)
-    if (share := look.foreign.mean()) > 0:
-        flags = look.foreign
-        text = f"{100 * share:.0f} % of the frames are of a desktop or a menu ({in_words(ranges(look.index, flags))}): "
-        severity = REFUSE if share > MANY else LOOK
-        yield found(look, "foreign", text + _delete(look, flags), share, flags, severity)
+    yield from _spoilt(look, "foreign", look.foreign, "are of a desktop or a menu")
     same = look.same & ~look.blank & ~look.foreign
     still = long_runs(same, round(FROZEN_S * look.info.hz))
-    if (share := still.mean()) > 0:
-        text = (
-            f"the picture stands still for {share * n / look.info.hz:.0f} s ({in_words(ranges(look.index, still))}): "
-        )
-        severity = REFUSE if share > MANY else LOOK
-        yield found(look, "frozen", text + _delete(look, still), share, still, severity)
+    yield from _spoilt(look, "frozen", still, "repeat one picture that stands still")
     if (share := (same & ~still).mean()) > DUPLICATES:
         text = f"{100 * share:.0f} % of the frames repeat the one before: the game draws fewer than "
         text += f"{look.info.hz:g} pictures a second; give it less to do, or record with a smaller --hz"
@@ -124,10 +118,11 @@ def foreign(look: Look) -> Flags:
     """
     n, apart = len(look), APART_S * look.info.hz
     sample = np.unique(np.linspace(0, n - 1, 300).astype(int))
-    rest = look.grid[sample]
+    rest = look.grid[sample].astype(np.int16)
     lost = look.agreement < OUT_OF_PLACE * float(np.median(look.agreement))
     if look.template.edges.sum() < 25:
-        lost = look.step < 1
+        still = look.step < 1
+        lost = still | np.append(still[1:], False)
     odd = np.zeros(n, np.bool_)
     for i in np.flatnonzero(lost & ~look.blank):
         others = rest[abs(sample - i) > apart]

@@ -102,6 +102,7 @@ def movement(look: Look) -> Floats:
         found = np.fft.irfft(cross.sum(1), n=SIZE[0], axis=1)
         near = np.concatenate([found[:, -MOVE:], found[:, : MOVE + 1]], 1)
         out[start : start + len(near)] = near.argmax(1) - MOVE
+        look.frames.forget()
     return out
 
 

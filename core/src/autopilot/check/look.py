@@ -51,20 +51,18 @@ class Template:
 class Look:
     """A session as the checks see it: the N rows that are intact and not deleted.
 
-    `images` is uint8 (N, 45, 80, 3); `index` int64 (N,) numbers the rows as they were recorded, `t_ns` int64
-    (N,); `actions` int64 (N, axes) are the labels as they were stored, -1 where there is none; `wrong_way` and
-    `incident` (N,) are the referee's. Of the pictures: `step` float32 (N,) is the mean difference to the frame
-    before, 0 for the first one, and `same` (N,) where there is none at all; `blank` (N,) says that nothing is on
-    the picture, `grid` float32 (N, 120) holds its mean colours, and `agreement` float32 (N,) says how well the
+    `frames` are they, made small; `index` int64 (N,) numbers the rows as they were recorded; `actions` int64
+    (N, axes) are the labels as they were stored, -1 where there is none; `wrong_way` and `incident` (N,) are the
+    referee's. Of the pictures: `step` float32 (N,) is the mean difference to the frame before, 0 for the first one,
+    and `same` (N,) where there is none at all; `blank` (N,) says that nothing is on the picture, `grid` uint8
+    (N, 120) holds its mean colours, and `agreement` float32 (N,) says how well the
     template's edges are in place: their `likeness`, or the share of them that is as bright, if that is less.
     """
 
     info: SessionInfo
     health: Health
-    images: NDArray[np.uint8]
-    held: list[Held]
+    frames: Cached
     index: NDArray[np.int64]
-    t_ns: NDArray[np.int64]
     actions: NDArray[np.int64]
     wrong_way: Flags
     incident: Flags
@@ -72,11 +70,26 @@ class Look:
     step: Floats
     same: Flags
     blank: Flags
-    grid: Floats
+    grid: NDArray[np.uint8]
     agreement: Floats
 
     def __len__(self) -> int:
-        return len(self.held)
+        return len(self.frames)
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """The small frames, uint8 (N, 45, 80, 3)."""
+        return self.frames.images
+
+    @property
+    def held(self) -> list[Held]:
+        """What was held at each frame, (N,)."""
+        return self.frames.held
+
+    @property
+    def t_ns(self) -> NDArray[np.int64]:
+        """When each frame was taken, int64 (N,)."""
+        return self.frames.t_ns
 
     @cached_property
     def follows(self) -> Flags:
@@ -115,10 +128,8 @@ def look(session: Session, cache: Path) -> Look:
     return Look(
         info=session.info,
         health=session.health,
-        images=found.images,
-        held=found.held,
+        frames=found,
         index=np.array(index, np.int64),
-        t_ns=found.t_ns,
         actions=np.array(actions, np.int64).reshape(-1, axes),
         wrong_way=np.array(wrong_way, np.bool_),
         incident=np.array(incident, np.bool_),
@@ -161,12 +172,12 @@ def _template(images: NDArray[np.uint8]) -> Template:
     return Template(np.median(sample, 0).astype(np.uint8), grey, (slope > EDGE) & (spread < STILL))
 
 
-def _measure(found: Cached, template: Template) -> tuple[Floats, Flags, Flags, Floats, Floats]:
+def _measure(found: Cached, template: Template) -> tuple[Floats, Flags, Flags, NDArray[np.uint8], Floats]:
     """Return `step`, `same`, `blank`, `grid` and `agreement`; the frames are read once and not kept in memory."""
     images, n = found.images, len(found)
     step, agreement = np.zeros(n, np.float32), np.ones(n, np.float32)
     same, blank = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    grid = np.zeros((n, GRID[0] * GRID[1] * 3), np.float32)
+    grid = np.zeros((n, GRID[0] * GRID[1] * 3), np.uint8)
     edges = template.edges
     for start in range(0, n, CHUNK):
         part = images[start : start + CHUNK]

@@ -213,7 +213,7 @@ def _twins(looks: Sequence[Look]) -> Iterator[Finding]:
 
 def _others(looks: Sequence[Look], pile: _Pile, mine: int, row: int) -> set[int]:
     """Return which other sessions have nearly the same frame."""
-    image, grid = looks[mine].images[row].astype(np.int16), looks[mine].grid[row]
+    image, grid = looks[mine].images[row].astype(np.int16), looks[mine].grid[row].astype(np.int16)
     which, rows = pile.near(float(grid.mean()))
     out: set[int] = set()
     for other in set(which[which != mine].tolist()):
