@@ -226,7 +226,7 @@ def test_a_race_compares_drivers_and_saves_its_tables(run: Run, home: Path) -> N
     assert by_driver["random"]["incident_laps"] > by_driver["demonstrator"]["incident_laps"]
     assert by_driver["tiny"]["median_lap_s"] >= by_driver["demonstrator"]["median_lap_s"]
     table = (folder / "race.md").read_text()
-    assert "AI / emulator" in table
+    assert "stamped: AI. " in table
     assert table.count("| 40 |") == 3
     picture = cv2.imread(str(folder / "race.png"))
     assert picture is not None

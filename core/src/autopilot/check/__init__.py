@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.check.check import Report, check, check_home
+from autopilot.check.check import Report, admit, check, check_home
 from autopilot.check.findings import LOOK, OK, REFUSE, Finding
 
-__all__ = ["LOOK", "OK", "REFUSE", "Finding", "Report", "check", "check_home"]
+__all__ = ["LOOK", "OK", "REFUSE", "Finding", "Report", "admit", "check", "check_home"]

@@ -164,7 +164,8 @@ def _labels(look: Look, label_map: LabelMap | None) -> Iterator[Finding]:
         text = f"holds {', '.join(unknown)}, which {info.game} does not have: is it a session of another game?"
         yield found(look, "controls", text, len(unknown))
     labelled = look.actions[:, 0] >= 0
-    if label_map is not None and not info.policy and label_map.action_space.to_json() == info.action_space:
+    driven = info.policy or info.auto  # then rows are without a label by intention
+    if label_map is not None and not driven and label_map.action_space.to_json() == info.action_space:
         none = (-1,) * look.actions.shape[1]
         now = {held: label_map.action(held) or none for held in counts}
         other = np.array([now[h] for h in look.held]) != look.actions
@@ -172,7 +173,7 @@ def _labels(look: Look, label_map: LabelMap | None) -> Iterator[Finding]:
             text = f"{100 * share:.0f} % of the labels are not what {info.label_map} makes of the keys held: "
             text += "it has changed since; training takes the new labels"
             yield found(look, "labels", text, share, other.any(1))
-    if (share := float((~labelled).mean())) > SKIPPED and not info.policy:
+    if (share := float((~labelled).mean())) > SKIPPED and not driven:
         text = f"{100 * share:.0f} % of the frames have no label: keys were held that contradict each other, "
         text += "or the label map knows no such action"
         yield found(look, "skipped", text, share, ~labelled, REFUSE if share > NO_LABELS else LOOK)

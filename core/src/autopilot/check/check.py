@@ -19,6 +19,9 @@ from autopilot.interfaces import LabelMap
 from autopilot.plugins import Registry
 from autopilot.sessions import Session, SessionStore
 
+LINES = 10
+"""No more lines are said before a training."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -96,3 +99,19 @@ def check_home(
         unread + report.findings,
         [f"{i} is being recorded: not looked at" for i in live],
     )
+
+
+def admit(registry: Registry, sessions: Sequence[Session], folder: Path, say: Callable[[str], None]) -> None:
+    """Look through the sessions of a training, and say what is worth a look, a line each.
+
+    Raises UserError when one of them is refused, else as `check`.
+    """
+    report = check(registry, sessions, folder)
+    if report.refused:
+        first, *rest = report.refused
+        more = f" ({len(rest)} more are refused: `autopilot check`)" if rest else ""
+        raise UserError(f"session {first.session}: {first.text}; --no-check trains on it all the same{more}")
+    for finding in report.findings[:LINES]:
+        say(f"check: {finding.session or 'all sessions'}: {finding.text}")
+    if (more_lines := len(report.findings) - LINES) > 0:
+        say(f"check: {more_lines} more lines by `autopilot check`")

@@ -19,7 +19,7 @@ import numpy as np
 from jax.sharding import Mesh
 from safetensors.numpy import load, save
 
-from autopilot.check import check as check_sessions
+from autopilot.check import admit
 from autopilot.errors import UserError
 from autopilot.game import Game
 from autopilot.home import Home, check_name, write_atomic, write_json
@@ -40,8 +40,6 @@ from autopilot.versions import versions
 BEST = "best.safetensors"
 CHECKPOINT_S = 120.0
 """Within a long epoch a checkpoint is written this often, in seconds."""
-WARNINGS = 10
-"""No more lines of a check are shown before a training."""
 
 
 @dataclass
@@ -94,6 +92,9 @@ def train(
     mesh = make_mesh(options.devices, options.batch_size, processes)
     name = check_name(options.name or f"{game.spec.name}-{model.name}", "bundle")
     data = load_dataset(game, home, options)
+    if data.laps:
+        times = f"{data.laps[0].time_s:.2f} to {max(lap.time_s for lap in data.laps):.2f} s"
+        say(f"laps: {len(data.laps)} in {len(data.sessions)} sessions, {times}")
     run = home.runs / name
     module = network.build(
         registry, options.model, options.config, data.preprocess.size, data.space.sizes, options.seed
@@ -101,7 +102,7 @@ def train(
     team, what, made_by = Team(mesh), _what(data, options, mesh.size, processes), versions([game.plugin, plugin])
     team.agree({**what, "versions": {**made_by, "jax": jax.__version__}})
     if check:
-        _look_through(registry, data, home, say if team.leads else lambda line: None)
+        admit(registry, data.recordings, home.cache, say if team.leads else lambda line: None)
     with _alone(run) if team.leads else nullcontext():
         checkpoints = Checkpoints(run / "checkpoints", what)
         found = team.share(_begin(run, checkpoints, what, restart, say) if team.leads else b"")
@@ -116,7 +117,7 @@ def train(
             manifest = {
                 "name": name,
                 "game": game.spec.name,
-                "label_map": options.actions or game.spec.label_map,
+                "label_map": game.label_map_name(options.actions),
                 "model": f"{plugin.dist}:{model.name}",
                 "config": {**model.config, **options.config},
                 "action_space": data.space.to_json(),
@@ -157,21 +158,6 @@ def _only_game(home: Home) -> str:
     if games:
         raise UserError(f"there are sessions of {', '.join(games)}: choose with --game")
     raise UserError(f"no sessions in {home.sessions}: record some with `autopilot record`")
-
-
-def _look_through(registry: Registry, data: Dataset, home: Home, say: Callable[[str], None]) -> None:
-    """Refuse sessions that cannot teach anything; say what else is worth a look, a line each."""
-    report = check_sessions(registry, data.recordings, home.cache)
-    if report.refused:
-        first = report.refused[0]
-        more = f" (and {len(report.refused) - 1} more, see `autopilot check`)" if len(report.refused) > 1 else ""
-        raise UserError(
-            f"session {first.session}: {first.text}{more}; --session leaves it out, --no-check trains on it"
-        )
-    for finding in report.findings[:WARNINGS]:
-        say(f"check: {finding.session or 'all sessions'}: {finding.text}")
-    if len(report.findings) > WARNINGS:
-        say(f"check: {len(report.findings) - WARNINGS} more lines by `autopilot check`")
 
 
 @contextmanager
