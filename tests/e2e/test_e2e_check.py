@@ -29,7 +29,7 @@ def freeze(home: Path, id: str) -> None:
 
 
 def damage(home: Path, id: str) -> None:
-    (segment,) = (home / "sessions" / id).glob("seg-*")
+    segment = min((home / "sessions" / id).glob("seg-*"))
     data = bytearray(segment.read_bytes())
     data[len(data) // 2] ^= 1
     segment.write_bytes(data)
