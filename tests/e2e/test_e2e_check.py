@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 from apart import Result
 from autopilot.sessions import SessionStore, SessionWriter
-from autopilot.types import Frame
+from autopilot.types import Frame, Image
 
 Run = Callable[..., Result]
 TRAIN = "train --model tiny --name tiny --epochs 1 --batch-size 64 --set width=8 --validation 0.4".split()
 
 
-def freeze(home: Path, id: str) -> None:
-    """Let the picture of a session stand still from its tenth frame on."""
+def repaint(home: Path, id: str, image: Callable[[int, list[Image]], Image]) -> None:
+    """Write a session anew, with other pictures."""
     session = SessionStore(home / "sessions").open(id)
     rows = list(session.rows())
+    images = [row.frame.image for row in rows]
     shutil.rmtree(session.path)
     with SessionWriter(home / "sessions", session.info) as writer:
         for i, row in enumerate(rows):
-            frame = Frame(rows[min(i, 10)].frame.image, row.frame.t_ns)
-            writer.append(replace(row, frame=frame))
+            writer.append(replace(row, frame=Frame(image(i, images), row.frame.t_ns)))
 
 
 def damage(home: Path, id: str) -> None:
@@ -49,7 +49,7 @@ def test_clean_sessions_of_seven_tracks_are_ok(home: Path, run: Run) -> None:
 
 def test_a_session_that_is_refused_stops_a_training(home: Path, run: Run) -> None:
     first, second, third = SessionStore(home / "sessions").ids()
-    freeze(home, third)
+    repaint(home, third, lambda i, images: images[min(i, 10)])
     damage(home, second)
     done = run("check", home=home)
     assert done.code == 2
@@ -80,6 +80,16 @@ def test_a_session_that_is_refused_stops_a_training(home: Path, run: Run) -> Non
     trusted = run(*TRAIN, "--no-check", "--restart", home=home)
     assert trusted.code == 0, trusted.err
     assert "check:" not in trusted.err
+
+
+def test_a_desktop_in_a_game_that_has_no_hud(home: Path, run: Run) -> None:
+    desktop = np.full((90, 160, 3), (200, 200, 210), np.uint8)
+    desktop[20:60, 30:110] = 255
+    first = SessionStore(home / "sessions").ids()[0]
+    repaint(home, first, lambda i, images: desktop if 100 <= i < 130 else images[i])
+    data = json.loads(run("check", "--json", home=home).out)
+    (finding,) = data["sessions"][0]["findings"]
+    assert (finding["code"], finding["rows"]) == ("foreign", [[100, 130]])
 
 
 def test_mistakes_are_one_line(home: Path, run: Run) -> None:
