@@ -18,6 +18,7 @@ COMMANDS = {
     "record": "Record a human, or a game's demonstrator.",
     "import": "Make sessions of what another program recorded.",
     "sessions": "List recorded sessions; mark or purge frames.",
+    "check": "Look through sessions for what would teach the wrong thing.",
     "train": "Train a network on recorded sessions.",
     "drive": "Let a bundle drive.",
     "export": "Write a bundle's network for another engine.",

@@ -70,6 +70,7 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
     @click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
     @click.option("--set", "settings", multiple=True, callback=_settings, metavar="NAME=VALUE", help="Network setting.")
+    @click.option("--check/--no-check", default=True, help="Look through the sessions first; see `autopilot check`.")
     @click.option("--restart", is_flag=True, help="Throw away an earlier run of this name.")
     @click.option(
         "--devices", metavar="N|all", callback=_count, default="all", show_default=True, help="They share each batch."

@@ -9,14 +9,15 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import numpy as np
 
 from autopilot.errors import SessionError
+from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Session
 from autopilot.types import Held
 
@@ -33,7 +34,8 @@ class Cached:
     """The rows of one session that are not deleted, N of them.
 
     `images` is uint8 (N, height, width, 3), read-only, a view of `mapping` where there is one;
-    `held[i]` is what was held at frame i, and `t_ns` int64 (N,) when that was. `crc32` sums up all three.
+    `held[i]` is what was held at frame i, and `t_ns` int64 (N,) when that was. `notes[i]` is what the
+    caller of `cached` noted of that row, if anything. `crc32` sums up all of them.
     """
 
     images: NDArray[np.uint8]
@@ -41,6 +43,7 @@ class Cached:
     t_ns: NDArray[np.int64]
     mapping: mmap.mmap | None = None
     crc32: int = 0
+    notes: list[Any] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.held)
@@ -56,12 +59,18 @@ class Cached:
 
 
 def cached(
-    session: Session, root: Path, key: str, size: tuple[int, int], transform: Callable[[Image], Image]
+    session: Session,
+    root: Path,
+    key: str,
+    size: tuple[int, int],
+    transform: Callable[[Image], Image],
+    note: Callable[[Row], Any] | None = None,
 ) -> Cached:
     """Return the session's frames as `transform` makes them: uint8 (height, width, 3).
 
     They are kept in a folder under `root`, and made anew when the rows, `key` (which stands for
-    what `transform` does) or `size` (width, height) change, or the folder is damaged. Raises
+    what `transform` and `note` do) or `size` (width, height) change, or the folder is damaged. What
+    `note` returns of each row, plain data, is kept with the frames. Raises
     ValueError when `transform` returns another shape, SessionError when the disk is full.
     """
     name = f"{session.path.name}-{_digest([key, size])}"
@@ -73,7 +82,7 @@ def cached(
             if (found := _load(folder, shape)) is None:
                 for old in root.glob(f"{name}-*"):
                     shutil.rmtree(old)
-                _build(session, folder, shape, transform)
+                _build(session, folder, shape, transform, note)
                 found = _load(folder, shape)
     except OSError as e:
         shutil.rmtree(_unfinished(folder), ignore_errors=True)
@@ -102,11 +111,18 @@ def gather(caches: Sequence[Cached], indices: NDArray[np.int64], out: NDArray[np
         caches[touched].forget()
 
 
-def _build(session: Session, folder: Path, shape: tuple[int, int, int], transform: Callable[[Image], Image]) -> None:
+def _build(
+    session: Session,
+    folder: Path,
+    shape: tuple[int, int, int],
+    transform: Callable[[Image], Image],
+    note: Callable[[Row], Any] | None,
+) -> None:
     tmp = _unfinished(folder)
     tmp.mkdir()
     held: list[list[str]] = []
     t_ns: list[int] = []
+    notes: list[Any] = []
     crc = 0
     with (tmp / "frames.raw").open("wb") as f:
         for row in session.rows():
@@ -117,9 +133,11 @@ def _build(session: Session, folder: Path, shape: tuple[int, int, int], transfor
             crc = zlib.crc32(image.data, crc)
             held.append(sorted(row.held))
             t_ns.append(row.frame.t_ns)
+            if note is not None:
+                notes.append(note(row))
         f.flush()
         os.fsync(f.fileno())
-    rows = json.dumps([held, t_ns]).encode()
+    rows = json.dumps([held, t_ns] if note is None else [held, t_ns, notes]).encode()
     (tmp / "rows.json").write_bytes(rows)
     (tmp / "crc32").write_text(str(zlib.crc32(rows, crc)))
     tmp.rename(folder)
@@ -140,11 +158,11 @@ def _load(folder: Path, shape: tuple[int, int, int]) -> Cached | None:
         return None
     if zlib.crc32(rows, crc) != expected:
         return None
-    held, t_ns = json.loads(rows)
+    held, t_ns, *notes = json.loads(rows)
     images = np.frombuffer(mapping or b"", np.uint8).reshape(-1, *shape)
     known: dict[Held, Held] = {}  # few differ: one object for each
     every = [known.setdefault(h, h) for h in map(frozenset, held)]
-    return Cached(images, every, np.array(t_ns, np.int64), mapping, expected)
+    return Cached(images, every, np.array(t_ns, np.int64), mapping, expected, *notes)
 
 
 def _unfinished(folder: Path) -> Path:

@@ -101,10 +101,16 @@ class Session:
     def moments(self, include_deleted: bool = False) -> Iterator[Record]:
         """Yield what `rows` does with the frames still packed: labels, times and readings."""
         deleted = [] if include_deleted else self.deleted()
+        actions: dict[int, Action | None] = {}
+        torn = 0
         for name in segments(self.path):
-            for record in scan(read_segment(self.path, name)[0]):
+            data, whole = read_segment(self.path, name)
+            torn += not whole
+            for record in scan(data):
+                actions[record.index] = record.action
                 if not contains(deleted, record.index):
                     yield record
+        self.__dict__.setdefault("_scan", (actions, torn))  # what is counted need not be read again
 
     def duration_s(self) -> float:
         """Return how long was driven, in seconds; pauses and deleted rows do not count."""

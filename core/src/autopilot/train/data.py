@@ -59,6 +59,7 @@ class Dataset:
     laps: list[Lap] = field(default_factory=list)
     steering: SteerCorrection | None = None
     still: tuple[Box, ...] = ()
+    recordings: list[Session] = field(default_factory=list)
 
     def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the labels of `rows` as one number each."""
@@ -118,6 +119,7 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
         laps=laps,
         steering=steering,
         still=preprocess.masks + boxes(steering.still if steering else (), size),
+        recordings=sessions,
     )
     _check(data, options)
     return data

@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh
 from safetensors.numpy import load, save
 
+from autopilot.check import admit
 from autopilot.errors import UserError
 from autopilot.game import Game
 from autopilot.home import Home, check_name, write_atomic, write_json
@@ -72,9 +73,11 @@ def train(
     say: Callable[[str], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
     processes: int = 1,
+    check: bool = True,
 ) -> TrainResult:
     """Train a network on recorded sessions and write a bundle, of the best epoch or of `bundle_from`.
 
+    With `check` the sessions are looked through first: what is refused ends it, what is only worth a look is said.
     A run of the same name and options that was cut short goes on from its last checkpoint, to the
     very weights that it would have reached. `say` is told what the user should know before it goes
     on. Where `processes` were joined by `jax.distributed`, all call this, and the first one writes.
@@ -98,6 +101,8 @@ def train(
     )
     team, what, made_by = Team(mesh), _what(data, options, mesh.size, processes), versions([game.plugin, plugin])
     team.agree({**what, "versions": {**made_by, "jax": jax.__version__}})
+    if check:
+        admit(registry, data.recordings, home.cache, say if team.leads else lambda line: None)
     with _alone(run) if team.leads else nullcontext():
         checkpoints = Checkpoints(run / "checkpoints", what)
         found = team.share(_begin(run, checkpoints, what, restart, say) if team.leads else b"")

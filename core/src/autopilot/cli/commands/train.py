@@ -32,6 +32,7 @@ def command(
     app: App,
     settings: dict[str, Any],
     restart: bool,
+    check: bool,
     learning_rate: float | None,
     bundle_from: int | None,
     place: Place | None,
@@ -65,6 +66,7 @@ def command(
             "home": app.home,
             "options": chosen,
             "restart": restart,
+            "check": check,
             "bundle_from": bundle_from,
         }
         if place is None:

@@ -1,0 +1,8 @@
+"""Looks through recorded sessions for what would teach a network the wrong thing: `autopilot check`."""
+
+from __future__ import annotations
+
+from autopilot.check.check import Report, admit, check, check_home
+from autopilot.check.findings import LOOK, OK, REFUSE, Finding
+
+__all__ = ["LOOK", "OK", "REFUSE", "Finding", "Report", "admit", "check", "check_home"]
