@@ -100,7 +100,7 @@ def glyph(font: str, letter: str, width: int, height: int, outline: bool) -> tup
     box = picture.getbbox() or (0, 0, 1, 1)
     rows = (cap[1], cap[3]) if letter.isalnum() else (min(cap[1], box[1]), max(cap[3], box[3]))
     cut = picture.crop((box[0], rows[0], box[2], rows[1]))
-    tall = height - (3 if height > 8 else 1)
+    tall = height - (3 if height > 8 else 2)
     wanted = min(width - 3, max(3, round((box[2] - box[0]) * 14 / (cap[3] - cap[1]))))
     mask = np.zeros((height, width), np.uint8)
     left = 1 + (width - 3 - wanted) // 2
@@ -130,7 +130,7 @@ def write(image: np.ndarray, text: str, x: int, y: int, look: Look, colour: tupl
     for letter in text:
         if letter != " ":
             step = advance(letter, width, look)
-            face, outline = glyph(look.font, letter, step, height, look.outline and not small)
+            face, outline = glyph(look.font, letter, step, height, look.outline)
             x0, x1, y0, y1 = max(0, x), min(WIDTH, x + step), max(0, y), min(HEIGHT, y + height)
             if x0 < x1 and y0 < y1:
                 part = (slice(y0 - y, y1 - y), slice(x0 - x, x1 - x))

@@ -7,6 +7,7 @@ The game's framebuffer is 512x216. Whatever the window's size, the parts that ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -96,9 +97,7 @@ class Glyphs:
         mean squared distance, in sigmas, over the steadiest pixels; the margin is in nats for a pixel.
         """
         n = len(self.characters)
-        mean, sigma = self.mean.reshape(n, -1), self.sigma.reshape(n, -1)
-        logs, own = np.log(sigma).mean(1), self._own().reshape(n, -1)
-        weights = own / own.sum(1, keepdims=True)
+        mean, sigma, (logs, weights) = self.mean.reshape(n, -1), self.sigma.reshape(n, -1), self._weights
         best = np.zeros(len(patches), np.intp)
         fits, margins = np.full(len(patches), np.inf, np.float32), np.zeros(len(patches), np.float32)
         for i, patch in enumerate(patches.reshape(len(patches), -1).astype(np.float32)):
@@ -112,12 +111,14 @@ class Glyphs:
             margins[i] = likely[order[-1]] - likely[order[-2]] if n > 1 else np.inf
         return best, fits, margins
 
-    def _own(self) -> NDArray[np.bool_]:
-        """Which pixels are a glyph's own: as steady as the steadiest third of them, about."""
+    @cached_property
+    def _weights(self) -> tuple[Floats, Floats]:
+        """The mean logarithm of each glyph's sigmas; and 1 / n for the n pixels that are its own, else 0."""
         wobble = self.sigma.max(-1)
         steady = np.quantile(wobble.reshape(len(wobble), -1), 0.2, axis=1)
         own = wobble < np.maximum(2 * FLOOR, 1.6 * steady)[:, None, None]
-        return np.repeat(own[..., None], 3, -1)
+        flat = np.repeat(own[..., None], 3, -1).reshape(len(wobble), -1).astype(np.float32)
+        return np.log(self.sigma).reshape(len(wobble), -1).mean(1), flat / flat.sum(1, keepdims=True)
 
     def read(self, patches: Patches) -> tuple[str, float] | None:
         """Return the patches' characters and a confidence from 0.5 to 1; None if any of them is unsure."""
