@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
+from autopilot.types import Frame
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
@@ -293,7 +295,7 @@ def present(image: np.ndarray, screen: Screen, rng: np.random.Generator, rows: f
     if screen.lines or screen.noise:
         changed = part.astype(np.int16)
         if screen.lines:
-            dark = 1 - screen.lines * (np.sin(2 * np.pi * np.arange(drawn) / sy) < 0)
+            dark = 1 - screen.lines * ((np.arange(drawn) + 0.5) / sy % 1 > 0.5)
             changed = (changed * dark[:, None, None]).astype(np.int16)
         if screen.noise:
             grain = _grain(round(screen.noise))
@@ -370,6 +372,33 @@ class Race:
         v = self.view
         wish = v.offset - track(self.look.track).curve(v.at + 3) * 0.7
         return frozenset({"accelerate"} | ({"left"} if wish > 0.15 else {"right"} if wish < -0.15 else set()))
+
+
+def play(
+    race: Race,
+    screen: Screen,
+    seconds: float,
+    seed: int,
+    wrong: tuple[tuple[float, float], ...] = (),
+    hz: float = 10.0,
+    rows: float = 0.52,
+    begin_s: float = 1.0,
+) -> Iterator[tuple[Frame, View]]:
+    """Drive the race and give what a recorder at `hz` would see, with the truth: (Frame, View).
+
+    In the spans of `wrong` (begin and length in seconds) the kart goes backwards. A frame is grabbed up to
+    12 ms late, as on a real machine. The picture is drawn down to the share `rows` of its height.
+    """
+    rng = np.random.default_rng(seed)
+    race.view = replace(race.view, to_go=round(begin_s * race.fps))
+    due = 0.0
+    for n in range(round(seconds * race.fps)):
+        back = any(begin <= n / race.fps < begin + length for begin, length in wrong)
+        race.step(frozenset({"brake"}) if back else race.drive())
+        while due < (n + 1) / race.fps:
+            t_ns = round((due + rng.uniform(0, 0.012) + 1 / race.fps) * 1e9)
+            yield Frame(present(frame(race.view, race.look), screen, rng, rows), t_ns), race.view
+            due += 1 / hz
 
 
 def main() -> None:

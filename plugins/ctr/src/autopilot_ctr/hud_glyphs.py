@@ -137,7 +137,6 @@ class Glyphs:
         """
         seen = [i for i in range(len(characters)) if (labels == i).sum() >= 3]
         kept = "".join(characters[i] for i in seen)
-        # Half of what these very patches need: other backgrounds and noise come later.
         found = cls(kept, *_moments(patches, labels, seen, None), fit=np.inf, margin=0.0)
         _, fits, _ = found.judge(patches)
         good = fits <= np.quantile(fits, 0.9) * 1.5
@@ -146,7 +145,9 @@ class Glyphs:
         right = np.array([seen[b] for b in best]) == labels
         if not right.any():
             return found
-        fit, margin = float(np.quantile(fits[right], 0.98)) * 1.6, float(np.quantile(margins[right], 0.02)) * 0.5
+        # More is let in than these very patches need: other backgrounds and noise come later.
+        fit = float(np.quantile(fits[right], 0.98)) * 1.6
+        margin = float(np.quantile(margins[right], 0.02)) * 0.5 if len(seen) > 1 else 0.0
         return cls(kept, found.mean, found.sigma, fit, margin)
 
 

@@ -384,16 +384,24 @@ def _rows(
     row = (minutes, tens, ones, box, hundredths)
     patches = np.concatenate([b.of(clock[first]) for b in row])
     glyphs = Glyphs.learn(patches, labels.T.reshape(-1), DIGITS)
-    # Rows are 8 of the framebuffer's pixels apart, half a clock letter's height.
-    later = np.flatnonzero((lap_of >= 2) & (shown > 0))
-    best, rows = 0.0, None
+    # Rows are 8 of the framebuffer's pixels apart. The second one must go with the clock, a lap later.
+    later = np.flatnonzero((lap_of == 2) & (shown > 0))[:100]
+    over = shown[np.flatnonzero(lap_of == 2)[0]]
+    lenient = replace(glyphs, fit=glyphs.fit * 4, margin=glyphs.margin / 2)
+    best: tuple[int, int, list[tuple[int, int]]] = (0, 0, [])
     for pitch in range(13, 20):
-        second = tuple(b.moved(0, pitch) for b in row)
-        read = [h is not None for h in (clock_hundredths(glyphs, second, s) for s in clock[later[:30]])]
-        if np.mean(read) > best:
-            best = float(np.mean(read))
-            rows = tuple(tuple(b.moved(0, n * pitch) for b in row) for n in range(3))
-    return (glyphs, rows) if rows is not None and best > 0.5 else None
+        second = [b.moved(0, pitch) for b in row]
+        read = [(int(n), clock_hundredths(lenient, second, clock[n])) for n in later]
+        good = [(n, h) for n, h in read if h is not None and abs(h - (shown[n] - over)) < 30]
+        best = max(best, (len(good), pitch, good))
+    _, pitch, good = best
+    if len(good) < 0.7 * len(later):
+        return None
+    lines = np.array([n for n, _ in good])
+    more = np.array([_split(h) for _, h in good])
+    patches = np.concatenate([*(b.of(clock[first]) for b in row), *(b.moved(0, pitch).of(clock[lines]) for b in row)])
+    glyphs = Glyphs.learn(patches, np.concatenate([labels.T.reshape(-1), more.T.reshape(-1)]), DIGITS)
+    return glyphs, tuple(tuple(b.moved(0, n * pitch) for b in row) for n in range(3))
 
 
 # --- WRONG WAY
