@@ -146,7 +146,7 @@ class Glyphs:
         if not right.any():
             return found
         # More is let in than these very patches need: other backgrounds and noise come later.
-        fit = float(np.quantile(fits[right], 0.98)) * 1.6
+        fit = max(1.0, float(np.quantile(fits[right], 0.98)) * 1.6)
         margin = float(np.quantile(margins[right], 0.02)) * 0.5 if len(seen) > 1 else 0.0
         return cls(kept, found.mean, found.sigma, fit, margin)
 
