@@ -292,16 +292,13 @@ def present(image: np.ndarray, screen: Screen, rng: np.random.Generator, rows: f
     part = cv2.warpAffine(image, np.array([[sx, 0, x], [0, sy, y]]), (width, drawn), flags=how)
     if screen.blur:
         part = cv2.GaussianBlur(part, (0, 0), screen.blur)
-    if screen.lines or screen.noise:
-        changed = part.astype(np.int16)
-        if screen.lines:
-            dark = 1 - screen.lines * ((np.arange(drawn) + 0.5) / sy % 1 > 0.5)
-            changed = (changed * dark[:, None, None]).astype(np.int16)
-        if screen.noise:
-            grain = _grain(round(screen.noise))
-            begin = int(rng.integers(0, len(grain) - changed.size))
-            changed += grain[begin : begin + changed.size].reshape(changed.shape)
-        part = np.clip(changed, 0, 255).astype(np.uint8)
+    if screen.lines:
+        dark = (np.arange(drawn) + 0.5) / sy % 1 > 0.5
+        part[dark] = cv2.convertScaleAbs(part[dark], alpha=1 - screen.lines)
+    if screen.noise:
+        grain = _grain(round(screen.noise))
+        begin = int(rng.integers(0, len(grain) - part.size))
+        cv2.add(part, grain[begin : begin + part.size].reshape(part.shape), part, dtype=cv2.CV_8U)
     out[:drawn] = part
     return out
 

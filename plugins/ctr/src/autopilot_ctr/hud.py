@@ -14,7 +14,7 @@ from pathlib import Path
 from autopilot.types import Frame, Image, Reading
 
 from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS
-from autopilot_ctr.hud_templates import Templates, clock_hundredths, read_clock
+from autopilot_ctr.hud_templates import Templates, clock_hundredths, path_of, read_clock
 
 TICK = 20
 """The clock and the frames' own times may disagree by this many hundredths of a second."""
@@ -33,7 +33,7 @@ def make(folder: Path, profile: str) -> HudReader | None:
 
     Raises UserError when the file is damaged.
     """
-    path = folder / f"{profile}.npz"
+    path = path_of(folder, profile)
     return HudReader(Templates.load(path)) if path.exists() else None
 
 
@@ -57,6 +57,7 @@ class HudReader:
         self._doubted: tuple[int, int] | None = None
         self._lap, self._of = 0, 0
         self._proposed: tuple[tuple[int, int], int] | None = None  # a counter, how often it was seen
+        self._passed = 0  # the clock at the line, should the proposed counter be true
         self._before: int | None = None  # the clock in the last frame of the lap before
         self._crossed: int | None = None  # the clock when this lap began, about
         self._times: list[int | None] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from autopilot.types import Frame
 from numpy.typing import NDArray
 
 from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS, Box, Floats, Glyphs, Patches
-from autopilot_ctr.hud_templates import Templates, clock_hundredths
+from autopilot_ctr.hud_templates import Templates, clock_hundredths, path_of
 
 DIGITS = "0123456789"
 WINDOW_S, LEAST_S = 40.0, 32.0
@@ -47,6 +48,19 @@ class Learned:
     laps: str
     lap_times: bool
     wrong_way: bool
+
+
+def learn_and_keep(frames: Iterable[Frame], folder: Path, profile: str) -> str:
+    """Learn, write the templates for a profile, and say what was learned; raises as `learn` does."""
+    learned = learn(frames)
+    path = path_of(folder, profile)
+    learned.templates.save(path)
+    parts = ["the clock", f"laps {learned.laps}"]
+    parts += ["lap times"] * learned.lap_times + ["WRONG WAY"] * learned.wrong_way
+    missing = ["lap times (taken from the clock instead, to half a frame)"] * (not learned.lap_times)
+    missing += ["WRONG WAY (never shown)"] * (not learned.wrong_way)
+    said = f"learned {', '.join(parts)} from {learned.frames} frames, {100 * learned.read:.1f} % of the race read"
+    return f"{said}; not learned: {', '.join(missing)}; kept in {path}" if missing else f"{said}; kept in {path}"
 
 
 def learn(frames: Iterable[Frame]) -> Learned:

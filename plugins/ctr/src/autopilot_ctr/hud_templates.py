@@ -93,6 +93,11 @@ class Templates:
             ) from e
 
 
+def path_of(folder: Path, profile: str) -> Path:
+    """Return where a profile's templates are kept."""
+    return folder / f"{profile}.npz"
+
+
 def clock_hundredths(glyphs: Glyphs, boxes: Sequence[Box], strip: Patches) -> int | None:
     """Read five digits `M:SS:CC` in a region: hundredths of a second, or None."""
     found = read_clock(glyphs, boxes, strip)
