@@ -193,9 +193,12 @@ def scene(view: View, look: Look) -> np.ndarray:
     kind = np.where(away < 1, 2, 0) + band
     kerb = (away > 0.92) & (away < 1.05)
     image[HORIZON:] = it.ground[kind]
-    image[HORIZON:][kerb] = np.where(band, (240, 240, 240), (200, 30, 30)).astype(np.uint8)[:, None].repeat(
-        WIDTH, 1
-    ).reshape(-1, WIDTH, 3)[kerb]
+    image[HORIZON:][kerb] = (
+        np.where(band, (240, 240, 240), (200, 30, 30))
+        .astype(np.uint8)[:, None]
+        .repeat(WIDTH, 1)
+        .reshape(-1, WIDTH, 3)[kerb]
+    )
     for number in range(int(view.at // 9) + 5, int(view.at // 9) - 1, -1):  # posts and arches, far ones first
         ahead = number * 9 - view.at
         if ahead < 0.4:

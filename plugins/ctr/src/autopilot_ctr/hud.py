@@ -112,15 +112,13 @@ class HudReader:
 
     def _counter(self, strip: Image) -> tuple[tuple[int, int] | None, bool]:
         """Return the lap being driven and their number, if sure; and whether nothing like them is there."""
-        glyphs, lap, total = self._templates.laps, self._templates.lap, self._templates.total
-        patches = (lap.of(strip), total.of(strip))
-        if patches[0].shape != patches[1].shape:
-            return None, False
-        found = [glyphs.read(patch[None]) for patch in patches]
-        if found[0] is not None and found[1] is not None and "1" <= found[0][0] <= found[1][0]:
-            return (int(found[0][0]), int(found[1][0])), False
-        _, fits, _ = glyphs.judge(patches[1][None])
-        return None, found[0] is None and bool(fits[0] > 2 * glyphs.fit)
+        known = self._templates
+        patch = known.total.of(strip)[None]
+        lap, of = known.laps.read(known.lap.of(strip)[None]), known.of.read(patch)
+        if lap is not None and of is not None and "1" <= lap[0] <= of[0]:
+            return (int(lap[0]), int(of[0])), False
+        _, fits, _ = known.of.judge(patch)
+        return None, lap is None and bool(fits[0] > 2 * known.of.fit)
 
     def _count(self, counter: tuple[int, int] | None, gone: bool, time: int, image: Image) -> None:
         """Take in a frame whose clock was believed."""

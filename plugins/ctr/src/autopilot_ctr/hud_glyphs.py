@@ -57,22 +57,28 @@ BANNER = Region(96, 40, 320, 72, 1)
 
 @dataclass(frozen=True)
 class Box:
-    """A glyph's place in a resampled region, in its pixels."""
+    """A glyph's place in a resampled region, in its pixels; x counts quarters of one."""
 
-    x: int
+    x: float
     y: int
     width: int
     height: int
 
-    def moved(self, x: float, y: float = 0) -> Box:
+    def moved(self, x: float, y: int = 0) -> Box:
         """Return a box as large elsewhere."""
-        return Box(round(self.x + x), round(self.y + y), self.width, self.height)
+        return Box(round(4 * (self.x + x)) / 4, self.y + y, self.width, self.height)
 
     def of(self, strips: NDArray[np.uint8]) -> Patches:
         """Cut it out of one region (H, W, 3) or many (n, H, W, 3); empty where it is not inside."""
-        if self.x < 0 or self.y < 0:
+        left, part = int(self.x // 1), round(self.x % 1 * 4)
+        if left < 0 or self.y < 0 or left + self.width + 1 > strips.shape[-2]:
             return strips[..., :0, :0, :]
-        return strips[..., self.y : self.y + self.height, self.x : self.x + self.width, :]
+        rows = strips[..., self.y : self.y + self.height, :, :]
+        here, next_ = rows[..., left : left + self.width, :], rows[..., left + 1 : left + 1 + self.width, :]
+        if part == 0:
+            return here
+        mixed = here.astype(np.uint16) * (4 - part) + next_.astype(np.uint16) * part + 2
+        return np.asarray(mixed >> 2, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,8 @@ class Glyphs:
         steady = np.quantile(wobble.reshape(len(wobble), -1), 0.2, axis=1)
         own = wobble < np.maximum(2 * FLOOR, 1.6 * steady)[:, None, None]
         flat = np.repeat(own[..., None], 3, -1).reshape(len(wobble), -1).astype(np.float32)
-        return np.log(self.sigma).reshape(len(wobble), -1).mean(1), flat / flat.sum(1, keepdims=True)
+        logs = np.log(self.sigma).reshape(len(wobble), -1).mean(1)
+        return np.asarray(logs, np.float32), np.asarray(flat / flat.sum(1, keepdims=True), np.float32)
 
     def read(self, patches: Patches) -> tuple[str, float] | None:
         """Return the patches' characters and a confidence from 0.5 to 1; None if any of them is unsure."""

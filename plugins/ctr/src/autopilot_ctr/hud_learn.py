@@ -18,7 +18,7 @@ from autopilot.errors import UserError
 from autopilot.types import Frame
 from numpy.typing import NDArray
 
-from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS, Box, Floats, Glyphs, Patches
+from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS, Box, Floats, Glyphs
 from autopilot_ctr.hud_templates import Templates, clock_hundredths, path_of
 
 DIGITS = "0123456789"
@@ -77,10 +77,13 @@ def learn(frames: Iterable[Frame]) -> Learned:
     glyphs, boxes = _clock(t_s, clock, seconds)
     shown = np.array([-1 if h is None else h for h in (clock_hundredths(glyphs, boxes, strip) for strip in clock)])
     share = _check(t_s, shown)
-    lap_glyphs, lap_box, total_box, lap_of = _laps(t_s, laps, shown, glyphs, boxes)
+    lap_glyphs, total, lap_box, total_box, lap_of = _laps(t_s, laps, shown, glyphs, boxes)
     rows = _rows(clock, shown, lap_of, boxes)
     band = _banner(t_s, banner, shown)
-    templates = Templates(size, glyphs, boxes, lap_glyphs, lap_box, total_box, *(rows or (None, ())), *(band or (None, None)))
+    small, places = rows or (None, ())
+    wrong, place = band or (None, None)
+    counter = (lap_glyphs, total, lap_box, total_box)
+    templates = Templates(size, glyphs, boxes, *counter, small, places, wrong, place)
     seen = "".join(sorted({str(n) for n in lap_of if n > 0}))
     return Learned(templates, len(t_s), share, seen, rows is not None, band is not None)
 
@@ -94,7 +97,7 @@ def _collect(frames: Iterable[Frame]) -> tuple[Seconds, Strips, Strips, Strips, 
     for number, frame in enumerate(frames):
         height, width = frame.image.shape[:2]
         if size not in (None, (width, height)):
-            raise UserError(f"the picture changed from {size[0]}x{size[1]} to {width}x{height}: record it anew")  # type: ignore[index]
+            raise UserError(f"the picture changed from {size[0]}x{size[1]} to {width}x{height}: record it anew")
         size = width, height
         if min(width / 512, height / 216) < 0.9:
             raise UserError(f"a picture of {width}x{height} is too small to read: make the window 512x216 or larger")
@@ -128,7 +131,7 @@ class _Seconds:
     rows: NDArray[np.intp]
 
     def ticks(self, t_s: Seconds) -> Seconds:
-        return self.rate * t_s - self.phase
+        return np.asarray(self.rate * t_s - self.phase, np.float64)
 
 
 def _seconds(t_s: Seconds, clock: Strips) -> _Seconds:
@@ -164,9 +167,7 @@ def _seconds(t_s: Seconds, clock: Strips) -> _Seconds:
     return _Seconds(_extent(t_s, clock, rows, 2 * x, 2 * y, rate, phase), rate, phase, rows)
 
 
-def _extent(
-    t_s: Seconds, clock: Strips, rows: NDArray[np.intp], x: int, y: int, rate: float, phase: float
-) -> Box:
+def _extent(t_s: Seconds, clock: Strips, rows: NDArray[np.intp], x: int, y: int, rate: float, phase: float) -> Box:
     """Return the box around the pixels near (x, y) that repeat every ten seconds."""
     ticks = rate * t_s[rows] - phase
     rows, ticks = rows[_settled(ticks)], ticks[_settled(ticks)]
@@ -174,7 +175,7 @@ def _extent(
     near = clock[rows][:, top : y + 30, left : x + 30].astype(np.float32).mean(3)
     explained = _explained(near.reshape(len(rows), -1), np.floor(ticks).astype(int) % 10).reshape(near.shape[1:])
     mask = cv2.morphologyEx((explained > 0.55).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    count, names, stats, _ = cv2.connectedComponentsWithStats(mask)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
     if count < 2:
         raise UserError(NO_CLOCK)
     name = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
@@ -207,14 +208,14 @@ def _clock(t_s: Seconds, clock: Strips, seconds: _Seconds) -> tuple[Glyphs, tupl
     """Learn the digits at the seconds' place, find the other places by them, learn from all."""
     ticks = seconds.ticks(t_s)[seconds.rows]
     settled = _settled(ticks)
-    rows, ticks = seconds.rows[settled], np.floor(ticks[settled]).astype(int)
-    box = seconds.box
+    rows = seconds.rows[settled]
+    box, count = seconds.box, np.floor(ticks[settled]).astype(np.intp)
     tens = box.moved(-34).of(clock[rows]).astype(np.float32).mean(3).reshape(len(rows), -1)
     if tens.size == 0:
         raise UserError(NO_CLOCK)
-    split = np.stack([_explained(tens, (ticks - zero) // 10) for zero in range(10)])
+    split = np.stack([_explained(tens, (count - zero) // 10) for zero in range(10)])
     zero = int(split[:, split.max(0) > 0.5].mean(1).argmax()) if (split.max(0) > 0.5).any() else 0
-    glyphs = Glyphs.learn(box.of(clock[rows]), (ticks - zero) % 10, DIGITS)
+    glyphs = Glyphs.learn(box.of(clock[rows]), (count - zero) % 10, DIGITS)
     if glyphs.characters != DIGITS:
         raise UserError(NO_CLOCK)
     sample = clock[rows[:: max(1, len(rows) // 40)]]
@@ -229,7 +230,7 @@ def _clock(t_s: Seconds, clock: Strips, seconds: _Seconds) -> tuple[Glyphs, tupl
     )
     # Now from all places and all frames that can be read, so that many backgrounds are seen. What was
     # learned at one place is not as exact at the others, so more is let in at first.
-    glyphs = replace(glyphs, fit=glyphs.fit * 2.5, margin=glyphs.margin / 2)
+    glyphs = replace(glyphs, fit=max(6.0, glyphs.fit * 2.5), margin=glyphs.margin / 4)
     for _ in range(2):
         known, labels = _agreeing(t_s, [clock_hundredths(glyphs, boxes, strip) for strip in clock])
         if len(known) < 0.5 * len(rows):
@@ -263,10 +264,10 @@ def _locate(glyphs: Glyphs, strips: Strips, box: Box, dx: float, reach: int) -> 
         if patches.shape[1:3] != (box.height, box.width):
             return -np.inf
         _, fits, margins = glyphs.judge(patches)
-        return float(np.median(margins) / (0.2 + np.median(fits)))
+        return float(np.median(margins)) / (0.2 + float(np.median(fits)))
 
-    near = [box.moved(dx + x, y) for x in range(-reach, reach + 1) for y in (-1, 0, 1)]
-    return max(near, key=likely)
+    near = max([box.moved(round(dx) + x, y) for x in range(-reach, reach + 1) for y in (-1, 0, 1)], key=likely)
+    return max([near.moved(x / 4) for x in range(-3, 4)], key=likely)
 
 
 def _check(t_s: Seconds, shown: NDArray[np.intp]) -> float:
@@ -290,7 +291,7 @@ def _check(t_s: Seconds, shown: NDArray[np.intp]) -> float:
 
 def _laps(
     t_s: Seconds, laps: Strips, shown: NDArray[np.intp], clock: Glyphs, boxes: Sequence[Box]
-) -> tuple[Glyphs, Box, Box, NDArray[np.intp]]:
+) -> tuple[Glyphs, Glyphs, Box, Box, NDArray[np.intp]]:
     """Find `n/3` at the top right and learn its digits; also return which lap each frame shows (0: none).
 
     Its colours are not the clock's, so it is found by shape: steady where a glyph is. Where it is and
@@ -317,15 +318,19 @@ def _laps(
                     y = int(scores.argmax())
                     found.append((float(scores[y]), n, total, x, gap, y + y_range.start))
     if not found or max(found)[0] < 0.9:
-        raise UserError("the clock was read, but no lap counter n/3 was found at the top right: is the picture cut off?")
+        raise UserError("the clock was read, but no lap counter n/3 at the top right: is the picture cut off?")
     _, n, total, x, gap, y = max(found)
     total_box, box = Box(x, y, boxes[2].width, boxes[2].height), Box(x - gap, y, boxes[2].width, boxes[2].height)
     lap_of = _segments(t_s, laps, shown, box, total_box, n, total)
     if lap_of.max() == n:
         raise UserError(f"the lap counter never changed from {n}/{total}: drive over the line while recording")
-    patches = np.concatenate([box.of(laps[lap_of > 0]), total_box.of(laps[lap_of > 0])])
-    labels = np.concatenate([lap_of[lap_of > 0], np.full((lap_of > 0).sum(), total)])
-    glyphs = Glyphs.learn(patches, labels.astype(np.intp), DIGITS)
+    counted = laps[lap_of > 0]
+    fixed = Glyphs.learn(total_box.of(counted), np.full(len(counted), total), DIGITS)
+    patches, labels = box.of(counted), lap_of[lap_of > 0]
+    if total not in labels:  # the last lap's digit is known from the total's
+        patches = np.concatenate([patches, total_box.of(counted)])
+        labels = np.concatenate([labels, np.full(len(counted), total)])
+    glyphs = Glyphs.learn(patches, labels, DIGITS)
     for digit in sorted(set(lap_of[lap_of > n])):
         segment = np.flatnonzero(lap_of == digit)
         steady = np.exp(-laps[segment].astype(np.float32).std(0).max(2) / 20)
@@ -333,7 +338,7 @@ def _laps(
         likeness = [float(cv2.matchTemplate(part, shape, cv2.TM_CCOEFF_NORMED)[0, 0]) for shape in shapes]
         if len(segment) >= 30 and int(np.argmax(likeness)) != digit:
             raise UserError(f"what should be lap {digit}/{total} looks like {np.argmax(likeness)}: record it anew")
-    return glyphs, box, total_box, lap_of
+    return glyphs, fixed, box, total_box, lap_of
 
 
 def _segments(

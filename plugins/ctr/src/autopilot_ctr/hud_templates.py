@@ -21,7 +21,8 @@ FORMAT = 1
 class Templates:
     """What `learn` found, at `size` (width, height) of the picture.
 
-    `boxes` are the clock's five digits; `lap` and `total` those of the counter `n/3`; `rows` the five
+    `boxes` are the clock's five digits; `laps` reads the first of the counter `n/3` at `lap`, `of` the
+    last at `total`; `rows` the five
     of each lap's time and `banner` WRONG WAY, where these were learned.
     """
 
@@ -29,6 +30,7 @@ class Templates:
     clock: Glyphs
     boxes: tuple[Box, ...]
     laps: Glyphs
+    of: Glyphs
     lap: Box
     total: Box
     small: Glyphs | None = None
@@ -38,7 +40,7 @@ class Templates:
 
     def save(self, path: Path) -> None:
         """Write the file, as a whole or not at all."""
-        fonts = {"clock": self.clock, "laps": self.laps, "small": self.small, "wrong": self.wrong}
+        fonts = {"clock": self.clock, "laps": self.laps, "of": self.of, "small": self.small, "wrong": self.wrong}
         arrays: dict[str, Any] = {}
         about: dict[str, Any] = {"format": FORMAT, "size": self.size, "fonts": {}}
         for name, glyphs in fonts.items():
@@ -79,6 +81,7 @@ class Templates:
                 fonts["clock"],
                 tuple(Box(**b) for b in about["boxes"]),
                 fonts["laps"],
+                fonts["of"],
                 places["lap"],
                 places["total"],
                 fonts.get("small"),
