@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from autopilot.bindings import UserBindings, check_hotkeys, split
 from autopilot.emitter import Emitter
 from autopilot.errors import DeviceError, UserError
-from autopilot.home import Home
+from autopilot.home import Home, check_name
 from autopilot.interfaces import (
     Clock,
     Demonstrator,
@@ -28,6 +29,8 @@ from autopilot.interfaces import (
 from autopilot.plugins import Registry
 from autopilot.specs import DeviceSpec, GameSpec
 from autopilot.types import NOTHING, Frame, Held, Reading, SourceSettings, WorldRequest
+
+_log = logging.getLogger("autopilot")
 
 LOOK_S = 0.01
 """Between two looks at the human while the loop waits."""
@@ -182,6 +185,7 @@ class Game:
         self.plugin, spec = registry.find("game", name)
         self.spec: GameSpec = spec
         self._name = name
+        self._hud_folder = home.hud / check_name(spec.name, "game") if home else None
         self.bindings = UserBindings(home.bindings if home else None, spec)
 
     def label_map(self, name: str | None = None) -> LabelMap:
@@ -288,8 +292,9 @@ class Game:
         if world.source is not None and (choice.source or choice.settings != SourceSettings()):
             raise UserError(f"{spec.name} gives its frames itself: leave out --source, --window, --region")
         # Each part goes into the world at once, so that it is closed when a later one fails.
-        source = world.source = world.source or self._source(choice)
+        source = world.source = world.source or self.open_source(choice)
         ours: dict[str, Callable[[], frozenset[str]]] = {}
+        world.hud = world.hud or self.hud_reader(choice)
         if world.hud is not None:
             world.source = world.referee = source = HudReferee(source, world.hud)
         if world.device is None:
@@ -311,7 +316,34 @@ class Game:
     def _load(self, kind: str, name: str, target: str) -> Any:
         return self._registry.load(kind, name, target)
 
-    def _source(self, choice: DeviceChoice) -> FrameSource:
+    def profile(self, choice: DeviceChoice) -> str:
+        """Return the chosen profile of the bindings, by default the first of the game's own device."""
+        profiles = self.spec.bindings.get(self.spec.device or "", {})
+        return check_name(choice.profile or next(iter(profiles), "default"), "profile")
+
+    def hud_reader(self, choice: DeviceChoice) -> HudReader | None:
+        """Return the game's reader of its display, if it has one and what that needs was learned."""
+        if self.spec.hud_reader is None or self._hud_folder is None:
+            return None
+        make = self._load("game", self._name, self.spec.hud_reader)
+        reader: HudReader | None = make(self._hud_folder, self.profile(choice))
+        if reader is None:
+            _log.warning("autopilot: lap times need templates: autopilot learn-hud --game %s", self.spec.name)
+        return reader
+
+    def learn_hud(self, frames: Iterable[Frame], choice: DeviceChoice) -> str:
+        """Let the game learn its display from native frames, and return what it says of that.
+
+        Raises UserError when the game needs nothing learned, or was shown something else.
+        """
+        if self.spec.hud_learner is None or self._hud_folder is None:
+            raise UserError(f"{self.spec.name} has nothing to learn: its lap times need no templates")
+        learn = self._load("game", self._name, self.spec.hud_learner)
+        said: str = learn(frames, self._hud_folder, self.profile(choice))
+        return said
+
+    def open_source(self, choice: DeviceChoice) -> FrameSource:
+        """Open the frame source alone; raises UserError where the game has none, DeviceError as that does."""
         name = choice.source or self.spec.frame_source
         if name is None:
             raise UserError(f"{self.spec.name} names no frame source: say --source screen")

@@ -56,6 +56,11 @@ class Home:
         return self.root / "bindings.toml"
 
     @property
+    def hud(self) -> Path:
+        """What was learned of games' displays, a folder for each game."""
+        return self.root / "hud"
+
+    @property
     def cache(self) -> Path:
         """What can be made again from the sessions."""
         return self.root / "cache"

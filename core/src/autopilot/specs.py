@@ -63,7 +63,12 @@ class GameSpec:
     the default first; a human plays by the wall clock where there is a choice. `demonstrator` says that
     it ships one, which decides in the game's own label map; `demonstrators` maps the names of more of
     them (`demonstrator-...`) to their label maps. `recovery` is what to hold for a moment when a car
-    that is driven by the machine stands still: a rescue, or a way back. `probe` imports
+    that is driven by the machine stands still: a rescue, or a way back. `hud_reader`
+    imports `(folder: Path, profile: str) -> HudReader | None`, the referee of a game on the screen: `folder`
+    is the user's own for this game, `profile` that of the bindings, and None says that something must be
+    learned first. `hud_learner` imports `(frames: Iterable[Frame], folder: Path, profile: str) -> str`, which
+    learns that from ten native frames a second of the user's own driving, writes it and says in one line
+    what it was; it raises UserError, having written nothing, where it is unsure. `probe` imports
     `() -> list[Probe]`: whether a human can play here, where `open_world` brings a window of its own.
     """
 
@@ -90,6 +95,8 @@ class GameSpec:
     demonstrators: Mapping[str, str] = field(default_factory=dict)
     recovery: frozenset[str] = frozenset()
     referee: bool = False
+    hud_reader: str | None = None
+    hud_learner: str | None = None
     lap_limit_s: float = 300.0
     hud: tuple[Rectangle, ...] = ()
     steering: SteerCorrection | None = None

@@ -60,7 +60,7 @@ def race(
     driver is checked before the first one starts. Raises UserError for an unknown driver or
     track, or a game without a referee.
     """
-    if not game.spec.referee:
+    if not (game.spec.referee or game.hud_reader(options.drive.devices)):
         raise UserError(f"{game.spec.name} has no referee: there are no lap times to race by")
     if options.laps < 1 or options.races < 1:
         raise UserError("--laps and --races must be 1 or more")

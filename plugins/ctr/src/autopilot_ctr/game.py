@@ -67,4 +67,6 @@ CTR = GameSpec(
     },
     bindings={"keyboard": KEYBOARD, "gamepad": GAMEPAD},
     hotkeys={"pause": "t", "save": "o", "quit": "p"},
+    hud_reader="autopilot_ctr.hud:make",
+    hud_learner="autopilot_ctr.hud_learn:learn_and_keep",
 )
