@@ -317,9 +317,9 @@ class Game:
         return self._registry.load(kind, name, target)
 
     def profile(self, choice: DeviceChoice) -> str:
-        """Return the chosen profile of the bindings, by default the first of the game's own device."""
+        """Return the chosen profile of the bindings: the user's, or the first of the game's own device."""
         profiles = self.spec.bindings.get(self.spec.device or "", {})
-        return check_name(choice.profile or next(iter(profiles), "default"), "profile")
+        return check_name(choice.profile or self.bindings.profile or next(iter(profiles), "default"), "profile")
 
     def hud_reader(self, choice: DeviceChoice) -> HudReader | None:
         """Return the game's reader of its display, if it has one and what that needs was learned."""
@@ -344,7 +344,8 @@ class Game:
 
     def open_source(self, choice: DeviceChoice) -> FrameSource:
         """Open the frame source alone; raises UserError where the game has none, DeviceError as that does."""
-        name = choice.source or self.spec.frame_source
+        stored = None if choice.names_source else self.bindings.source
+        name = choice.source or stored or self.spec.frame_source
         if name is None:
             raise UserError(f"{self.spec.name} names no frame source: say --source screen")
         spec = self._registry.get("frame source", name)
@@ -352,8 +353,11 @@ class Game:
         return source
 
     def settings(self, choice: DeviceChoice) -> SourceSettings:
-        """Return where the frame source is to look: what the user said, or else the game's window."""
-        return choice.settings if choice.names_source else replace(choice.settings, window=self.spec.window)
+        """Return where the frame source is to look: what the user said or has stored, or else the game's window."""
+        if choice.names_source:
+            return choice.settings
+        stored = self.bindings.settings or SourceSettings(window=self.spec.window)
+        return replace(stored, background=choice.settings.background)
 
     def _device(self, choice: DeviceChoice, hz: float, ours: dict[str, Callable[[], frozenset[str]]]) -> OutputDevice:
         name = choice.device or self.spec.device
@@ -406,7 +410,7 @@ class Game:
         controls, hotkeys = split(choice.bind, self.spec)
         mine = wanted in (None, device.name, family) or self._registry.get("device", wanted).bindings == family
         bindings = self.bindings.device(family, choice.profile if mine else None, controls if mine else {})
-        keys = self.bindings.hotkeys(hotkeys)
+        keys = self.bindings.hotkeys(hotkeys, choice.profile)
         if device.name == self.spec.reader or family == self.spec.reader:
             check_hotkeys(keys, bindings)
         return bindings, keys

@@ -104,7 +104,7 @@ def write_atomic(path: Path, data: Buffer) -> None:
             f.flush()
             os.fsync(f.fileno())
         tmp.replace(path)
-    except OSError:
+    except BaseException:
         tmp.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)

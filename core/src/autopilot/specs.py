@@ -47,6 +47,21 @@ class SteerCorrection:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A program in which a game on the screen is played, such as an emulator.
+
+    Its window is known by a part of its process's name, or of the window's class: `names`, lower case.
+    `hotkeys` replace those of the game that this program needs itself; `note` is what a player has to
+    know.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    hotkeys: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GameSpec:
     """A game.
 
@@ -63,13 +78,15 @@ class GameSpec:
     the default first; a human plays by the wall clock where there is a choice. `demonstrator` says that
     it ships one, which decides in the game's own label map; `demonstrators` maps the names of more of
     them (`demonstrator-...`) to their label maps. `recovery` is what to hold for a moment when a car
-    that is driven by the machine stands still: a rescue, or a way back. `hud_reader`
-    imports `(folder: Path, profile: str) -> HudReader | None`, the referee of a game on the screen: `folder`
-    is the user's own for this game, `profile` that of the bindings, and None says that something must be
-    learned first. `hud_learner` imports `(frames: Iterable[Frame], folder: Path, profile: str) -> str`, which
-    learns that from ten native frames a second of the user's own driving, writes it and says in one line
-    what it was; it raises UserError, having written nothing, where it is unsure. `probe` imports
-    `() -> list[Probe]`: whether a human can play here, where `open_world` brings a window of its own.
+    that is driven by the machine stands still: a rescue, or a way back. `hud_reader` imports `(folder: Path,
+    profile: str) -> HudReader | None`, the referee of a game on the screen: `folder` is the user's own for
+    this game, `profile` that of the bindings, and None says that something must be learned first. `programs`
+    maps profiles of the bindings to the programs that the game is played in; one without bindings has keys
+    that only the user knows. `aspects` are the widths over heights that the game's picture may have there,
+    its borders cut off. `hud_learner` imports `(frames: Iterable[Frame], folder: Path, profile: str) -> str`,
+    which learns that from ten native frames a second of the user's own driving, writes it and says in one
+    line what it was; it raises UserError, having written nothing, where it is unsure. `probe` imports `() ->
+    list[Probe]`: whether a human can play here, where `open_world` brings a window of its own.
     """
 
     name: str
@@ -95,6 +112,8 @@ class GameSpec:
     demonstrators: Mapping[str, str] = field(default_factory=dict)
     recovery: frozenset[str] = frozenset()
     referee: bool = False
+    programs: Mapping[str, Program] = field(default_factory=dict)
+    aspects: tuple[float, ...] = (4 / 3, 16 / 9)
     hud_reader: str | None = None
     hud_learner: str | None = None
     lap_limit_s: float = 300.0
@@ -105,12 +124,17 @@ class GameSpec:
 
 @dataclass(frozen=True, slots=True)
 class FrameSourceSpec:
-    """A frame source: `open` imports `(SourceSettings) -> FrameSource`, `probe` `() -> [Probe]`."""
+    """A frame source: `open` imports `(SourceSettings) -> FrameSource`, `probe` `() -> [Probe]`.
+
+    `windows` imports `(query: str | None) -> list[Window]` where `SourceSettings.window` can name one:
+    all windows, the topmost first, or the one that a query means; UserError where that is not one.
+    """
 
     name: str
     title: str
     open: str
     probe: str | None = None
+    windows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +176,15 @@ class DeviceSpec:
     the human's. Either raises UserError for an unknown name, DeviceError where there is no such
     device. A game's bindings are looked up under `bindings`, by default the device's own name.
     `probe` imports `() -> list[Probe]`, `trial` `() -> ContextManager[Trial]`: what `doctor` presses
-    through the emitter's process and reads back by the reader.
+    through the emitter's process and reads back by the reader. `names` imports `() -> Sequence[str]`: all
+    that the reader can read here.
     """
 
     name: str
     title: str
     backend: str | None = None
     reader: str | None = None
+    names: str | None = None
     bindings: str | None = None
     probe: str | None = None
     trial: str | None = None

@@ -15,6 +15,7 @@ from autopilot.errors import AutopilotError
 from autopilot.specs import load
 
 COMMANDS = {
+    "setup": "Set up a game on the screen: window, picture, keys.",
     "record": "Record a human, or a game's demonstrator.",
     "sessions": "List recorded sessions; mark or purge frames.",
     "train": "Train a network on recorded sessions.",

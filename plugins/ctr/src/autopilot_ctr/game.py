@@ -6,6 +6,8 @@ import re
 
 from autopilot.specs import GameSpec
 
+from autopilot_ctr.emulators import ASPECTS, GAMEPAD, KEYBOARD, PROGRAMS
+
 TITLES = (
     *("Crash Cove", "Roo's Tubes", "Tiger Temple", "Coco Park", "Mystery Caves", "Blizzard Bluff"),
     *("Sewer Speedway", "Dingo Canyon", "Papu's Pyramid", "Dragon Mines", "Polar Pass"),
@@ -29,23 +31,6 @@ ALIASES = {
 }
 """Short names: mostly the first word."""
 
-_ARROWS = {"left": "left", "right": "right", "up": "up", "down": "down"}
-
-KEYBOARD = {
-    "duckstation": {**_ARROWS, **{"accelerate": "k", "brake": "j", "item": "l", "slide_left": "q", "slide_right": "e"}},
-    "pcsx-redux": {**_ARROWS, **{"accelerate": "x", "brake": "z", "item": "d", "slide_left": "q", "slide_right": "r"}},
-    "retroarch": {**_ARROWS, **{"accelerate": "z", "brake": "a", "item": "x", "slide_left": "q", "slide_right": "w"}},
-}
-"""Emulator -> control -> key: their defaults for Cross, Square, Circle, L1 and R1."""
-
-GAMEPAD = {
-    "default": {
-        **{direction: f"dpad_{direction}" for direction in _ARROWS},
-        **{"accelerate": "a", "brake": "x", "item": "b", "slide_left": "lb", "slide_right": "rb"},
-    }
-}
-"""The Xbox button in the place of each PlayStation button."""
-
 CTR = GameSpec(
     name="ctr",
     title="Crash Team Racing (in an emulator)",
@@ -67,6 +52,8 @@ CTR = GameSpec(
     },
     bindings={"keyboard": KEYBOARD, "gamepad": GAMEPAD},
     hotkeys={"pause": "t", "save": "o", "quit": "p"},
+    programs=PROGRAMS,
+    aspects=ASPECTS,
     hud_reader="autopilot_ctr.hud:make",
     hud_learner="autopilot_ctr.hud_learn:learn_and_keep",
 )
