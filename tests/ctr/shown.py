@@ -2,7 +2,7 @@
 
     python tests/ctr/shown.py --width 800 --height 660 --menu 30 --status 24
 
-is such a window, played with DuckStation's keys.
+is such a window, played with DuckStation's keys. It prints each key that comes.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def main() -> None:
             if event.type in (pygame.KEYDOWN, pygame.KEYUP):
                 change = held.add if event.type == pygame.KEYDOWN else held.discard
                 change(drawn.KEYS.get(pygame.key.name(event.key), ""))
+                print("press" if event.type == pygame.KEYDOWN else "release", pygame.key.name(event.key), flush=True)
         race.step(frozenset(held) or (race.drive() if args.auto else frozenset()))
         picture = shown.window(drawn.frame(race.view, race.look))
         pygame.surfarray.blit_array(window, picture.swapaxes(0, 1))
