@@ -267,7 +267,8 @@ def _locate(glyphs: Glyphs, strips: Strips, box: Box, dx: float, reach: int) -> 
         return float(np.median(margins)) / (0.2 + float(np.median(fits)))
 
     near = max([box.moved(round(dx) + x, y) for x in range(-reach, reach + 1) for y in (-1, 0, 1)], key=likely)
-    return max([near.moved(x / 4) for x in range(-3, 4)], key=likely)
+    finer: Box = max([near.moved(x / 4) for x in range(-3, 4)], key=likely)
+    return finer
 
 
 def _check(t_s: Seconds, shown: NDArray[np.intp]) -> float:
@@ -386,8 +387,10 @@ def _rows(
         if len(stats) < 2:
             return None
         cells.append(stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())])
-    width = max(int(c[cv2.CC_STAT_WIDTH]) for c in cells)
-    height = max(int(c[cv2.CC_STAT_HEIGHT]) for c in cells)
+    # The hundredths go with the tenths where ten frames a second meet 25 or 30, so that these two may
+    # look like one: only the tenths' left edge and the hundredths' right one are sure.
+    width, height = int(cells[0][cv2.CC_STAT_WIDTH]), int(cells[0][cv2.CC_STAT_HEIGHT])
+    last = int(cells[2][cv2.CC_STAT_LEFT] + cells[2][cv2.CC_STAT_WIDTH]) - width
     if not (8 <= width <= 32 and 6 <= height <= 24):
         return None
     box = Box(int(cells[1][0]), below + int(cells[1][1]), width, height)
@@ -396,7 +399,7 @@ def _rows(
         return None
     sample = clock[first[:: max(1, len(first) // 40)]]
     ones = _locate(glyphs, sample, box, int(cells[0][0]) - box.x, 3)
-    hundredths = _locate(glyphs, sample, box, int(cells[2][0]) - box.x, 3)
+    hundredths = _locate(glyphs, sample, box, last - box.x, 3)
     step = hundredths.x - box.x
     tens = _locate(glyphs, sample, ones, -step, 2)
     minutes = _locate(glyphs, sample, ones, -step - (box.x - ones.x), 2)
@@ -406,7 +409,7 @@ def _rows(
     # Rows are 8 of the framebuffer's pixels apart. The second one must go with the clock, a lap later.
     later = np.flatnonzero((lap_of == 2) & (shown > 0))[:100]
     over = shown[np.flatnonzero(lap_of == 2)[0]]
-    lenient = replace(glyphs, fit=glyphs.fit * 4, margin=glyphs.margin / 2)
+    lenient = replace(glyphs, fit=max(8.0, glyphs.fit * 2.5), margin=glyphs.margin / 4)
     best: tuple[int, int, list[tuple[int, int]]] = (0, 0, [])
     for pitch in range(13, 20):
         second = [b.moved(0, pitch) for b in row]
