@@ -415,7 +415,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="which track")
     parser.add_argument("--font", choices=FONTS, default="sans")
     parser.add_argument("--title", default=TITLE)
-    parser.add_argument("--auto", action="store_true", help="drive itself, until a key is held")
+    parser.add_argument("--auto", action="store_true", help="drive itself where no key is held, race after race")
     parser.add_argument("--seconds", type=float, help="end after so long")
     args = parser.parse_args()
     pygame.display.init()
@@ -438,7 +438,8 @@ def main() -> None:
                     held.discard(control)
         # The game keeps to the wall clock, however slow the machine: frames that come late are not drawn.
         while steps <= (pygame.time.get_ticks() - begun) * race.fps // 1000:
-            race.step(frozenset(held) or (race.drive() if args.auto else frozenset()), frozenset(tapped))
+            driven = race.drive() if args.auto else frozenset()
+            race.step(frozenset(held) or driven, frozenset(tapped) or driven)
             tapped.clear()
             steps += 1
         picture = cv2.resize(frame(race.view, race.look), size, interpolation=cv2.INTER_LINEAR)

@@ -11,8 +11,8 @@ from autopilot.types import Frame
 from autopilot_ctr.hud import LATCH_NS, HudReader, make
 from autopilot_ctr.hud_templates import Templates
 from conftest import LOOK, SCREEN
-from drawn import View, frame, play, present
 from drawn import Race as DrawnRace
+from drawn import View, frame, play, present
 
 RNG = np.random.default_rng(11)
 OTHER = replace(LOOK, track=77, hud="speed")
@@ -56,14 +56,15 @@ def test_laps_are_counted_timed_to_the_hundredth_and_the_finish_is_seen(race):
 
 
 def test_wrong_way_is_seen_at_once_held_while_it_blinks_and_never_imagined(race):
-    spans, on, alarms = 0, None, []
+    spans, on, last, alarms = 0, None, -9.0, []
     for t, view, reading in race:
+        last = t if view.wrong_way else last
         if view.blinks and on is None:
             on, spans = t, spans + 1
         if on is not None and view.wrong_way and t >= on + 0.5:
             assert reading.wrong_way, "latched"
             assert reading.incident
-        if on is not None and not view.wrong_way and t > on + 0.5 + LATCH_NS / 1e9:
+        if t > last + 0.05 + LATCH_NS / 1e9:
             on = None
         if reading.wrong_way and on is None:
             alarms.append(t)
@@ -111,17 +112,15 @@ def test_other_pictures_are_not_read(templates):
         assert (reading.race_time_s, reading.confidence, reading.wrong_way) == (None, 0.0, False)
 
 
-def test_a_window_of_another_size_is_read_too(templates):
-    larger = replace(SCREEN, size=(1320, 600), blur=0.9)
+def test_a_window_of_another_size_is_read_right_or_not_at_all_and_said_to_be(templates, caplog):
     reader = HudReader(templates)
-    right = wrong = 0
-    for n, view in enumerate(driving(20_000, 40, lap=1)):
-        image = present(frame(view, OTHER), larger, RNG, 0.52)
-        time = reader.read(Frame(image, n * 10**8)).race_time_s
-        right += time is not None and round(time * 100) == hundredths(view)
-        wrong += time is not None and round(time * 100) != hundredths(view)
-    assert wrong == 0
-    assert right >= 30
+    for n, view in enumerate(driving(20_000, 20, lap=1)):
+        larger = replace(SCREEN, size=(1320, 600), blur=0.9 * (n % 2), noise=3)
+        time = reader.read(Frame(present(frame(view, OTHER), larger, RNG, 0.52), n * 10**8)).race_time_s
+        assert time is None or round(time * 100) == hundredths(view)
+    assert [r.message for r in caplog.records] == [
+        "autopilot: the HUD was learned at 880x400, now it is 1320x600: learn it anew"
+    ]
 
 
 def test_templates_live_in_a_file_that_holds_no_code(templates, tmp_path):

@@ -8,6 +8,7 @@ the clock stands for two seconds more: that is how a finish differs from a pause
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from autopilot.types import Frame, Image, Reading
 
 from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS
 from autopilot_ctr.hud_templates import Templates, clock_hundredths, path_of, read_clock
+
+_log = logging.getLogger("autopilot")
 
 TICK = 20
 """The clock and the frames' own times may disagree by this many hundredths of a second."""
@@ -49,6 +52,7 @@ class HudReader:
     def __init__(self, templates: Templates) -> None:
         self._templates = templates
         self._wrong_ns: int | None = None
+        self._warned = False
         self.reset()
 
     def reset(self) -> None:
@@ -89,6 +93,10 @@ class HudReader:
     def _clock(self, frame: Frame) -> tuple[int | None, float]:
         """Return the clock in hundredths and a confidence; None when it is unsure or not believed."""
         height, width = frame.image.shape[:2]
+        if (width, height) != self._templates.size and not self._warned:
+            then = "{}x{}".format(*self._templates.size)
+            _log.warning("autopilot: the HUD was learned at %s, now it is %dx%d: learn it anew", then, width, height)
+            self._warned = True
         if abs(width / height * self._templates.size[1] / self._templates.size[0] - 1) > 0.02:
             return None, 0.0
         found = read_clock(self._templates.clock, self._templates.boxes, CLOCK.cut(frame.image))
@@ -132,6 +140,9 @@ class HudReader:
         for n in range(min(self._lap + (self._gone > 0), len(self._templates.rows))):
             self._vote(n, image)
         if self._gone >= AGREE:
+            known = [lap for lap in self._times if lap is not None]
+            if len(known) == self._lap:
+                self._crossed = sum(known)
             self._end_lap(time)
             self._vote(self._lap - 1)
             self._finished = True

@@ -26,6 +26,8 @@ WINDOW_S, LEAST_S = 40.0, 32.0
 """So much of a running clock is looked at, at most and at least, to find it."""
 MOST_FRAMES = 1500
 """Of more frames than this, every second one is used, and so on: memory."""
+STILL = 18.0
+"""A background whose grey values stray less than this cannot be told from the digits."""
 BLINK = 128 / 960
 """WRONG WAY is on while bit 7 of the clock, in 1/960 s, is set: seconds."""
 
@@ -33,6 +35,8 @@ NO_CLOCK = (
     "no running race clock was found at the top left: record a race of Crash Team Racing's time trial,"
     " a whole lap at least, with the game's picture filling the window or --region"
 )
+
+STANDING = "the picture behind the clock hardly changes: drive a lap, so that the digits stand out from it"
 
 type Seconds = NDArray[np.float64]
 type Strips = NDArray[np.uint8]
@@ -73,6 +77,8 @@ def learn(frames: Iterable[Frame]) -> Learned:
     t_s, clock, laps, banner, size = _collect(frames)
     if len(t_s) < 100 or t_s[-1] - t_s[0] < LEAST_S:
         raise UserError(f"too little to learn from: record {LEAST_S:g} s of driving and more, at 10 frames a second")
+    if np.quantile(clock[::4].astype(np.float32).std(0).max(2), 0.75) < 12:
+        raise UserError(STANDING)
     seconds = _seconds(t_s, clock)
     glyphs, boxes = _clock(t_s, clock, seconds)
     shown = np.array([-1 if h is None else h for h in (clock_hundredths(glyphs, boxes, strip) for strip in clock)])
@@ -238,6 +244,8 @@ def _clock(t_s: Seconds, clock: Strips, seconds: _Seconds) -> tuple[Glyphs, tupl
         glyphs = Glyphs.learn(np.concatenate([b.of(clock[known]) for b in boxes]), labels.T.reshape(-1), DIGITS)
         if glyphs.characters != DIGITS:
             raise UserError(NO_CLOCK)
+    if np.quantile(glyphs.sigma.max(-1).reshape(10, -1), 0.75, axis=1).max() < STILL:
+        raise UserError(STANDING)
     return glyphs, boxes
 
 
@@ -264,7 +272,8 @@ def _locate(glyphs: Glyphs, strips: Strips, box: Box, dx: float, reach: int) -> 
         if patches.shape[1:3] != (box.height, box.width):
             return -np.inf
         _, fits, margins = glyphs.judge(patches)
-        return float(np.median(margins)) / (0.2 + float(np.median(fits)))
+        found: float = np.median(margins) / (0.2 + np.median(fits))
+        return found
 
     near = max([box.moved(round(dx) + x, y) for x in range(-reach, reach + 1) for y in (-1, 0, 1)], key=likely)
     finer: Box = max([near.moved(x / 4) for x in range(-3, 4)], key=likely)
@@ -423,7 +432,9 @@ def _rows(
     more = np.array([_split(h) for _, h in good])
     patches = np.concatenate([*(b.of(clock[first]) for b in row), *(b.moved(0, pitch).of(clock[lines]) for b in row)])
     glyphs = Glyphs.learn(patches, np.concatenate([labels.T.reshape(-1), more.T.reshape(-1)]), DIGITS)
-    return glyphs, tuple(tuple(b.moved(0, n * pitch) for b in row) for n in range(3))
+    # The third row was not learned from, and a lap time must fit the clock anyway: let more in.
+    rows = tuple(tuple(b.moved(0, n * pitch) for b in row) for n in range(3))
+    return replace(glyphs, fit=2 * glyphs.fit), rows
 
 
 # --- WRONG WAY
