@@ -21,6 +21,8 @@ _log = logging.getLogger("autopilot")
 
 TICK = 20
 """The clock and the frames' own times may disagree by this many hundredths of a second."""
+LEAP = 80
+"""So many hundredths may pass at once when the picture comes late."""
 GAP = 100
 """With the clock gone for longer than this and back near zero, a new race has begun: hundredths."""
 ESTIMATE = 30
@@ -59,6 +61,7 @@ class HudReader:
         """Forget the race: what comes next is another."""
         self._believed: tuple[int, int] | None = None  # the clock in hundredths, t_ns
         self._doubted: tuple[int, int] | None = None
+        self._ahead = 0.0  # the most that the clock was ahead of the frames' times, in hundredths
         self._lap, self._of = 0, 0
         self._proposed: tuple[tuple[int, int], int] | None = None  # a counter, how often it was seen
         self._passed = 0  # the clock at the line, should the proposed counter be true
@@ -106,15 +109,18 @@ class HudReader:
 
     def _believe(self, time: int, t_ns: int) -> bool:
         """Whether the clock agrees with the last one believed, or with one that was doubted."""
-        if self._believed and _follows(self._believed, time, t_ns):
+        # A picture that came late is made up for by a leap, to no more than the clock was ahead before.
+        leap = self._believed is not None and time - t_ns / 1e7 <= self._ahead + TICK
+        if self._believed and _follows(self._believed, time, t_ns, LEAP if leap else TICK):
             self._believed, self._doubted = (time, t_ns), None
+            self._ahead = max(self._ahead, time - t_ns / 1e7)
             return True
         began = self._believed is not None and time <= (t_ns - self._believed[1]) / 1e7 - GAP
-        agreed = self._doubted is not None and _follows(self._doubted, time, t_ns)
+        agreed = self._doubted is not None and _follows(self._doubted, time, t_ns, TICK)
         self._doubted = time, t_ns
         if agreed and (self._believed is None or began):
             self.reset()
-            self._believed = time, t_ns
+            self._believed, self._ahead = (time, t_ns), time - t_ns / 1e7
             return True
         return False
 
@@ -191,6 +197,6 @@ class HudReader:
         return patch.size > 0 and self._templates.wrong.read(patch[None]) is not None
 
 
-def _follows(before: tuple[int, int], time: int, t_ns: int) -> bool:
+def _follows(before: tuple[int, int], time: int, t_ns: int, slack: int) -> bool:
     """Whether a clock that showed `before` may show `time` now: it may stand still (a pause)."""
-    return 0 <= time - before[0] <= (t_ns - before[1]) / 1e7 * 1.2 + TICK
+    return 0 <= time - before[0] <= (t_ns - before[1]) / 1e7 * 1.2 + slack
