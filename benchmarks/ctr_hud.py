@@ -43,7 +43,7 @@ def trials(count: int) -> list[Trial]:
     for n in range(count):
         scale = (1.0, 2.0, 3.0, 4.0, *np.round(rng.uniform(1, 4, 4), 2))[n % 8]
         size = (round(512 * scale), round(216 * scale)) if n % 3 else (round(512 * scale), round(384 * scale))
-        moved = tuple(rng.uniform(-0.04, 0.04, 4)) if n % 2 else (0.0,) * 4
+        moved = tuple(rng.uniform(-0.08, 0.08, 4)) if n % 2 else (0.0,) * 4
         screen = Screen(
             size,
             (1 + moved[0], 1 + moved[1]),

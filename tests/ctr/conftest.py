@@ -1,4 +1,4 @@
-"""A real X server for CTR's tests, the drawn game's window on it, a human's keys, and a terminal."""
+"""Templates learned once from a drawn race; a real X server, the game's window on it, a human's keys, a terminal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,31 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
+from autopilot_ctr.hud_learn import learn
+from autopilot_ctr.hud_templates import Templates
+from drawn import Look, Race, Screen, play
 
 HERE = Path(__file__).parent
+SCREEN = Screen((880, 400), (1.03, 0.95), (0.01, 0.02), blur=0.6, lines=0.3, noise=8)
+"""An odd scale, overscan, soft, with scanlines and noise."""
+LOOK = Look("serif", "map", track=5, slash=11)
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """What is learned of that screen in 48 s: two laps, and the wrong way for four seconds."""
+    base = tmp_path_factory.getbasetemp()
+    path: Path = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "ctr-hud.npz"
+    with filelock.FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            race = Race(3, 300.0, 30, LOOK)
+            learned = learn(f for f, _ in play(race, SCREEN, 48.0, 1, wrong=((24.0, 4.0),)))
+            assert (learned.laps, learned.lap_times, learned.wrong_way) == ("123", True, True)
+            assert learned.read > 0.98
+            learned.templates.save(path)
+    return Templates.load(path)
 
 
 def soon(condition: Callable[[], Any], seconds: float = 60) -> Any:

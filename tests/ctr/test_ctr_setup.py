@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -10,16 +9,12 @@ import tomllib
 from contextlib import contextmanager
 
 import pytest
-from autopilot.bindings import UserBindings
-from autopilot.errors import UserError
-from autopilot.game import DeviceChoice, Game
+from autopilot.game import DeviceChoice
 from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot.sessions import SessionStore
-from autopilot.setup import SetupOptions, setup, wizard
+from autopilot.setup import SetupOptions, setup
 from autopilot.types import SourceSettings
-from autopilot_ctr.game import CTR
-from conftest import soon
 from shown import LIGHT
 
 WINDOW = ("--width", "640", "--height", "534")
@@ -71,7 +66,9 @@ def home(tmp_path):
 
 def run(home, talk, profile="duckstation", window=None, region=None, bind=()):
     settings = SourceSettings(window=window, region=region)
-    return setup("ctr", home, Registry(), SetupOptions(DeviceChoice(None, dict(bind), profile, None, None, settings)), talk)
+    return setup(
+        "ctr", home, Registry(), SetupOptions(DeviceChoice(None, dict(bind), profile, None, None, settings)), talk
+    )
 
 
 def untouched(home):

@@ -8,6 +8,7 @@ the clock stands for two seconds more: that is how a finish differs from a pause
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -16,8 +17,12 @@ from autopilot.types import Frame, Image, Reading
 from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS
 from autopilot_ctr.hud_templates import Templates, clock_hundredths, path_of, read_clock
 
+_log = logging.getLogger("autopilot")
+
 TICK = 20
 """The clock and the frames' own times may disagree by this many hundredths of a second."""
+LEAP = 80
+"""So many hundredths may pass at once when the picture comes late."""
 GAP = 100
 """With the clock gone for longer than this and back near zero, a new race has begun: hundredths."""
 ESTIMATE = 30
@@ -49,12 +54,14 @@ class HudReader:
     def __init__(self, templates: Templates) -> None:
         self._templates = templates
         self._wrong_ns: int | None = None
+        self._warned = False
         self.reset()
 
     def reset(self) -> None:
         """Forget the race: what comes next is another."""
         self._believed: tuple[int, int] | None = None  # the clock in hundredths, t_ns
         self._doubted: tuple[int, int] | None = None
+        self._ahead = 0.0  # the most that the clock was ahead of the frames' times, in hundredths
         self._lap, self._of = 0, 0
         self._proposed: tuple[tuple[int, int], int] | None = None  # a counter, how often it was seen
         self._passed = 0  # the clock at the line, should the proposed counter be true
@@ -89,6 +96,10 @@ class HudReader:
     def _clock(self, frame: Frame) -> tuple[int | None, float]:
         """Return the clock in hundredths and a confidence; None when it is unsure or not believed."""
         height, width = frame.image.shape[:2]
+        if (width, height) != self._templates.size and not self._warned:
+            then = "{}x{}".format(*self._templates.size)
+            _log.warning("autopilot: the HUD was learned at %s, now it is %dx%d: learn it anew", then, width, height)
+            self._warned = True
         if abs(width / height * self._templates.size[1] / self._templates.size[0] - 1) > 0.02:
             return None, 0.0
         found = read_clock(self._templates.clock, self._templates.boxes, CLOCK.cut(frame.image))
@@ -98,15 +109,18 @@ class HudReader:
 
     def _believe(self, time: int, t_ns: int) -> bool:
         """Whether the clock agrees with the last one believed, or with one that was doubted."""
-        if self._believed and _follows(self._believed, time, t_ns):
+        # A picture that came late is made up for by a leap, to no more than the clock was ahead before.
+        leap = self._believed is not None and time - t_ns / 1e7 <= self._ahead + TICK
+        if self._believed and _follows(self._believed, time, t_ns, LEAP if leap else TICK):
             self._believed, self._doubted = (time, t_ns), None
+            self._ahead = max(self._ahead, time - t_ns / 1e7)
             return True
         began = self._believed is not None and time <= (t_ns - self._believed[1]) / 1e7 - GAP
-        agreed = self._doubted is not None and _follows(self._doubted, time, t_ns)
+        agreed = self._doubted is not None and _follows(self._doubted, time, t_ns, TICK)
         self._doubted = time, t_ns
         if agreed and (self._believed is None or began):
             self.reset()
-            self._believed = time, t_ns
+            self._believed, self._ahead = (time, t_ns), time - t_ns / 1e7
             return True
         return False
 
@@ -132,6 +146,9 @@ class HudReader:
         for n in range(min(self._lap + (self._gone > 0), len(self._templates.rows))):
             self._vote(n, image)
         if self._gone >= AGREE:
+            known = [lap for lap in self._times if lap is not None]
+            if len(known) == self._lap:
+                self._crossed = sum(known)
             self._end_lap(time)
             self._vote(self._lap - 1)
             self._finished = True
@@ -180,6 +197,6 @@ class HudReader:
         return patch.size > 0 and self._templates.wrong.read(patch[None]) is not None
 
 
-def _follows(before: tuple[int, int], time: int, t_ns: int) -> bool:
+def _follows(before: tuple[int, int], time: int, t_ns: int, slack: int) -> bool:
     """Whether a clock that showed `before` may show `time` now: it may stand still (a pause)."""
-    return 0 <= time - before[0] <= (t_ns - before[1]) / 1e7 * 1.2 + TICK
+    return 0 <= time - before[0] <= (t_ns - before[1]) / 1e7 * 1.2 + slack

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,7 +91,7 @@ class Templates:
                 fonts.get("wrong"),
                 places["banner"],
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as e:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as e:
             raise UserError(
                 f"{path} holds no templates that can be used ({' '.join(str(e).split())}):"
                 " learn them anew with `autopilot ctr learn-hud`"
