@@ -109,7 +109,7 @@ class Desktop:
     def stop(self) -> None:
         for one in self.started:
             one.kill()
-            one.communicate()
+            one.wait()
         self.process.kill()
         self.process.wait()
 
@@ -129,10 +129,11 @@ class Terminal:
     """A command in a terminal of its own."""
 
     def __init__(self, *args: str) -> None:
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ["COLUMNS"] = "200"
-            os.execv(sys.executable, [sys.executable, "-m", "autopilot", *args])
+        self.fd, theirs = pty.openpty()
+        line = ["setsid", "--ctty", sys.executable, "-m", "autopilot", *args]
+        environment = {**os.environ, "COLUMNS": "200"}
+        self.process = subprocess.Popen(line, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+        os.close(theirs)
         self.seen = ""
         self.rest = ""
 
@@ -168,9 +169,8 @@ class Terminal:
         """Wait for the end; return the exit code."""
         while self._read():
             pass
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         os.close(self.fd)
-        return code
+        return self.process.wait()
 
 
 @pytest.fixture
