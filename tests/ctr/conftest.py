@@ -40,7 +40,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     return Templates.load(path)
 
 
-def soon(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def wait(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Return what a function returns as soon as that is true."""
     until = time.monotonic() + seconds
     while not (found := condition()):
@@ -79,7 +79,7 @@ class Desktop:
 
         before = len(windows())
         one = self.start([sys.executable, str(HERE / "shown.py"), "--auto", "--fps", "10", *options])
-        soon(lambda: len(windows()) > before)
+        wait(lambda: len(windows()) > before)
         return one
 
     def key(self, name: str, down: bool) -> None:
@@ -177,3 +177,9 @@ class Terminal:
 def terminal() -> type[Terminal]:
     """Runs `autopilot ARGS…` in a terminal."""
     return Terminal
+
+
+@pytest.fixture
+def soon() -> Callable[[Callable[[], Any]], Any]:
+    """Returns what a function returns as soon as that is true."""
+    return wait
