@@ -81,8 +81,8 @@ def main() -> None:
     args = parser.parse_args()
     pygame.display.init()
     shown = Shown((args.width, args.height), args.menu, args.status)
+    pygame.display.set_caption(args.title)  # before there is a window, so that it never has another title
     window = pygame.display.set_mode(shown.size)
-    pygame.display.set_caption(args.title)
     race = drawn.Race(lap_m=args.lap_m, fps=args.fps)
     clock, held = pygame.time.Clock(), set[str]()
     while pygame.time.get_ticks() < args.seconds * 1000:

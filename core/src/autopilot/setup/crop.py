@@ -22,7 +22,7 @@ NEAR = 12
 """Values that differ by less are of one colour."""
 BORDER = 0.96
 """This share of a border's row or column has the border's colour; the rest is text that lies over it."""
-TEXT_BAR = 0.5
+TEXT_BAR = 0.3
 """This share of a row of a menu or status bar has the colour of the window's outermost row."""
 LEAST_BAR, MOST_BAR = 8, 0.25
 """A bar's rows, and its share of the window's height."""
@@ -46,9 +46,9 @@ def find_picture(frames: Sequence[Image], aspects: Sequence[float]) -> Picture:
     """Find the game in some frames of a window, uint8 RGB (H, W, 3), all of one size.
 
     `aspects` are the widths over heights that the picture may have. Bars are cut off above and below,
-    then what is black or of the corners' common colour in every frame. What is left and has none of the
-    aspects is dark at one side, perhaps: then it is made as wide, or high, on the other side of the
-    middle. Several moments help: what is dark in one is not in another.
+    then what is black or of the corners' common colour in every frame. If what is left has none of the
+    aspects, it may be dark at one side, and it is guessed that it reaches as far from the middle there as
+    on the other side. Several moments help: what is dark in one is not in another.
     """
     stack = np.stack(frames)
     height, width = stack.shape[1:3]
@@ -63,9 +63,10 @@ def find_picture(frames: Sequence[Image], aspects: Sequence[float]) -> Picture:
         if found is not None:
             trimmed.append(_below(found, top))
             grown.append(_below(_about_the_middle(found, area.shape[2], area.shape[1]), top))
-    for box in (*trimmed, *grown):
-        if _error(box, aspects) <= CLOSE:
-            return Picture(box)
+    for boxes, doubt in ((trimmed, ""), (grown, "one side of it is too dark to see where it ends")):
+        for box in boxes:
+            if _error(box, aspects) <= CLOSE:
+                return Picture(box, doubt)
     box = min(trimmed, key=lambda box: _error(box, aspects))
     wanted = " or ".join(f"{a:.2f}" for a in aspects)
     return Picture(box, f"it is {box[2] / box[3]:.2f} times as wide as high, not {wanted}")
