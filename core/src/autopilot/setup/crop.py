@@ -50,10 +50,11 @@ def find_picture(frames: Sequence[Image], aspects: Sequence[float]) -> Picture:
     aspects, it may be dark at one side, and it is guessed that it reaches as far from the middle there as
     on the other side. Several moments help: what is dark in one is not in another.
     """
-    stack = np.stack(frames)
-    height, width = stack.shape[1:3]
-    if int(stack.max()) <= BLACK:
+    height, width = frames[0].shape[:2]
+    lit = [frame for frame in frames if frame.max() > BLACK]
+    if not lit:
         return Picture((0, 0, width, height), "the window is all black")
+    stack = np.stack(lit)
     tops = sorted({_bar(stack), 0}, reverse=True)
     bottoms = sorted({_bar(stack[:, ::-1]), 0}, reverse=True)
     trimmed, grown = [], []
@@ -79,8 +80,9 @@ def _error(box: Box, aspects: Sequence[float]) -> float:
 def _bar(stack: NDArray[np.uint8]) -> int:
     """Return how many of the first rows are a bar, 0 for none."""
     most = int(stack.shape[1] * MOST_BAR)
-    colour = np.median(stack[0, 0], axis=0)
-    filled = (np.abs(stack[:, :most].astype(np.int16) - colour).max(3) < NEAR).mean(2).min(0) >= TEXT_BAR
+    colour = np.median(stack[:, 0].reshape(-1, 3), axis=0)
+    shares = (np.abs(stack[:, :most].astype(np.int16) - colour).max(3) < NEAR).mean(2)
+    filled = np.median(shares, axis=0) >= TEXT_BAR
     rows = most if filled.all() else int(filled.argmin())
     if not LEAST_BAR <= rows < most:
         return 0
