@@ -74,12 +74,10 @@ class Desktop:
         return one
 
     def show(self, *options: str) -> subprocess.Popen[str]:
-        """Start the drawn game, and wait for its window."""
-        from autopilot_screen.windows import windows
-
-        before = len(windows())
+        """Start the drawn game, and wait until it can be seen."""
         one = self.start([sys.executable, str(HERE / "shown.py"), "--auto", "--fps", "10", *options])
-        wait(lambda: len(windows()) > before)
+        assert one.stdout is not None
+        assert one.stdout.readline() == "drawn\n"
         return one
 
     def key(self, name: str, down: bool) -> None:

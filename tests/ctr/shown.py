@@ -2,7 +2,8 @@
 
     python tests/ctr/shown.py --width 800 --height 660 --menu 30 --status 24
 
-is such a window, played with DuckStation's keys. It prints each key that comes.
+is such a window, played with DuckStation's keys. It prints `drawn` when it can be seen, and each
+key that comes.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def main() -> None:
     pygame.display.set_caption(args.title)  # before there is a window, so that it never has another title
     window = pygame.display.set_mode(shown.size)
     race = drawn.Race(lap_m=args.lap_m, fps=args.fps)
-    clock, held = pygame.time.Clock(), set[str]()
+    clock, held, told = pygame.time.Clock(), set[str](), False
     while pygame.time.get_ticks() < args.seconds * 1000:
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
@@ -97,6 +98,9 @@ def main() -> None:
         picture = shown.window(drawn.frame(race.view, race.look))
         pygame.surfarray.blit_array(window, picture.swapaxes(0, 1))
         pygame.display.flip()
+        if not told:
+            print("drawn", flush=True)
+            told = True
         clock.tick(args.fps)
 
 

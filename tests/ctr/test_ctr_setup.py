@@ -35,7 +35,7 @@ KEYS = {"left": "Left", "right": "Right", "up": "Up", "down": "Down", "brake": "
 
 
 class Answers:
-    """A script of answers: the first question that holds a word gets the answer; each is given once."""
+    """A script of answers: a question that holds the word gets the answer, once; others get their default."""
 
     def __init__(self, *answers):
         self.answers, self.said = list(answers), []
@@ -48,7 +48,8 @@ class Answers:
             if word in question:
                 del self.answers[number]
                 return answer() if callable(answer) else answer
-        raise AssertionError(f"no answer to {question!r}; said: {self.said}")
+        assert default is not None, f"no answer to {question!r}; said: {self.said}"
+        return default
 
     def agree(self, question, default):
         return default
