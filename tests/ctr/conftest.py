@@ -75,7 +75,7 @@ class Desktop:
 
     def show(self, *options: str) -> subprocess.Popen[str]:
         """Start the drawn game, and wait until it can be seen."""
-        one = self.start([sys.executable, str(HERE / "shown.py"), "--auto", "--fps", "10", *options])
+        one = self.start([sys.executable, str(HERE / "shown.py"), "--auto", "--fps", "5", *options])
         assert one.stdout is not None
         assert one.stdout.readline() == "drawn\n"
         return one
