@@ -1,6 +1,6 @@
 """SuperTuxKart's race table, from nothing: recordings, networks, races and films; prints JSON.
 
-    python benchmarks/supertuxkart_table.py --home kart                        three actions
+    python benchmarks/supertuxkart_table.py --home kart --race                 three actions
     python benchmarks/supertuxkart_table.py --home kart-pro --demonstrator demonstrator-pro
     python benchmarks/supertuxkart_table.py --home kart --held-out sandtrack   after the first
 
@@ -16,16 +16,29 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from autopilot.game import Game
+from autopilot.plugins import Registry
+from autopilot.race import RaceResult, Run, save_reports
+from autopilot.race.reference import add_reference
 from autopilot.sessions import SessionStore
 from autopilot_supertuxkart.plugin import TRACKS
 
 GAME = ["--game", "supertuxkart"]
 NOISY_LAPS, STREWN_S, TAUGHT_LAPS, TAUGHT_S = 3, 120, 2, 150
+LONG = TRACKS[:1:-1]
+ROUNDS = (
+    ("weighted", TRACKS[::-1]),
+    ("argmax", TRACKS[::-1]),
+    ("weighted", TRACKS[::-1]),
+    ("argmax", LONG * 2),
+    ("weighted", TRACKS[::-1]),
+)
+"""How the network of each round drives under its teacher, and where: the long tracks take more."""
 SELECT = ("weighted", "argmax")
-"""How the network of each round drives under its teacher, in turn."""
 
 
 class Table:
@@ -49,10 +62,14 @@ class Table:
             self._note.write_text(json.dumps(self._done, indent=1))
         return self._done[key]
 
-    def record(self, *commands: list[str]) -> None:
-        """Record by these commands, two at a time: a race keeps one core busy."""
+    def run_two_at_a_time(self, *commands: list[str]) -> list[Any]:
+        """Run commands that keep one core busy each."""
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-            list(pool.map(lambda arguments: self.run("record", *GAME, *arguments), commands))
+            return list(pool.map(lambda arguments: self.run(*arguments), commands))
+
+    def record(self, *commands: list[str]) -> None:
+        """Record by these arguments."""
+        self.run_two_at_a_time(*[["record", *GAME, *arguments] for arguments in commands])
 
     def demonstrations(self) -> None:
         """Record the demonstrator: with disturbed keys, and strewn over the track."""
@@ -72,17 +89,35 @@ class Table:
         self.run("train", *GAME, *what, *last, "--batch-size", "64", "--validation", "0.05", *more)
 
     def teach(self, bundle: str, number: int) -> None:
-        """Let a bundle drive under its teacher on every track."""
+        """Let a bundle drive under its teacher."""
+        select, tracks = ROUNDS[number]
         taught = ["--driver", bundle, "--teacher", self.demonstrator, "--laps", str(TAUGHT_LAPS)]
-        how = ["--seconds", str(TAUGHT_S), "--select", SELECT[number % len(SELECT)], "--seed", str(100 + number)]
-        self.record(*[[*taught, "--track", t, *how] for t in TRACKS[::-1]])
+        how = ["--seconds", str(TAUGHT_S), "--select", select]
+        seeds = [str(100 * (1 + tracks[:i].count(t)) + number) for i, t in enumerate(tracks)]
+        runs = zip(tracks, seeds, strict=True)
+        self.record(*[[*taught, "--track", track, *how, "--seed", seed] for track, seed in runs])
 
-    def race(
-        self, *drivers: str, select: str, races: int = 5, tracks: str = ",".join(TRACKS), seed: int = 10000
-    ) -> Any:
-        """Race three laps."""
-        what = ["--drivers", ",".join(drivers), "--tracks", tracks, "--laps", "3", "--races", str(races)]
-        return self.run("race", *GAME, *what, "--select", select, "--seed", str(seed), "--engine", "onnx")
+    def race(self, drivers: list[str], select: str, tracks: str = ",".join(TRACKS)) -> list[dict[str, Any]]:
+        """Let each driver race five times three laps; write the table and the chart, return the rows by track."""
+        how = ["--laps", "3", "--races", "5", "--select", select, "--seed", "10000", "--engine", "onnx"]
+        what = [["race", *GAME, "--drivers", name, "--tracks", tracks, *how] for name in drivers]
+        found = self.run_two_at_a_time(*what)
+        runs = tuple(Run(**{**run, "laps_s": tuple(run["laps_s"])}) for one in found for run in one["runs"])
+        whole = {key: tuple(value) if isinstance(value, list) else value for key, value in found[0].items()}
+        known = {field.name: whole[field.name] for field in fields(RaceResult)}
+        result = RaceResult(**{**known, "drivers": tuple(drivers), "runs": runs})
+        game = Game(Registry(), "supertuxkart")
+        for reference in filter(None, (game.reference("ghost", track, 3) for track in result.tracks)):
+            result = add_reference(result, "ghost", reference)
+        save_reports(result, self.home / "table" / f"{'-'.join(drivers)}-{select}")
+        rows: list[dict[str, Any]] = result.to_json()["by_track"]
+        return rows
+
+    def film(self, driver: str, *where: str) -> None:
+        """Film a race of three laps of olivermath."""
+        path = str(self.home / "table" / f"{driver}{''.join(where)}.mp4")
+        what = ["--bundle", driver, "--track", "olivermath", "--laps", "3", "--select", "argmax"]
+        self.run("drive", *GAME, *what, "--engine", "onnx", "--film", path, *where)
 
     def minutes(self) -> float:
         """Return how long all recordings of the home are, in minutes of game time."""
@@ -95,11 +130,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--demonstrator", default="demonstrator", choices=("demonstrator", "demonstrator-pro"))
-    parser.add_argument("--rounds", type=int, default=4, help="of driving under the teacher")
+    parser.add_argument("--rounds", type=int, default=len(ROUNDS), help="of driving under the teacher")
     parser.add_argument("--epochs", type=int, default=8, help="of NVIDIA's network")
     parser.add_argument("--inception-epochs", type=int, default=0, help="0: leave it out, it takes an hour or two")
     parser.add_argument("--held-out", choices=TRACKS, help="train on the other three tracks, and race on this one")
-    parser.add_argument("--race", action="store_true", help="race the networks when they are trained")
+    parser.add_argument("--race", action="store_true", help="race the networks when they are trained, and film them")
+    parser.add_argument(
+        "--real", action="store_true", help="then let the first one drive the real game; takes a screen"
+    )
     asked = parser.parse_args()
     asked.home.mkdir(parents=True, exist_ok=True)
     label_map = "supertuxkart" if asked.demonstrator == "demonstrator" else "supertuxkart-pro"
@@ -113,8 +151,7 @@ def main() -> None:
     if asked.held_out:
         name = f"without-{asked.held_out}"
         table.train("nvidia", name, asked.epochs, "--tracks", ",".join(t for t in TRACKS if t != asked.held_out))
-        for select in SELECT:
-            races[select] = table.race(name, select=select, tracks=asked.held_out)
+        races = {select: table.race([asked.demonstrator, name], select, asked.held_out) for select in SELECT}
     else:
         table.train("nvidia", "nvidia", asked.epochs)
         drivers = ["nvidia"]
@@ -122,8 +159,11 @@ def main() -> None:
             table.train("inception", "inception", asked.inception_epochs)
             drivers.append("inception")
         if asked.race:
-            for select in SELECT:
-                races[select] = table.race(asked.demonstrator, *drivers, "random", select=select)
+            races = {select: table.race([asked.demonstrator, *drivers, "random"], select) for select in SELECT}
+            for driver in drivers:
+                table.film(driver)
+        if asked.real:
+            table.film("nvidia", "--clock", "wall")
     print(json.dumps({"minutes of game time": minutes, "races": races}, indent=2))
 
 

@@ -4,6 +4,8 @@ From the lock-step engine, which knows the time that it shows:
     learn_supertuxkart_hud.py 480x270 lockstep
 From screenshots of the game, PNG files named by what they show, e.g. `00-21.542_1-3.png`:
     learn_supertuxkart_hud.py 480x270 game --shots FOLDER
+From screenshots that all show `WRONG WAY!` (drive backwards), whatever their names:
+    learn_supertuxkart_hud.py 480x270 game --wrong-way FOLDER
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from autopilot_supertuxkart.hud import Font
+from autopilot_supertuxkart.hud import Font, orange_and_black
 
 OUT = Path(__file__).parent.parent / "plugins/supertuxkart/src/autopilot_supertuxkart/hud_glyphs.json"
 
@@ -137,17 +139,39 @@ def learn(layout: dict, examples: Iterable[Example]) -> dict:  # type: ignore[ty
     return font()
 
 
+def words(folder: Path) -> dict:  # type: ignore[type-arg]
+    """Return the place and the pixels of the orange words that all screenshots show near their middle."""
+    pictures = np.stack([cv2.imread(str(path))[..., ::-1] for path in sorted(folder.glob("*.png"))])
+    height, width = pictures.shape[1:3]
+    top, left = height // 4, width * 3 // 10
+    both = [orange_and_black(p[top : height * 2 // 5, left : width * 7 // 10]) for p in pictures]
+    orange, black = (np.mean([pair[i] for pair in both], 0) > 0.95 for i in (0, 1))
+    black &= cv2.dilate(orange.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    rows, columns = (np.flatnonzero((orange | black).any(axis)) for axis in (1, 0))
+    text = [
+        "".join("#" if o else "." if b else " " for o, b in zip(*r, strict=True))
+        for r in zip(orange, black, strict=True)
+    ]
+    part = [line[columns[0] : columns[-1] + 1] for line in text[rows[0] : rows[-1] + 1]]
+    return {"at": [int(left + columns[0]), int(top + rows[0])], "rows": part}
+
+
 def main() -> None:
     """Learn one engine's font at one size and write it beside the others."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("size")
     parser.add_argument("engine", choices=("lockstep", "game"))
     parser.add_argument("--shots", type=Path)
+    parser.add_argument("--wrong-way", type=Path)
     args = parser.parse_args()
     width, height = map(int, args.size.split("x"))
-    examples = screenshots(args.shots) if args.shots else lockstep(width, height)
     written = json.loads(OUT.read_text()) if OUT.exists() else {}
-    written.setdefault(args.size, {})[args.engine] = learn(LAYOUT[args.size, args.engine], examples)
+    font = written.setdefault(args.size, {}).setdefault(args.engine, {})
+    if args.wrong_way:
+        font["wrong_way"] = words(args.wrong_way)
+    else:
+        examples = screenshots(args.shots) if args.shots else lockstep(width, height)
+        font |= learn(LAYOUT[args.size, args.engine], examples)
     OUT.write_text(json.dumps(written, indent=0) + "\n")
 
 

@@ -193,6 +193,17 @@ def test_balance_changes_what_is_learnt(trained: Path, home: Path, run: Run, bal
     assert share_forward(found) < share_forward(plain), "rare actions are chosen more often"
 
 
+def test_only_sessions_of_the_chosen_tracks_are_trained_on(ribbon: Game, home: Path) -> None:
+    def tracks(given: str | None) -> set[str]:
+        data = load_dataset(ribbon, Home(home), TrainOptions("tiny", tracks=given, batch_size=8))
+        return {SessionStore(home / "sessions").open(i).info.track for i in data.sessions}
+
+    assert tracks(None) == {"0", "1", "2"}
+    assert tracks("0,2") == {"0", "2"}
+    with pytest.raises(UserError, match="no sessions of ribbon on 7 in"):
+        tracks("7")
+
+
 def test_training_data_and_options_that_cannot_work(ribbon: Game, home: Path, tmp_path: Path) -> None:
     def refused(home: Path, **change: Any) -> str:
         with pytest.raises(UserError) as e:
@@ -204,6 +215,7 @@ def test_training_data_and_options_that_cannot_work(ribbon: Game, home: Path, tm
     assert "no sessions of ribbon" in refused(tmp_path / "empty")
     assert "no session 'nope'" in refused(home, sessions=("nope",))
     assert "cannot be used" in refused(home, sessions=("../nope",))
+    assert "belongs to supertuxkart" in refused(home, actions="supertuxkart-pro")
     one = SessionStore(home / "sessions").ids()[0]
     path = home / "sessions" / one / "session.json"
     info = json.loads(path.read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -55,7 +56,9 @@ def false_game(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_the_game_starts_its_clock_is_read_and_it_is_gone_after_close(screen: str) -> None:
+def test_the_game_starts_its_clock_is_read_a_driver_joins_in_and_it_is_gone_after_close(
+    screen: str, tmp_path: Path
+) -> None:
     import mss
 
     try:
@@ -73,11 +76,18 @@ def test_the_game_starts_its_clock_is_read_and_it_is_gone_after_close(screen: st
             reading = reader.read(Frame(image, time.monotonic_ns()))
             read += [] if reading.race_time_s is None else [reading.race_time_s]
             time.sleep(0.1)
+        command = [sys.executable, "-m", "autopilot", "drive", "--game", "supertuxkart", "--bundle", "random"]
+        options = ["--window", "SuperTuxKart", "--seconds", "2", "--home", str(tmp_path), "--json"]
+        driven = subprocess.run([*command, *options], capture_output=True, text=True, timeout=100, check=False)
         assert game.running
         pid = game._process.pid
     assert len(read) == 5
     assert 0 <= read[0] < 3
     assert read == sorted(read)
+    assert driven.returncode == 0, driven.stderr
+    report = json.loads(driven.stdout)
+    assert report["timing"]["clock"] == "wall"
+    assert report["reading"]["race_time_s"] is None or report["reading"]["race_time_s"] > read[-1]
     assert not Path(f"/proc/{pid}").exists()
 
 

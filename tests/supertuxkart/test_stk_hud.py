@@ -33,8 +33,12 @@ def write(image: Image, font: Font, text: str, at: int, row: int) -> None:
         at += font.advances[i]
 
 
-def picture(font: Font, clock: str = "", laps: str = "", banner: bool = False, seed: int = 1) -> Image:
+def picture(
+    font: Font, clock: str = "", laps: str = "", banner: bool = False, seed: int = 1, face: bool = True
+) -> Image:
     image = background(seed)
+    if face:
+        image[30:50, 15:35] = 0
     if clock:
         write(image, font, clock, font.clock[0] * font.phases, font.clock[1])
     if laps:
@@ -160,6 +164,63 @@ def test_a_new_race_begins_after_a_reset_or_a_countdown(font: Font) -> None:
     assert race(reader, font, *first)[1].race_time_s == 10.1
 
 
+def say_wrong_way(image: Image) -> Image:
+    (words,) = (font.wrong_way for font in fonts()[SIZE] if font.wrong_way)
+    (column, row), kind = words
+    part = image[row : row + kind.shape[0], column : column + kind.shape[1]]
+    part[kind > 0], part[kind < 0] = (255, 170, 20), 0
+    return image
+
+
+def test_wrong_way_is_read_where_the_game_says_it_and_nothing_else_is_taken_for_it() -> None:
+    font, reader = fonts()[SIZE][1], HudReader()
+    said = []
+    for i in range(40):
+        image = picture(font, f"00:10.{i}00" if i < 10 else f"00:{10 + i // 10}.{i % 10}00", "1/3", seed=i)
+        if 10 <= i < 20:
+            say_wrong_way(image)
+        if 20 <= i < 30:  # another message, as large
+            image[71:85, 196:284] = (255, 170, 20)
+            image[73:83:2, 196:284] = 0
+        reading = reader.read(Frame(image, i * 100_000_000))
+        said.append(reading.wrong_way)
+        assert reading.incident == reading.wrong_way
+    assert said == [10 <= i < 20 for i in range(40)]
+
+
+def test_a_rescue_is_seen_while_the_face_is_gone_and_counted_once() -> None:
+    font, reader = fonts()[SIZE][0], HudReader()
+    readings = [
+        reader.read(Frame(picture(font, f"00:01.{i}00", "1/3", seed=i, face=not 4 <= i < 7), i * 100_000_000))
+        for i in range(10)
+    ]
+    assert [r.incident for r in readings] == [4 <= i < 7 for i in range(10)]
+    assert readings[-1].tallies == {"rescues": 1}
+    assert not any(r.wrong_way for r in readings)
+
+
+def test_a_rescue_of_the_lockstep_engine_is_seen() -> None:
+    if importlib.util.find_spec("pystk2") is None:
+        pytest.skip("missing: pysupertuxkart2")
+    try:
+        simulation = Simulation("lighthouse", 2, SIZE)
+    except DeviceError as e:
+        pytest.skip(f"missing: {e}")
+    simulation.step(NOTHING, 1)
+    driver, reader, seen = Demonstrator(simulation), HudReader(), []
+    for i in range(120):
+        simulation.step(driver.decide() | ({"rescue"} if i == 60 else NOTHING), 6)
+        reading = reader.read(Frame(simulation.image, round(simulation.kart.time * 1e9)))
+        seen.append(reading.incident)
+    simulation.close()
+    assert not any(seen[:60])
+    assert not any(seen[80:])
+    assert sum(seen) >= 8
+    assert reading.tallies == {"rescues": 1}
+
+
 def test_a_picture_of_another_size_is_not_read() -> None:
     assert SIZE in sizes()
-    assert HudReader().read(Frame(np.zeros((180, 320, 3), np.uint8), 0)) == Reading(confidence=0.0)
+    assert HudReader().read(Frame(np.zeros((180, 320, 3), np.uint8), 0)) == Reading(
+        tallies={"rescues": 0}, confidence=0.0
+    )

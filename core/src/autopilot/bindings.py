@@ -14,7 +14,7 @@ from autopilot.specs import GameSpec
 HOTKEYS = {"panic": "f12"}
 """Every game's, unless it says otherwise: the panic key releases everything and pauses."""
 
-HOTKEY_NAMES = ("pause", "save", "quit", "panic")
+HOTKEY_NAMES = ("pause", "save", "quit", "discard", "panic")
 
 
 class UserBindings:
@@ -22,7 +22,7 @@ class UserBindings:
 
     `[GAME.DEVICE]` gives `control = "key"` for every profile, `[GAME.DEVICE.PROFILE]` for one,
     which may be new and then begins as a copy of the game's first; `[GAME.hotkeys]` gives
-    `pause`, `save`, `quit` and `panic`. Raises UserError, which names the place, for a file that
+    `pause`, `save`, `quit`, `discard` and `panic`. Raises UserError, which names the place, for a file that
     says something else.
     """
 

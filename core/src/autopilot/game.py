@@ -27,7 +27,7 @@ from autopilot.interfaces import (
     World,
 )
 from autopilot.plugins import Registry
-from autopilot.specs import DeviceSpec, GameSpec
+from autopilot.specs import DeviceSpec, GameSpec, Reference
 from autopilot.types import NOTHING, Frame, Held, Reading, SourceSettings, WorldRequest
 
 _log = logging.getLogger("autopilot")
@@ -142,6 +142,11 @@ class DeviceChoice:
     clock: str | None = None
     settings: SourceSettings = field(default_factory=SourceSettings)
 
+    @property
+    def names_source(self) -> bool:
+        """Whether the user said where frames come from."""
+        return self.source is not None or self.settings != SourceSettings(background=self.settings.background)
+
 
 @dataclass
 class OpenWorld:
@@ -184,16 +189,30 @@ class Game:
         self.bindings = UserBindings(home.bindings if home else None, spec)
 
     def label_map(self, name: str | None = None) -> LabelMap:
-        """Return a label map of this game, by default the game's own.
+        """Return a label map of this game, by default the game's own; raises as `label_map_name`."""
+        wanted = self.label_map_name(name)
+        spec = self._registry.get("label map", wanted)
+        made: LabelMap = self._registry.load("label map", wanted, spec.make)()
+        return made
+
+    def label_map_name(self, name: str | None = None) -> str:
+        """Return the full name of a label map: of ctr's, `slide` is short for `ctr-slide`.
 
         Raises PluginError for an unknown name, UserError for another game's label map.
         """
         wanted = name or self.spec.label_map
+        mine = {spec.name for _, spec in self._registry.provided("label map") if spec.game == self.spec.name}
+        if wanted not in mine and f"{self.spec.name}-{wanted}" in mine:
+            return f"{self.spec.name}-{wanted}"
         spec = self._registry.get("label map", wanted)
         if spec.game != self.spec.name:
             raise UserError(f"label map {wanted!r} belongs to {spec.game}, not {self.spec.name}")
-        made: LabelMap = self._registry.load("label map", wanted, spec.make)()
-        return made
+        return wanted
+
+    def reference(self, name: str, track: str, laps: int) -> Reference | None:
+        """Return the published race of that name on a track, if there is one of so many laps."""
+        found: Reference | None = self._load("game", self._name, self.spec.references[name])(track, laps)
+        return found
 
     def tracks(self, given: str | None) -> list[str]:
         """Return the tracks that `a,b` or, where tracks are numbers, `0-4,7` names.
@@ -231,12 +250,14 @@ class Game:
         return self.spec.track_help or "there are: " + ", ".join(self.spec.tracks)
 
     def mode(self, given: str | None) -> str:
-        """Return a mode of this game by its letter or name; the first one by default."""
+        """Return a mode of this game by its letter or name, or the user's own; the first one by default."""
         if given is None:
             return next(iter(self.spec.modes))
         for letter, words in self.spec.modes.items():
-            if given.casefold() in (letter.casefold(), words.casefold()):
+            if given.casefold() in (letter.casefold(), words.casefold(), words.partition(":")[0].casefold()):
                 return letter
+        if self.spec.own_modes:
+            return check_name(given, "mode")
         known = ", ".join(f"{k} ({v})" for k, v in self.spec.modes.items())
         raise UserError(f"{self.spec.name} has no mode {given!r}: there are {known}")
 
@@ -258,7 +279,7 @@ class Game:
         clocks = spec.clocks or (("wall",) if spec.open_world is None else ("lockstep",))
         if choice.clock is not None and choice.clock not in clocks:
             raise UserError(f"{spec.name} runs by --clock {' or '.join(clocks)} only")
-        if human and "wall" in clocks and choice.clock is None:
+        if (human or choice.names_source) and "wall" in clocks and choice.clock is None:
             return False
         return (choice.clock or clocks[0]) == "lockstep"
 
@@ -270,7 +291,8 @@ class Game:
         """
         spec = self.spec
         world = World()
-        request = replace(request, lockstep=self.lockstep(choice, request.human))
+        lockstep = self.lockstep(choice, request.human)
+        request = replace(request, lockstep=lockstep, running=choice.names_source)
         if spec.open_world is not None:
             world = self._load("game", self._name, spec.open_world)(request)
         try:
@@ -347,8 +369,7 @@ class Game:
 
     def settings(self, choice: DeviceChoice) -> SourceSettings:
         """Return where the frame source is to look: what the user said, or else the game's window."""
-        asked = choice.source is not None or choice.settings != SourceSettings(background=choice.settings.background)
-        return choice.settings if asked else replace(choice.settings, window=self.spec.window)
+        return choice.settings if choice.names_source else replace(choice.settings, window=self.spec.window)
 
     def _device(self, choice: DeviceChoice, hz: float, ours: dict[str, Callable[[], frozenset[str]]]) -> OutputDevice:
         name = choice.device or self.spec.device

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -19,6 +21,9 @@ type Rectangle = tuple[float, float, float, float]
 
 Held = frozenset[str]
 """The controls held at one instant: a state, never press or release events."""
+
+Manoeuvre = tuple[tuple[Held, float], ...]
+"""What to hold, one after the other, and for how long each, in seconds."""
 
 Action = tuple[int, ...]
 """One index per axis of an action space."""
@@ -130,7 +135,8 @@ class Reading:
 
     `lap` counts completed laps, `lap_times_s` holds their times; `incident` is true while one is
     going on (off the road, a rescue, a wall); `score` is the game's own, where it has one;
-    `confidence` is 1 for a simulator and what the reader believes for pixels.
+    `confidence` is 1 for a simulator and what the reader believes for pixels. `tallies` is what a
+    referee has counted so far, by names of its own (rescues, say); a session does not keep it.
     """
 
     lap: int = 0
@@ -141,6 +147,7 @@ class Reading:
     finished: bool = False
     score: float | None = None
     confidence: float = 1.0
+    tallies: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +208,8 @@ class WorldRequest:
 
     `laps` 0 means drive until stopped; `window` asks for a window that a person can look at,
     `human` for one that a person can play in, in real time. `lockstep` says which of the game's
-    clocks it runs by, `demonstrator` which of its demonstrators may be asked.
+    clocks it runs by, `demonstrator` which of its demonstrators may be asked. `running` says that the
+    user has named a window or a place on the screen: the game runs there, and is not to be started.
     """
 
     track: str
@@ -212,7 +220,41 @@ class WorldRequest:
     window: bool = False
     human: bool = False
     lockstep: bool = False
+    running: bool = False
     demonstrator: str = "demonstrator"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What another program's recordings are: given to a game's importer.
+
+    `folder` holds them; `driver`, `track` and `mode` are the user's word where the files say none.
+    `channels` is the order of their colours, `rgb` or `bgr`, where the user knows it.
+    """
+
+    folder: Path
+    driver: str | None = None
+    track: str | None = None
+    mode: str | None = None
+    channels: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording of another program, as an importer read it; `name` is its own and fit for a folder.
+
+    `frames` gives a picture, uint8 RGB (H, W, 3), with what was held, `hz` times a second; `created` is
+    ISO 8601; `remarks` are told to the user. Reading a frame may raise UserError.
+    """
+
+    name: str
+    driver: str
+    track: str
+    mode: str
+    hz: float
+    created: str
+    frames: Iterable[tuple[Image, Held]]
+    remarks: tuple[str, ...] = ()
 
 
 Bindings = Mapping[str, str]

@@ -16,6 +16,7 @@ from autopilot.specs import load
 
 COMMANDS = {
     "record": "Record a human, or a game's demonstrator.",
+    "import": "Make sessions of what another program recorded.",
     "sessions": "List recorded sessions; mark or purge frames.",
     "train": "Train a network on recorded sessions.",
     "drive": "Let a bundle drive.",

@@ -15,13 +15,13 @@ import numpy as np
 from autopilot.errors import DeviceError, UserError
 from autopilot.types import ActionSpace, Image, Step
 
-WIDTH, BAR, GAP = 640, 14, 6
+WIDTH, HEAD, BAR, GAP = 640, 30, 14, 6
 GREY, WHITE, GREEN, RED, DARK = (120, 120, 120), (240, 240, 240), (70, 200, 90), (230, 80, 70), 24
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 class Overlay:
-    """Draws one step: the picture, a bar per value of each axis, what was chosen, the referee."""
+    """Draws one step: who drives and the referee, the picture, a bar per value of each axis, what was chosen."""
 
     def __init__(self, space: ActionSpace, title: str) -> None:
         self._space = space
@@ -34,9 +34,9 @@ class Overlay:
         scale = WIDTH / step.native.shape[1]
         height = int(step.native.shape[0] * scale) // 2 * 2
         how = cv2.INTER_NEAREST if scale >= 2 else cv2.INTER_AREA
-        picture = np.full((height + self._panel // 2 * 2, WIDTH, 3), DARK, np.uint8)
-        picture[:height] = cv2.resize(step.native, (WIDTH, height), interpolation=how)
-        self._bars(picture, height, step, chosen)
+        picture = np.full((HEAD + height + self._panel // 2 * 2, WIDTH, 3), DARK, np.uint8)
+        picture[HEAD : HEAD + height] = cv2.resize(step.native, (WIDTH, height), interpolation=how)
+        self._bars(picture, HEAD + height, step, chosen)
         self._captions(picture, step)
         return picture
 
@@ -73,8 +73,7 @@ class Overlay:
 
 
 def _caption(picture: Any, text: str, x: int, colour: tuple[int, int, int]) -> None:
-    cv2.putText(picture, text, (x + 1, 23), FONT, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-    cv2.putText(picture, text, (x, 22), FONT, 0.5, colour, 1, cv2.LINE_AA)
+    cv2.putText(picture, text, (x, 20), FONT, 0.5, colour, 1, cv2.LINE_AA)
 
 
 class Film:

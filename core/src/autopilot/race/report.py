@@ -9,26 +9,34 @@ from autopilot.home import write_json
 from autopilot.race.result import RaceResult, summarise
 
 Rows = list[list[str]]
+MOST_PLOTS = 6
+"""More tracks than these share one plot."""
 
 
 def table_rows(result: RaceResult) -> list[tuple[str, list[str], Rows]]:
-    """Return the two tables as (title, head, rows): a row per driver, then a row per run."""
-    drivers: Rows = []
-    for r in summarise(result):
-        cells = [r["driver"], f"{r['finished']}/{r['runs']}", _number(r["median_lap_s"], 2)]
-        cells += [_number(r["median_race_s"], 2), str(r["incident_laps"])]
-        cells += [_number(r["mean_score"], 1)]
-        drivers.append([*cells, _number(r["lap_ratio"], 2), _number(r["score_ratio"], 2)])
-    head = ["driver", "finished", "median lap", "median race", "laps with incident", "mean score"]
+    """Return the tables as (title, head, rows): by driver, by track where there are several, and every run."""
+    tallies = list(dict.fromkeys(name for run in result.runs for name in run.tallies))
+    scored = any(run.score is not None for run in result.runs)
+
+    def cells(r: dict[str, Any]) -> list[str]:
+        found = [r["driver"], f"{r['finished']}/{r['runs']}", _number(r["median_lap_s"], 2)]
+        found += [_number(r["lap_ratio"], 2), _number(r["median_race_s"], 2), str(r["incident_laps"])]
+        found += [f"{r['tallies'][name]:g}" for name in tallies]
+        return found + [_number(r["mean_score"], 1), _number(r["score_ratio"], 2)] * scored
+
+    head = ["driver", "finished", "median lap", "lap ratio", "median race", "laps with incident", *tallies]
+    head += ["mean score", "score ratio"] * scored
+    tables = [("Drivers", head, [cells(r) for r in summarise(result)])]
+    if len(result.tracks) > 1:
+        rows = [[track, *cells(r)] for track in result.tracks for r in summarise(result, track) if r["runs"]]
+        tables.append(("Tracks", ["track", *head], rows))
     runs: Rows = []
     for run in result.runs:
-        cells = [run.track, str(run.race + 1), run.driver, *run.cells(result.laps)]
-        runs.append([*cells, _number(run.total_s, 2), _number(run.score, 1)])
+        own = [run.track, str(run.race + 1), run.driver, *run.cells(result.laps), _number(run.total_s, 2)]
+        own += [f"{run.tallies.get(name, 0):g}" for name in tallies]
+        runs.append(own + [_number(run.score, 1)] * scored)
     laps = [f"lap {i + 1}" for i in range(result.laps)]
-    return [
-        ("Drivers", [*head, "lap ratio", "score ratio"], drivers),
-        ("Runs", ["track", "race", "driver", *laps, "total", "score"], runs),
-    ]
+    return [*tables, ("Runs", ["track", "race", "driver", *laps, "total", *tallies, *["score"] * scored], runs)]
 
 
 def markdown(result: RaceResult) -> str:
@@ -36,6 +44,7 @@ def markdown(result: RaceResult) -> str:
     lines = [f"# {result.title}, {_lengths(result)}", ""]
     lines += [f"Times in seconds of game time, stamped: {result.stamp}. `*` = incident. "]
     lines[-1] += f"Ratios compare with {result.drivers[0]}."
+    lines += [f"\n{source}" for source in result.references]
     for title, head, rows in table_rows(result):
         lines += ["", f"## {title}", "", _row(head), _row(["---"] * len(head))]
         lines += [_row(row) for row in rows]
@@ -56,19 +65,20 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def chart(path: Path, result: RaceResult) -> None:
-    """Draw every lap of every driver, and their scores where the game keeps one."""
+    """Draw every lap of every driver, track by track, and their scores where the game keeps one."""
     from matplotlib.figure import Figure
 
     scored = any(run.score is not None for run in result.runs)
-    figure = Figure(figsize=(9 if scored else 6, 4), layout="constrained")
-    plots = figure.subplots(1, 2 if scored else 1, squeeze=False)[0]
-    pairs: list[tuple[Any, str]] = [(plots[0], "lap time, s")]
-    if scored:
-        pairs.append((plots[1], "score"))
-    for plot, what in pairs:
+    apart = len(result.tracks) <= MOST_PLOTS and not scored
+    tracks = [{track} for track in result.tracks] if apart else [set(result.tracks)]
+    count = len(tracks) + scored
+    figure = Figure(figsize=(max(6, 3.6 * count), 4), layout="constrained")
+    plots = figure.subplots(1, count, squeeze=False)[0]
+    for plot, shown in zip(plots, [*tracks, *[set(result.tracks)] * scored], strict=True):
+        of_score = scored and plot is plots[-1]
         for i, driver in enumerate(result.drivers):
-            runs = [r for r in result.runs if r.driver == driver]
-            if what == "score":
+            runs = [r for r in result.runs if r.driver == driver and r.track in shown]
+            if of_score:
                 values = [(r.score, False) for r in runs if r.score is not None]
             else:
                 values = [(t, n in r.incident_laps) for r in runs for n, t in enumerate(r.laps_s)]
@@ -79,11 +89,13 @@ def chart(path: Path, result: RaceResult) -> None:
                 plot.scatter(spread, y, marker=marker, s=size, color=f"C{i}", alpha=0.8)
             if not values:
                 middle = plot.get_xaxis_transform()
-                plot.text(i, 0.5, "Incomplete", rotation=90, ha="center", transform=middle)
+                plot.text(i, 0.5, "Incomplete", rotation=90, ha="center", va="center", transform=middle)
         plot.set_xticks(range(len(result.drivers)), result.drivers, rotation=15)
         plot.set_xlim(-0.6, len(result.drivers) - 0.4)
-        plot.set_ylabel(what)
+        plot.set_ylabel("score" if of_score else "lap time, s")
         plot.grid(axis="y", alpha=0.3)
+        if apart and count > 1:
+            plot.set_title(*shown)
     figure.suptitle(f"{result.title}, {_lengths(result)} ({result.stamp}; star = incident)")
     figure.savefig(path, dpi=120)
 

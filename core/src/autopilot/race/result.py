@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -13,7 +13,7 @@ class Run:
     """One driver, once, on one track. Times in seconds of game time.
 
     `incident_laps` are the numbers (from 0) of laps with an incident; a run that gave up is not
-    `finished`, and has fewer laps than were asked.
+    `finished`, and has fewer laps than were asked. `tallies` is what the referee counted besides.
     """
 
     driver: str
@@ -24,6 +24,7 @@ class Run:
     incidents: int
     finished: bool
     score: float | None
+    tallies: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total_s(self) -> float | None:
@@ -40,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True)
 class RaceResult:
-    """All runs of a race, and what was asked."""
+    """All runs of a race, and what was asked; `references` say where published ones among them are from."""
 
     game: str
     title: str
@@ -50,29 +51,34 @@ class RaceResult:
     races: int
     hz: float
     runs: tuple[Run, ...]
-    stamp: str = "AI / emulator"
+    stamp: str = "AI"
+    references: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data: the runs and the summary."""
-        return {**asdict(self), "summary": summarise(self)}
+        """Return plain data: the runs, a summary by driver and one by track and driver."""
+        by_track = [row for track in self.tracks for row in summarise(self, track)]
+        return {**asdict(self), "summary": summarise(self), "by_track": by_track}
 
 
 def _median(values: Sequence[float]) -> float | None:
     return round(statistics.median(values), 3) if values else None
 
 
-def summarise(result: RaceResult) -> list[dict[str, Any]]:
-    """Return a row per driver.
+def summarise(result: RaceResult, track: str | None = None) -> list[dict[str, Any]]:
+    """Return a row per driver, of one track or of all.
 
-    `score_ratio` and `lap_ratio` compare with the first driver of the list.
+    `score_ratio` and `lap_ratio` compare with the first driver of the list. Tracks differ in length:
+    of several, `lap_ratio` is the median of theirs.
     """
     rows: list[dict[str, Any]] = []
     for driver in result.drivers:
-        runs = [r for r in result.runs if r.driver == driver]
+        runs = [r for r in result.runs if r.driver == driver and track in (None, r.track)]
         scores = [r.score for r in runs if r.score is not None]
+        names = dict.fromkeys(name for r in result.runs for name in r.tallies)
         rows.append(
             {
                 "driver": driver,
+                "track": track,
                 "finished": sum(r.finished for r in runs),
                 "runs": len(runs),
                 "median_lap_s": _median([t for r in runs for t in r.laps_s]),
@@ -80,10 +86,16 @@ def summarise(result: RaceResult) -> list[dict[str, Any]]:
                 "incident_laps": sum(len(r.incident_laps) for r in runs),
                 "incidents": sum(r.incidents for r in runs),
                 "mean_score": round(statistics.mean(scores), 1) if scores else None,
+                "tallies": {name: round(sum(r.tallies.get(name, 0) for r in runs), 1) for name in names},
             }
         )
     for row in rows:
         for name, key in (("lap_ratio", "median_lap_s"), ("score_ratio", "mean_score")):
             ours, first = row[key], rows[0][key]
             row[name] = round(ours / first, 3) if ours is not None and first else None
+    if track is None and len(result.tracks) > 1:
+        by_track = [row for t in result.tracks for row in summarise(result, t)]
+        for row in rows:
+            ratios = [r["lap_ratio"] for r in by_track if r["driver"] == row["driver"]]
+            row["lap_ratio"] = _median([r for r in ratios if r is not None])
     return rows

@@ -12,7 +12,7 @@ import math
 from autopilot.types import Held
 
 from autopilot_supertuxkart.line import CentreLine, wrap
-from autopilot_supertuxkart.simulation import Simulation
+from autopilot_supertuxkart.simulation import Kart, Simulation
 
 LOOK_M, LOOK_S = 7.0, 0.6
 """The point to aim at lies this far ahead, plus so many seconds at the present speed."""
@@ -21,6 +21,18 @@ RADIUS = ((0.0, 2.0), (10.0, 7.5), (25.0, 15.0), (45.0, 30.0))
 kart_characteristics.xml (turn radius)."""
 KEY_FROM = 0.15
 """The share of the full steering from which a key is worth holding for a decision."""
+SKID_AHEAD_S = (0.1, 1.2)
+"""A skid is worth it from a second on. So it begins where the road of these seconds ahead bends one way,"""
+SKID_BENDS = (0.18, 0.7)
+"""with this share of the full steering on the average, and no more than that anywhere."""
+SKID_FROM, SKID_UNTIL = (0.1, 1.0), (0.0, 1.0)
+"""It begins and goes on with a steering wanted between these: a skid turns, but not as far as the wheels."""
+SKID_STEER = (0.28, 0.6)
+"""Below and above, the skid is steered outwards or inwards: it turns by 0.1, 0.47 or 0.78 of the full steering."""
+SKID_SPEED = 12.0
+"""In m/s; the game's least is 10."""
+NITRO_BELOW, FIRE_BELOW = 0.5, 0.2
+"""More speed is asked for when less steering is wanted."""
 
 
 class Demonstrator:
@@ -46,6 +58,45 @@ class Demonstrator:
             return math.copysign(1.0, bearing)
         bend = 2 * math.sin(bearing) / max(math.hypot(dx, dz), 1.0)
         return bend * turning_radius(kart.speed)
+
+
+class DemonstratorPro(Demonstrator):
+    """Also skids through bends, for the push at the end of a skid, and uses nitro and the zippers.
+
+    Whether it skids, and where to, it sees from the kart, whoever drives.
+    """
+
+    def __init__(self, simulation: Simulation) -> None:
+        super().__init__(simulation)
+        self._before = simulation.kart
+
+    def decide(self) -> Held:
+        """Return what to hold now."""
+        kart, before = self._simulation.kart, self._before
+        self._before = kart
+        wanted = self._steering()
+        held = {"accelerate", *(["nitro"] if abs(wanted) < NITRO_BELOW else [])}
+        if kart.skid > 1.0:
+            side, goes_on = math.copysign(1.0, wrap(kart.heading - before.heading)), SKID_UNTIL
+        else:
+            side, goes_on = math.copysign(1.0, wanted), SKID_FROM
+            if kart.speed < SKID_SPEED or kart.jumping or not self._bends(kart, side):
+                goes_on = (math.inf, math.inf)
+        inwards = wanted * side
+        if goes_on[0] < inwards < goes_on[1]:
+            held.add("skid")
+            low, high = SKID_STEER if kart.skid > 1.0 else (0.0, 0.0)
+            turn = side * ((inwards > high) - (inwards < low))
+        else:
+            turn = (wanted > KEY_FROM) - (wanted < -KEY_FROM)
+            held |= {"fire"} if abs(wanted) < FIRE_BELOW else set()
+        return frozenset(held | ({"left"} if turn < 0 else {"right"} if turn > 0 else set()))
+
+    def _bends(self, kart: Kart, side: float) -> bool:
+        """Whether the road ahead bends to a side so that it can be skidded through."""
+        near, far = (kart.down_track + seconds * kart.speed for seconds in SKID_AHEAD_S)
+        bends = side * self._line.bends(near, far) * turning_radius(kart.speed)
+        return bool(bends.mean() > SKID_BENDS[0] and bends.max() < SKID_BENDS[1])
 
 
 def turning_radius(speed: float) -> float:

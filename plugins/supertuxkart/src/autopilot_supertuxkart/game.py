@@ -67,7 +67,7 @@ class RealGame:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the game's own path, no shell
                 [*wrapper, program, "--no-start-screen", *race, *picture, *extra],
-                env={**os.environ, **folders},
+                env={**os.environ, **folders, "LANGUAGE": "en"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -30,6 +30,13 @@ GAP_S = 1.0
 """With the clock gone for longer than this and back near zero, a new race has begun."""
 BANNER_S = 5.0
 """This soon after a new lap, an orange banner may be the one that announces it."""
+FACE = (slice(22, 64), slice(8, 50))
+"""Rows and columns, at 480x270, of the kart's face, which is there but for a rescue."""
+FACE_PIXELS = 100
+"""It has three times as many pixels that are black; a rescue in the dark goes unseen."""
+BLACK = 45
+SURE = 0.9
+"""This share of a message's pixels must be as learned."""
 TICK_S = 0.2
 """The clock and the frames' own times may disagree by this much."""
 
@@ -45,7 +52,9 @@ class Font:
 
     Positions are (column, row) of the first glyph's cell; advances count `phases`-ths of a pixel.
     `cells[p]` has one template per character that begins p/`phases` px right of a pixel's edge:
-    int16 (glyphs, height, width); `masks[p]` says with 1 which of its pixels count.
+    int16 (glyphs, height, width); `masks[p]` says with 1 which of its pixels count. `wrong_way` is
+    where the words WRONG WAY! are, and of their pixels (height, width) 1 for the letters, -1 for
+    their outline; the lock-step engine never shows them.
     """
 
     phases: int
@@ -55,6 +64,7 @@ class Font:
     advances: tuple[int, ...]
     cells: tuple[Gray, ...]
     masks: tuple[Gray, ...]
+    wrong_way: tuple[tuple[int, int], Gray] | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Font:
@@ -79,6 +89,7 @@ class Font:
             tuple(data["advances"].values()),
             tuple(cells),
             tuple(masks),
+            _message(data["wrong_way"]) if "wrong_way" in data else None,
         )
 
     def distances(self, gray: Gray, at: int, row: int) -> NDArray[np.float64]:
@@ -128,6 +139,22 @@ class Font:
                 return int(match[1]), int(match[2])
         return None
 
+    def says_wrong_way(self, image: Image) -> bool:
+        """Whether the words are there, in English."""
+        if self.wrong_way is None:
+            return False
+        (column, row), kind = self.wrong_way
+        part = image[row : row + kind.shape[0], column : column + kind.shape[1]]
+        if part.shape[:2] != kind.shape:
+            return False
+        orange, black = orange_and_black(part)
+        return bool(orange[kind > 0].mean() > SURE and black[kind < 0].mean() > SURE)
+
+
+def _message(data: Mapping[str, Any]) -> tuple[tuple[int, int], Gray]:
+    rows = [[" #".find(c) if c != "." else -1 for c in row] for row in data["rows"]]
+    return tuple(data["at"]), np.array(rows, np.int16)
+
 
 @cache
 def fonts() -> dict[tuple[int, int], tuple[Font, ...]]:
@@ -149,7 +176,8 @@ class HudReader:
     these is taken: each lap time is off by at most the time between two frames (half of it at each
     end), and the sum of all by half of that. The lap counter appears when the start line is passed.
 
-    `incident` and `wrong_way` stay False: the clock and the counter do not show them.
+    An `incident` is a rescue, while the kart's face is gone, or driving the wrong way, which the game
+    says a second after it began. Walls are not seen.
     """
 
     def __init__(self) -> None:
@@ -165,6 +193,7 @@ class HudReader:
         self._crossed = 0.0
         self._lap_times: tuple[float, ...] = ()
         self._finished = False
+        self._rescue, self._rescues = False, 0
 
     def read(self, frame: Frame) -> Reading:
         """Read one frame; a picture of a size that `sizes` lacks gives confidence 0."""
@@ -180,11 +209,19 @@ class HudReader:
             self._finished = True
         if time_s is not None:
             self._believed = time_s, frame.t_ns
+        racing = time_s is not None and not self._finished and self._font is not None
+        wrong = racing and self._font.says_wrong_way(frame.image)  # type: ignore[union-attr]  # racing says so
+        rescue = racing and bool((frame.image[FACE].max(2) < BLACK).sum() < FACE_PIXELS)
+        self._rescues += rescue and not self._rescue
+        self._rescue = rescue
         return Reading(
             lap=self._lap,
             lap_times_s=self._lap_times,
             race_time_s=time_s,
+            incident=wrong or rescue,
+            wrong_way=wrong,
             finished=self._finished,
+            tallies={"rescues": self._rescues},
             confidence=1.0 if self._finished else confidence,
         )
 
@@ -251,9 +288,12 @@ def _banner(image: Image) -> bool:
     They are wider than other messages: each third of their place must have some.
     """
     height, width, _ = image.shape
-    part = image[height // 4 : height * 33 // 100, width * 36 // 100 : width * 64 // 100].astype(np.int16)
-    red, green, blue = part[..., 0], part[..., 1], part[..., 2]
-    orange = (red > 200) & (green > 90) & (green < 210) & (blue < 90)
-    black = part.max(2) < 40
-    thirds = [third.mean() for mask in (orange, black) for third in np.array_split(mask, 3, axis=1)]
+    part = image[height // 4 : height * 33 // 100, width * 36 // 100 : width * 64 // 100]
+    thirds = [third.mean() for mask in orange_and_black(part) for third in np.array_split(mask, 3, axis=1)]
     return bool(min(thirds) > 0.05)
+
+
+def orange_and_black(part: Image) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which pixels (H, W) have the colour of the game's messages, and of their outline."""
+    red, green, blue = part[..., 0], part[..., 1], part[..., 2]
+    return (red > 190) & (green > 80) & (green < 210) & (blue < 90), part.max(2) < BLACK

@@ -16,3 +16,9 @@ STEER = ChoiceAxis(
 def steer_only() -> LabelMap:
     """Return `steer: left forward right`, with `accelerate` held whatever the action."""
     return ChoiceLabelMap([STEER], always=frozenset({"accelerate"}))
+
+
+def pro() -> LabelMap:
+    """Return steering as above, and whether to `skid`, to use `nitro` and to `fire` what was collected."""
+    more = [ChoiceAxis(name, (Choice("no"), Choice("yes", frozenset({name})))) for name in ("skid", "nitro", "fire")]
+    return ChoiceLabelMap([STEER, *more], always=frozenset({"accelerate"}))

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPACING_M = 1.0
+BEND_M = 5.0
+"""A bend is measured over so many metres before and behind a point."""
 SMOOTH_M = 3.0
 """Sigma of the Gaussian that rounds the corners of the road's segments off."""
 
 
-def wrap(angle: float) -> float:
-    """Return an angle between -pi and pi."""
+def wrap[T: (float, NDArray[np.float64])](angle: T) -> T:
+    """Return an angle, or each of an array's, between -pi and pi."""
     return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
@@ -46,6 +48,9 @@ class CentreLine:
         self._width = np.interp(grid, closed_at, np.append(width, width[0]))
         step = np.roll(self.points, -1, axis=0) - self.points
         self.heading: NDArray[np.float64] = np.arctan2(step[:, 0], step[:, 2])
+        reach = round(BEND_M / self.spacing)
+        turn = np.roll(self.heading, -reach) - np.roll(self.heading, reach)
+        self._bend = wrap(turn) / (2 * reach * self.spacing)
 
     def point(self, down_track: float) -> NDArray[np.float64]:
         """Return the point (3,) so far down the lap."""
@@ -58,6 +63,12 @@ class CentreLine:
     def direction(self, down_track: float) -> float:
         """Return where the road leads there: radians, from z towards x."""
         return float(self.heading[math.floor(down_track / self.spacing) % len(self.points)])
+
+    def bends(self, near: float, far: float) -> NDArray[np.float64]:
+        """Return how the road bends, point by point, from so far down the lap to so far: radians per metre."""
+        first, last = math.floor(near / self.spacing), math.floor(far / self.spacing)
+        found: NDArray[np.float64] = self._bend[np.arange(first, max(first + 1, last)) % len(self._bend)]
+        return found
 
     def width(self, down_track: float) -> float:
         """Return how wide the road is there, in metres."""

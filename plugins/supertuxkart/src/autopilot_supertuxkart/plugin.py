@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import GameSpec, LabelMapSpec
+from autopilot.specs import GameSpec, LabelMapSpec, Recovery
 
 AUTOPILOT_API = API_VERSION
 
@@ -21,7 +21,8 @@ HUD = (
     (0.905, 0.78, 0.06, 0.12),  # the rank
 )
 """What a network must not see. The speed beside the rank stays: a frame shows it nowhere else."""
-HOTKEYS = {"pause": "t", "save": "o", "quit": "p"}
+PRO = "supertuxkart-pro"
+HOTKEYS = {"pause": "t", "save": "o", "quit": "p", "discard": "u"}
 
 
 @hookimpl
@@ -52,8 +53,10 @@ def autopilot_games() -> list[GameSpec]:
             bindings={"keyboard": {"default": KEYS}},
             hotkeys=HOTKEYS,
             demonstrator=True,
-            recovery=frozenset({"rescue"}),
+            demonstrators={"demonstrator-pro": PRO},
+            recovery=Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),)),
             referee=True,
+            references={"ghost": "autopilot_supertuxkart.ghosts:reference"},
             lap_limit_s=120.0,
             hud=HUD,
             probe="autopilot_supertuxkart.assets:probe",
@@ -63,12 +66,18 @@ def autopilot_games() -> list[GameSpec]:
 
 @hookimpl
 def autopilot_label_maps() -> list[LabelMapSpec]:
-    """Left, forward or right with the gas held."""
+    """Left, forward or right with the gas held; and all that makes a kart faster."""
     return [
         LabelMapSpec(
             "supertuxkart",
             "steer: left forward right; accelerate always held",
             "supertuxkart",
             make="autopilot_supertuxkart.labels:steer_only",
-        )
+        ),
+        LabelMapSpec(
+            PRO,
+            "steer: left forward right; skid, nitro, fire: no yes; accelerate always held",
+            "supertuxkart",
+            make="autopilot_supertuxkart.labels:pro",
+        ),
     ]

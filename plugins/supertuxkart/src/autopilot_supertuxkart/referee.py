@@ -24,7 +24,7 @@ class Referee:
         self._last = simulation.kart
         self._times: list[float] = []
         self._line_crossed = 0.0
-        self.rescues = self.walls = self.off_track = self.decisions = 0
+        self.rescues = self.walls = self.off_track = 0
 
     def reading(self) -> Reading:
         """Return how the race stands now."""
@@ -41,10 +41,14 @@ class Referee:
             incident=(incident or wrong) and not kart.finished,  # over the line, the game brakes
             wrong_way=wrong,
             finished=kart.finished or 0 < self._laps <= len(self._times),
+            tallies={
+                "rescues": self.rescues,
+                "walls": self.walls,
+                "s off the road": round(self.off_track * self._period_s, 1),
+            },
         )
 
     def _watch(self, kart: Kart, last: Kart) -> bool:
-        self.decisions += 1
         self.off_track += not kart.on_road
         if kart.laps > max(last.laps, 0):
             crossed = kart.finish_time if kart.finished else kart.lap_time

@@ -10,13 +10,15 @@ from autopilot.errors import Away, UserError
 from autopilot.interfaces import World
 from autopilot.types import Frame, Reading, WorldRequest
 
-from autopilot_supertuxkart.demonstrator import Demonstrator
+from autopilot_supertuxkart.demonstrator import Demonstrator, DemonstratorPro
 from autopilot_supertuxkart.game import RealGame
 from autopilot_supertuxkart.hud import HudReader
 from autopilot_supertuxkart.line import CentreLine
 from autopilot_supertuxkart.referee import Referee
 from autopilot_supertuxkart.simulation import ENDLESS, Race, Simulation
 
+STREWN_LAPS = 9
+"""The game gives a zipper for each lap: not many more than in a race."""
 SIZE = (480, 270)
 """The screen, of either mode: three times the frames that are recorded, and the digits can be read."""
 
@@ -27,9 +29,11 @@ def open_world(request: WorldRequest) -> World:
         raise UserError("a human plays the real game: leave out --clock lockstep")
     if not request.lockstep:
         return _real_world(request)
-    simulation = Simulation(request.track, request.laps, SIZE, seed=request.seed)
+    strewn = request.mode == "S"
+    laps = request.laps or (STREWN_LAPS if strewn else ENDLESS)
+    simulation = Simulation(request.track, laps, SIZE, seed=request.seed)
     race = Race(simulation, request.hz, request.seed)
-    if request.mode == "S":
+    if strewn:
         race = Strewn(simulation, request.hz, request.seed)
     return World(
         source=race,
@@ -37,14 +41,16 @@ def open_world(request: WorldRequest) -> World:
         clock=race,
         reader=race,
         referee=Referee(simulation, request.laps, 1 / request.hz),
-        demonstrator=Demonstrator(simulation),
+        demonstrator=(DemonstratorPro if request.demonstrator == "demonstrator-pro" else Demonstrator)(simulation),
     )
 
 
 def _real_world(request: WorldRequest) -> World:
-    """Start the installed game; core brings the screen, the keyboard and the wall clock."""
+    """Start the installed game, unless it runs; core brings the screen, the keyboard and the wall clock."""
     if request.mode == "S":
         raise UserError("mode S is for lock-step: the real game's kart cannot be put anywhere")
+    if request.running:
+        return World(hud=HudReader() if request.human else Starter())
     game = RealGame(request.track, request.laps or ENDLESS, SIZE)
     try:
         game.wait_until_racing()
@@ -62,7 +68,7 @@ class Starter(HudReader):
 
     PATIENCE_S = 30.0
 
-    def __init__(self, game: RealGame) -> None:
+    def __init__(self, game: RealGame | None = None) -> None:
         super().__init__()
         self._game = game
         self._since = time.monotonic()
@@ -70,7 +76,8 @@ class Starter(HudReader):
 
     def read(self, frame: Frame) -> Reading:
         """Read one frame. Raises Away before the start, DeviceError when the game has ended by itself."""
-        self._game.check()
+        if self._game is not None:
+            self._game.check()
         reading = super().read(frame)
         if not self._begun and reading.race_time_s is None and time.monotonic() - self._since < self.PATIENCE_S:
             raise Away("the race has not begun")
