@@ -311,6 +311,8 @@ class Game:
         source = world.source = world.source or self.open_source(choice)
         ours: dict[str, Callable[[], frozenset[str]]] = {}
         world.hud = world.hud or self.hud_reader(choice)
+        if world.hud is None and spec.hud_reader is not None:
+            _log.warning("autopilot: %s", self._learn_first)
         if world.hud is not None:
             world.source = world.referee = source = HudReferee(source, world.hud)
         if world.device is None:
@@ -343,9 +345,17 @@ class Game:
             return None
         make = self._load("game", self._name, self.spec.hud_reader)
         reader: HudReader | None = make(self._hud_folder, self.profile(choice))
-        if reader is None:
-            _log.warning("autopilot: lap times need templates: autopilot learn-hud --game %s", self.spec.name)
         return reader
+
+    def check_referee(self, choice: DeviceChoice) -> None:
+        """Raise UserError, with what to do, where nobody would say lap times."""
+        if not self.spec.referee and self.hud_reader(choice) is None:
+            what = "there are no lap times" if self.spec.hud_reader is None else self._learn_first
+            raise UserError(f"{self.spec.name} has no referee: {what}")
+
+    @property
+    def _learn_first(self) -> str:
+        return f"lap times need templates: autopilot learn-hud --game {self.spec.name}"
 
     def learn_hud(self, frames: Iterable[Frame], choice: DeviceChoice) -> str:
         """Let the game learn its display from native frames, and return what it says of that.
