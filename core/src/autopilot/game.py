@@ -347,10 +347,10 @@ class Game:
         reader: HudReader | None = make(self._hud_folder, self.profile(choice))
         return reader
 
-    def check_referee(self, choice: DeviceChoice) -> None:
-        """Raise UserError, with what to do, where nobody would say lap times."""
+    def check_referee(self, choice: DeviceChoice, purpose: str) -> None:
+        """Raise UserError, with what to do, where nobody would say the lap times for a purpose."""
         if not self.spec.referee and self.hud_reader(choice) is None:
-            what = "there are no lap times" if self.spec.hud_reader is None else self._learn_first
+            what = f"there are no lap times {purpose}" if self.spec.hud_reader is None else self._learn_first
             raise UserError(f"{self.spec.name} has no referee: {what}")
 
     @property

@@ -110,7 +110,7 @@ def load_policy(name: str, game: Game, home: Home, registry: Registry, options: 
     """
     Selector(options.select, options.temperature, options.seed)
     if options.keep_laps is not None:
-        game.check_referee(options.devices)
+        game.check_referee(options.devices, "to keep laps by")
     for scripted in filter(None, (name, options.teacher)):
         game.check_demonstrator(scripted)
     if is_scripted(name):

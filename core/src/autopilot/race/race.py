@@ -65,7 +65,7 @@ def race(
     driver is checked before the first one starts. Raises UserError for an unknown driver or
     track, a game without a referee, or a reference of another race.
     """
-    game.check_referee(options.drive.devices)
+    game.check_referee(options.drive.devices, "to race by")
     if options.laps < 1 or options.races < 1:
         raise UserError("--laps and --races must be 1 or more")
     if not options.drivers or len(set(options.drivers)) != len(options.drivers):
