@@ -448,7 +448,7 @@ def _rows(
     glyphs = Glyphs.learn(patches, np.concatenate([labels.T.reshape(-1), more.T.reshape(-1)]), DIGITS)
     # The third row was not learned from, and a lap time must fit the clock anyway: let more in.
     rows = tuple(tuple(b.moved(0, n * pitch) for b in row) for n in range(3))
-    return replace(glyphs, fit=2 * glyphs.fit), rows
+    return replace(glyphs, fit=3.5 * glyphs.fit), rows
 
 
 # --- WRONG WAY
