@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autopilot.drive.drive import perform
 from autopilot.errors import Away
 from autopilot.game import OpenWorld, WallClock
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.loop import DemonstratorDriver, NoisyDriver, RandomDriver, Recovering, Takeover, Timing, run
+from autopilot.loop import DemonstratorDriver, HumanDriver, NoisyDriver, RandomDriver, Recovering, Takeover, Timing, run
+from autopilot.specs import Recovery
 from autopilot.types import NOTHING, Decision, Frame, Held, Reading, Step
 
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
@@ -241,16 +243,17 @@ def test_a_car_that_stands_still_is_got_going_again() -> None:
     rng = np.random.default_rng(1)
     moving = [Frame(rng.integers(0, 255, (9, 16, 3), np.uint8), n * 10**8) for n in range(100)]
     rescue = frozenset({"rescue"})
-    driver = Recovering(Always(LEFT), rescue)
+    recovery = Recovery(manoeuvres=(((rescue, 0.4),),))
+    driver = Recovering(Always(LEFT), recovery)
     assert {driver.decide(frame).sent for frame in moving} == {LEFT}
     wall = [Frame(moving[-1].image.copy(), n * 10**8) for n in range(100, 150)]
     for n, frame in enumerate(wall):
         frame.image[0, :2] = n  # a clock goes on: two pixels of 144
     sent = [driver.decide(frame) for frame in wall]
     presses = [i for i, d in enumerate(sent) if d.sent == rescue]
-    assert presses == [*range(19, 23), *range(42, 46)], "after 2 s without motion, for 0.3 s, and again"
+    assert presses == [*range(19, 23), *range(43, 47)], "after 2 s without motion, for 0.4 s, and again"
     assert {d.held for d in sent} == {LEFT}
-    assert all(Recovering(Always(NOTHING), rescue).decide(frame).sent == NOTHING for frame in wall)
+    assert all(Recovering(Always(NOTHING), recovery).decide(frame).sent == NOTHING for frame in wall)
 
 
 def test_a_demonstrator_is_rounded_to_what_the_labels_can_say() -> None:
@@ -408,3 +411,80 @@ def test_a_still_picture_is_no_fault_while_nothing_is_held_or_a_human_drives() -
         bench, told = Frozen(0.6, *script), []
         drive(bench, Always(held), max_steps=30, takeover=Takeover(bench), on_away=told.append)
         assert told == []
+
+
+def test_a_car_that_faces_the_wrong_way_turns_in_three_by_turns() -> None:
+    back, forth = frozenset({"brake", "left"}), frozenset({"accelerate", "right"})
+    other = frozenset({"brake", "right"})
+    recovery = Recovery(manoeuvres=(((back, 0.3), (forth, 0.2)), ((other, 0.3),)), wrong_way=True)
+    rng = np.random.default_rng(1)
+
+    def sent(recovery: Recovery, wrong: range) -> list[Held]:
+        driver, out = Recovering(Always(LEFT), recovery), []
+        for n in range(60):
+            frame = Frame(rng.integers(0, 255, (9, 16, 3), np.uint8), n * 10**8)
+            decision = driver.decide(frame)
+            assert decision.held == LEFT, "the label stays the driver's"
+            out.append(decision.sent)
+            driver(Step(n, frame, frame.image, decision, Reading(wrong_way=n in wrong)))
+        return out
+
+    done = sent(recovery, range(10, 45))
+    assert done[:20] == [LEFT] * 20, "a second of it, and it hears of it a step late"
+    assert done[20:25] == [back] * 3 + [forth] * 2
+    assert done[25:36] == [LEFT] * 10 + [other]
+    assert done[38:] == [LEFT] * 22
+    assert set(sent(recovery, range(10, 19))) == {LEFT}, "a spin is over sooner"
+    assert set(sent(Recovery(recovery.manoeuvres), range(10, 45))) == {LEFT}, "where the game does not say so"
+
+
+def test_a_tap_between_two_decisions_is_not_lost() -> None:
+    class Keys(Bench):
+        def __init__(self, *held: Held) -> None:
+            super().__init__()
+            self.script = list(held)
+
+        def held(self) -> Held:
+            return self.script.pop(0)
+
+    steer, tap = frozenset({"left"}), frozenset({"left", "slide_right"})
+    driver = HumanDriver(Keys(steer, tap, steer, steer, NOTHING, NOTHING))
+    assert driver.decide(FRAME).held == steer
+    driver.look()
+    assert driver.decide(FRAME).held == tap, "pressed and let go in between"
+    driver.look()
+    assert driver.decide(FRAME).held == NOTHING, "what was held before and let go is let go"
+    assert driver.decide(FRAME).held == NOTHING
+
+
+def test_while_it_waits_for_the_wall_clock_the_loop_looks_for_taps() -> None:
+    class Keys(Bench):
+        def held(self) -> Held:
+            self.ticks += 1
+            return RIGHT if self.ticks == 3 else NOTHING
+
+    bench, steps = Keys(), []
+    world = bench.world()
+    world.clock = WallClock(20)
+    run(world, HumanDriver(bench), Timing(20, False), (16, 9), [steps.append], max_steps=3)
+    assert [s.decision.held for s in steps] == [NOTHING, RIGHT, NOTHING]
+
+
+def test_the_discard_hotkey_is_passed_on() -> None:
+    told: list[int] = []
+    bench = Bench(keys={3: "discard", 5: "quit"})
+    assert drive(bench, on_discard=lambda: told.append(bench.ticks))[0] == "quit"
+    assert told == [2]
+
+
+def test_what_starts_another_race_is_held_while_the_game_is_there_and_then_nothing() -> None:
+    class Hidden(Bench):
+        def read(self) -> Frame:
+            frame = super().read()
+            if 3 <= (count := 10**6 - self.frames) < 6:
+                raise Away(f"covered at {count}")
+            return frame
+
+    bench = Hidden()
+    perform(((LEFT, 0.2), (NOTHING, 0.1), (RIGHT, 0.1)), bench.world())
+    assert bench.log == [*[LEFT] * 2, *["released"] * 3, *[LEFT] * 2, *[NOTHING] * 2, *[RIGHT] * 2, "released"]

@@ -178,3 +178,17 @@ def test_a_frame_source_that_ends_ends_the_recording(run: Run, tmp_path: Path) -
     done = run(*"record --game pit --driver demonstrator --track endless --json".split(), PITLANE=pit(frames=5))
     (row,) = json.loads(done.out)
     assert (row["frames"], row["ending"]) == (5, "ended")
+
+
+def test_the_discard_key_leaves_the_last_seconds_out_and_they_can_be_restored(run: Run, tmp_path: Path) -> None:
+    args = "record --game pit --driver anna --discard-seconds 0.2 --json".split()
+    done = run(*args, PITLANE=pit((30, "discard"), (31, "discard"), (40, "save")))
+    assert done.code == 0, done.err
+    (one,) = json.loads(done.out)
+    assert one["discarded"] == 20, "0.2 s at 50 Hz, and as many before them"
+    session = Session.open(tmp_path / "home/sessions" / one["session"])
+    ((start, stop),) = session.deleted()
+    assert (stop - start, len(session)) == (20 + 0, one["frames"] - 20)
+    assert stop <= 31
+    session.restore(start, stop)
+    assert len(session) == one["frames"]

@@ -9,7 +9,10 @@ import sys
 
 import pytest
 from autopilot.errors import DeviceError
+from autopilot.game import Game
 from autopilot.plugins import Registry
+from autopilot.race import RaceResult
+from autopilot.race.reference import add_reference, find_references
 from autopilot.sessions import Session
 from autopilot_supertuxkart import assets
 from autopilot_supertuxkart.ghosts import ghost, lap_times
@@ -53,6 +56,13 @@ def test_a_ghosts_lap_times_are_its_race_time_cut_where_it_passed_the_line():
     assert laps == (pytest.approx(32.4, abs=0.1), pytest.approx(30.7, abs=0.1), pytest.approx(30.1, abs=0.1))
     assert sum(laps) == pytest.approx(93.1235, abs=0.001)  # the file's min_time
     assert ghost("lighthouse", 2) is None
+    game = Game(Registry(), "supertuxkart")
+    found = find_references(game, "ghost", list(TRACKS), 3)
+    assert {r.track for r in found} == {"lighthouse", "snowtuxpeak"}  # of those, at the intermediate level
+    table = RaceResult("supertuxkart", "", ("a",), TRACKS, 3, 1, 10.0, ())
+    for reference in found:
+        table = add_reference(table, "ghost", reference)
+    assert (table.drivers, len(table.references), len(table.runs)) == (("a", "ghost:human"), 1, 2)
     lines = [f"{t} {'0 ' * 19}{way} 0" for t, way in ((0, -100), (10, 50), (20, 90), (21, 110), (30, 205))]
     assert lap_times(lines, 2, 29.5) == (20.5, 9.0)
 

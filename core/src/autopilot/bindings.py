@@ -16,7 +16,7 @@ from autopilot.types import Bindings, SourceSettings
 HOTKEYS = {"panic": "f12"}
 """Every game's, unless it says otherwise: the panic key releases everything and pauses."""
 
-HOTKEY_NAMES = ("pause", "save", "quit", "panic")
+HOTKEY_NAMES = ("pause", "save", "quit", "discard", "panic")
 
 SCREEN = {"profile": "text", "source": "text", "window": "text", "video": "text"} | {
     "monitor": "a number",
@@ -31,8 +31,8 @@ class UserBindings:
 
     `[GAME.DEVICE]` gives `control = "key"` for every profile, `[GAME.DEVICE.PROFILE]` for one,
     which may be new and then begins as a copy of the game's first; `[GAME.hotkeys]` gives
-    `pause`, `save`, `quit` and `panic`. `[GAME.screen]` says which `profile` is the default, where the
-    frames come from (`source`, and of it a `window`, `monitor` or `video`), and which `region` (x, y,
+    `pause`, `save`, `quit`, `discard` and `panic`. `[GAME.screen]` says which `profile` is the default, where
+    the frames come from (`source`, and of it a `window`, `monitor` or `video`), and which `region` (x, y,
     width, height) of that is the game, in a window of the `size` (width, height). Raises UserError, which
     names the place, for a file that says something else.
     """

@@ -27,7 +27,7 @@ from autopilot.interfaces import (
     World,
 )
 from autopilot.plugins import Registry
-from autopilot.specs import DeviceSpec, GameSpec
+from autopilot.specs import DeviceSpec, GameSpec, Reference
 from autopilot.types import NOTHING, Frame, Held, Reading, SourceSettings, WorldRequest
 
 _log = logging.getLogger("autopilot")
@@ -189,16 +189,30 @@ class Game:
         self.bindings = UserBindings(home.bindings if home else None, spec)
 
     def label_map(self, name: str | None = None) -> LabelMap:
-        """Return a label map of this game, by default the game's own.
+        """Return a label map of this game, by default the game's own; raises as `label_map_name`."""
+        wanted = self.label_map_name(name)
+        spec = self._registry.get("label map", wanted)
+        made: LabelMap = self._registry.load("label map", wanted, spec.make)()
+        return made
+
+    def label_map_name(self, name: str | None = None) -> str:
+        """Return the full name of a label map: of ctr's, `slide` is short for `ctr-slide`.
 
         Raises PluginError for an unknown name, UserError for another game's label map.
         """
         wanted = name or self.spec.label_map
+        mine = {spec.name for _, spec in self._registry.provided("label map") if spec.game == self.spec.name}
+        if wanted not in mine and f"{self.spec.name}-{wanted}" in mine:
+            return f"{self.spec.name}-{wanted}"
         spec = self._registry.get("label map", wanted)
         if spec.game != self.spec.name:
             raise UserError(f"label map {wanted!r} belongs to {spec.game}, not {self.spec.name}")
-        made: LabelMap = self._registry.load("label map", wanted, spec.make)()
-        return made
+        return wanted
+
+    def reference(self, name: str, track: str, laps: int) -> Reference | None:
+        """Return the published race of that name on a track, if there is one of so many laps."""
+        found: Reference | None = self._load("game", self._name, self.spec.references[name])(track, laps)
+        return found
 
     def tracks(self, given: str | None) -> list[str]:
         """Return the tracks that `a,b` or, where tracks are numbers, `0-4,7` names.
@@ -236,12 +250,14 @@ class Game:
         return self.spec.track_help or "there are: " + ", ".join(self.spec.tracks)
 
     def mode(self, given: str | None) -> str:
-        """Return a mode of this game by its letter or name; the first one by default."""
+        """Return a mode of this game by its letter or name, or the user's own; the first one by default."""
         if given is None:
             return next(iter(self.spec.modes))
         for letter, words in self.spec.modes.items():
-            if given.casefold() in (letter.casefold(), words.casefold()):
+            if given.casefold() in (letter.casefold(), words.casefold(), words.partition(":")[0].casefold()):
                 return letter
+        if self.spec.own_modes:
+            return check_name(given, "mode")
         known = ", ".join(f"{k} ({v})" for k, v in self.spec.modes.items())
         raise UserError(f"{self.spec.name} has no mode {given!r}: there are {known}")
 
@@ -295,6 +311,8 @@ class Game:
         source = world.source = world.source or self.open_source(choice)
         ours: dict[str, Callable[[], frozenset[str]]] = {}
         world.hud = world.hud or self.hud_reader(choice)
+        if world.hud is None and spec.hud_reader is not None:
+            _log.warning("autopilot: %s", self._learn_first)
         if world.hud is not None:
             world.source = world.referee = source = HudReferee(source, world.hud)
         if world.device is None:
@@ -327,9 +345,17 @@ class Game:
             return None
         make = self._load("game", self._name, self.spec.hud_reader)
         reader: HudReader | None = make(self._hud_folder, self.profile(choice))
-        if reader is None:
-            _log.warning("autopilot: lap times need templates: autopilot learn-hud --game %s", self.spec.name)
         return reader
+
+    def check_referee(self, choice: DeviceChoice, purpose: str) -> None:
+        """Raise UserError, with what to do, where nobody would say the lap times for a purpose."""
+        if not self.spec.referee and self.hud_reader(choice) is None:
+            what = f"there are no lap times {purpose}" if self.spec.hud_reader is None else self._learn_first
+            raise UserError(f"{self.spec.name} has no referee: {what}")
+
+    @property
+    def _learn_first(self) -> str:
+        return f"lap times need templates: autopilot learn-hud --game {self.spec.name}"
 
     def learn_hud(self, frames: Iterable[Frame], choice: DeviceChoice) -> str:
         """Let the game learn its display from native frames, and return what it says of that.

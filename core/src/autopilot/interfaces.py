@@ -71,7 +71,7 @@ class Reader(Protocol):
         """Return the controls that the human holds now."""
 
     def hotkeys(self) -> tuple[str, ...]:
-        """Return the hotkeys pressed since the last call: of `pause`, `save`, `quit` and `panic`."""
+        """Return the hotkeys pressed since the last call: of `pause`, `save`, `quit`, `discard` and `panic`."""
 
     def close(self) -> None:
         """Stop listening. Calling it twice is harmless."""

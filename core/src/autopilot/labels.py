@@ -10,10 +10,14 @@ from autopilot.types import NOTHING, Action, ActionSpace, Axis, Held
 
 @dataclass(frozen=True)
 class Choice:
-    """One value of an axis and the controls that are held for it (none: the value at rest)."""
+    """One value of an axis and the controls that are held for it (none: the value at rest).
+
+    `also` are other sets of controls that a human may hold to mean the same.
+    """
 
     value: str
     controls: Held = NOTHING
+    also: Sequence[Held] = ()
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,10 @@ class ChoiceAxis:
         if any(conflict <= held for conflict in self.conflicts):
             return None
         order = list(self.precedence) + [c.value for c in self.choices]
+        ways = [(way, order.index(c.value), i) for i, c in enumerate(self.choices) for way in (c.controls, *c.also)]
         # What needs more controls is more specific; the value at rest comes last by itself.
-        ranked = sorted(enumerate(self.choices), key=lambda ic: (-len(ic[1].controls), order.index(ic[1].value)))
-        return next((i for i, c in ranked if c.controls <= held), None)
+        ranked = sorted(ways, key=lambda way: (-len(way[0]), way[1]))
+        return next((i for controls, _, i in ranked if controls <= held), None)
 
 
 class ChoiceLabelMap:

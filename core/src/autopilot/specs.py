@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autopilot.types import Rectangle
+from autopilot.types import Manoeuvre, Rectangle
 
 
 def load(target: str) -> Any:
@@ -62,6 +62,32 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovery:
+    """What gets a car that the machine drives going again when it stands still: a rescue, or a way back.
+
+    `manoeuvres` are tried in turn. With `wrong_way` they are tried too when the car has faced the wrong
+    way for a second, as the referee says it: for games that tell a human so as well.
+    """
+
+    manoeuvres: tuple[Manoeuvre, ...]
+    wrong_way: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Published times to race against: `drivers` maps a name to its races, each a lap time for every lap.
+
+    A race is text such as `40.94 44.79* 41.98`: seconds, `*` where there was an incident; a race with
+    fewer laps than `laps` was given up. `source` says where they were published and what they are.
+    """
+
+    track: str
+    laps: int
+    drivers: Mapping[str, tuple[str, ...]]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class GameSpec:
     """A game.
 
@@ -69,7 +95,7 @@ class GameSpec:
     screen, and core joins `frame_source`, `device` and `reader`. `tracks` are names that a user
     may give (empty: any that `track_pattern` matches); `aliases` maps other spellings to them.
     `bindings[device][profile]` maps controls to keys, the first profile being the default;
-    `hotkeys` does so for `pause`, `save` and `quit`. Frames are recorded as `frame_size`
+    `hotkeys` does so for `pause`, `save`, `quit` and `discard`. Frames are recorded as `frame_size`
     (width, height). `hud` is what the network must not see: digits, a minimap. It is blackened where
     training and driving prepare a frame; sessions keep the whole frame. `steering` says how the label
     of a moved picture is corrected; without one, shifted pictures keep their label. `window` is where
@@ -77,16 +103,23 @@ class GameSpec:
     let them pick it. `clocks` names the clocks that `open_world` can run by, of `lockstep` and `wall`,
     the default first; a human plays by the wall clock where there is a choice. `demonstrator` says that
     it ships one, which decides in the game's own label map; `demonstrators` maps the names of more of
-    them (`demonstrator-...`) to their label maps. `recovery` is what to hold for a moment when a car
-    that is driven by the machine stands still: a rescue, or a way back. `hud_reader` imports `(folder: Path,
-    profile: str) -> HudReader | None`, the referee of a game on the screen: `folder` is the user's own for
-    this game, `profile` that of the bindings, and None says that something must be learned first. `programs`
-    maps profiles of the bindings to the programs that the game is played in; one without bindings has keys
-    that only the user knows. `aspects` are the widths over heights that the game's picture may have there,
-    its borders cut off. `hud_learner` imports `(frames: Iterable[Frame], folder: Path, profile: str) -> str`,
-    which learns that from ten native frames a second of the user's own driving, writes it and says in one
-    line what it was; it raises UserError, having written nothing, where it is unsure. `probe` imports `() ->
-    list[Probe]`: whether a human can play here, where `open_world` brings a window of its own.
+    them (`demonstrator-...`) to their label maps. `probe` imports `() -> list[Probe]`: whether a human
+    can play here, where `open_world` brings a window of its own. `own_modes` lets a user record in modes
+    of their own naming. `restart` is what starts another race from where the last one ended, in a game
+    whose `open_world` does not; `references` are published times: by name, a function
+    `(track, laps) -> Reference | None`. `importers` maps formats of
+    other programs' recordings to functions `(ImportRequest) -> Iterator[Recording]`. `stamp` goes with
+    every time that is shown or exported.
+
+    `programs` maps profiles of the bindings to the programs that a game on the screen is played in; one
+    without bindings has keys that only the user knows. `aspects` are the widths over heights that the
+    game's picture may have there, its borders cut off.
+
+    `hud_reader` imports `(folder: Path, profile: str) -> HudReader | None`, the referee of a game on the
+    screen: `folder` is the user's own for this game, `profile` that of the bindings, and None says that
+    something must be learned first. `hud_learner` imports `(frames: Iterable[Frame], folder: Path, profile:
+    str) -> str`, which learns that from ten native frames a second of the user's own driving, writes it and
+    says in one line what it was; it raises UserError, having written nothing, where it is unsure.
     """
 
     name: str
@@ -105,12 +138,14 @@ class GameSpec:
     track_pattern: str | None = None
     track_help: str = ""
     modes: Mapping[str, str] = field(default_factory=lambda: {"N": "normal"})
+    own_modes: bool = False
     bindings: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     hotkeys: Mapping[str, str] = field(default_factory=dict)
     clocks: tuple[str, ...] = ()
     demonstrator: bool = False
     demonstrators: Mapping[str, str] = field(default_factory=dict)
-    recovery: frozenset[str] = frozenset()
+    recovery: Recovery | None = None
+    restart: Manoeuvre = ()
     referee: bool = False
     programs: Mapping[str, Program] = field(default_factory=dict)
     aspects: tuple[float, ...] = (4 / 3, 16 / 9)
@@ -120,6 +155,9 @@ class GameSpec:
     hud: tuple[Rectangle, ...] = ()
     steering: SteerCorrection | None = None
     probe: str | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
+    importers: Mapping[str, str] = field(default_factory=dict)
+    stamp: str = "AI"
 
 
 @dataclass(frozen=True, slots=True)

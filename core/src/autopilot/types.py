@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -22,6 +24,9 @@ Box = tuple[int, int, int, int]
 
 Held = frozenset[str]
 """The controls held at one instant: a state, never press or release events."""
+
+Manoeuvre = tuple[tuple[Held, float], ...]
+"""What to hold, one after the other, and for how long each, in seconds."""
 
 Action = tuple[int, ...]
 """One index per axis of an action space."""
@@ -238,6 +243,39 @@ class WorldRequest:
     lockstep: bool = False
     running: bool = False
     demonstrator: str = "demonstrator"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What another program's recordings are: given to a game's importer.
+
+    `folder` holds them; `driver`, `track` and `mode` are the user's word where the files say none.
+    `channels` is the order of their colours, `rgb` or `bgr`, where the user knows it.
+    """
+
+    folder: Path
+    driver: str | None = None
+    track: str | None = None
+    mode: str | None = None
+    channels: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording of another program, as an importer read it; `name` is its own and fit for a folder.
+
+    `frames` gives a picture, uint8 RGB (H, W, 3), with what was held, `hz` times a second; `created` is
+    ISO 8601; `remarks` are told to the user. Reading a frame may raise UserError.
+    """
+
+    name: str
+    driver: str
+    track: str
+    mode: str
+    hz: float
+    created: str
+    frames: Iterable[tuple[Image, Held]]
+    remarks: tuple[str, ...] = ()
 
 
 Bindings = Mapping[str, str]

@@ -17,6 +17,7 @@ from autopilot.specs import load
 COMMANDS = {
     "setup": "Set up a game on the screen: window, picture, keys.",
     "record": "Record a human, or a game's demonstrator.",
+    "import": "Make sessions of what another program recorded.",
     "sessions": "List recorded sessions; mark or purge frames.",
     "train": "Train a network on recorded sessions.",
     "drive": "Let a bundle drive.",

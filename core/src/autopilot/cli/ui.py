@@ -98,7 +98,9 @@ def race_tables(result: Any, folder: Any) -> None:
 
     for title, head, rows in table_rows(result):
         table(title, head, rows)
-    out.print(f"* = incident; saved in {folder} (race.json, race.md, race.png)", soft_wrap=True)
+    for source in result.references:
+        out.print(source, soft_wrap=True, markup=False)
+    out.print(f"{result.stamp}; * = incident; saved in {folder} (race.json, race.md, race.png)", soft_wrap=True)
 
 
 def preview(path: Any, width: int = 64, console: Console = out) -> None:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from autopilot.drive.drive import DriveOptions, DriveReport, drive, load_policy, make_driver
+from autopilot.drive.drive import DriveOptions, DriveReport, drive, drive_races, load_policy, make_driver
 from autopilot.drive.overlay import Film, Overlay, Window
 from autopilot.drive.teach import teach
 
-__all__ = ["DriveOptions", "DriveReport", "Film", "Overlay", "Window", "drive", "load_policy", "make_driver", "teach"]
+__all__ = [
+    "DriveOptions",
+    "DriveReport",
+    "Film",
+    "Overlay",
+    "Window",
+    "drive",
+    "drive_races",
+    "load_policy",
+    "make_driver",
+    "teach",
+]

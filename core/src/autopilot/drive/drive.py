@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from autopilot.drive.overlay import Film, Overlay, Window
-from autopilot.errors import BundleError, UserError
+from autopilot.errors import Away, BundleError, UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld, Watchable
 from autopilot.home import Home, is_scripted
 from autopilot.interfaces import LabelMap
@@ -18,6 +19,7 @@ from autopilot.loop import (
     Driver,
     HumanDriver,
     Keeper,
+    LapKeeper,
     PolicyDriver,
     RandomDriver,
     Recovering,
@@ -29,7 +31,8 @@ from autopilot.loop import (
 )
 from autopilot.plugins import Registry
 from autopilot.policy import Policy, Selector
-from autopilot.types import Reading, Step, WorldRequest
+from autopilot.sessions import LapRule
+from autopilot.types import Manoeuvre, Reading, Step, WorldRequest
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,9 @@ class DriveOptions:
 
     `record` keeps the drive as a session, the frames that a human took over ready to train on; with a
     `teacher`, one of the game's demonstrators, all of them, labelled by what it would do.
-    `recover` lets a car that stands still be got going as the game says. `engine` is jax or onnx; `say`
-    hears what came of choosing it.
+    `keep_laps` keeps each lap that passes as a session of its own. `recover` lets a car that stands still be
+    got going as the game says. `engine` is jax or onnx; `say` hears what came of choosing it. `restart` says
+    that this is not the first race: the game may have to be told to begin another.
     """
 
     track: str | None = None
@@ -53,7 +57,9 @@ class DriveOptions:
     film: Path | None = None
     record: bool = False
     teacher: str | None = None
+    keep_laps: LapRule | None = None
     recover: bool = True
+    restart: bool = False
     takeover: TakeoverMode = "handback"
     engine: str = "jax"
     say: Callable[[str], None] = lambda line: None
@@ -71,11 +77,29 @@ class DriveReport:
     timing: dict[str, Any]
     human_frames: int = 0
     session: str | None = None
+    stamp: str = ""
+    laps_seen: int = 0
+    laps_kept: list[dict[str, Any]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what a drive was recorded as, as plain data."""
         frames = self.timing["steps"]
         return {"session": self.session, "track": self.track, "frames": frames, "ending": self.ending}
+
+    def __str__(self) -> str:
+        """Return what a person wants to know, in some lines."""
+        text = f"{self.driver} on {self.track}: {self.ending}"
+        if self.reading is not None:
+            text += "; " + (", ".join(f"{t:.2f} s" for t in self.reading.lap_times_s) or "no lap finished")
+            if self.reading.score is not None:
+                text += f"; score {self.reading.score:.1f}"
+            text += f" ({self.stamp})"
+        if self.session is not None:
+            text += f"\nsession: {self.session}, {self.human_frames} frames driven by you"
+        if self.laps_kept is not None:
+            text += f"\nkept {len(self.laps_kept)} of {self.laps_seen} laps"
+            text += "".join(f"\n  {lap['session']}: {lap['lap_time_s']:.2f} s" for lap in self.laps_kept)
+        return text
 
 
 def load_policy(name: str, game: Game, home: Home, registry: Registry, options: DriveOptions) -> Policy | None:
@@ -85,6 +109,8 @@ def load_policy(name: str, game: Game, home: Home, registry: Registry, options: 
     not ship or options that make no sense.
     """
     Selector(options.select, options.temperature, options.seed)
+    if options.keep_laps is not None:
+        game.check_referee(options.devices, "to keep laps by")
     for scripted in filter(None, (name, options.teacher)):
         game.check_demonstrator(scripted)
     if is_scripted(name):
@@ -164,7 +190,7 @@ def drive(
             screens.append(stack.enter_context(Film(options.film, hz)))
         if options.show:
             screens.append(stack.enter_context(Window(f"autopilot: {name}")))
-        overlay = Overlay(space, f"{name} on {game.spec.name} {track}")
+        overlay = Overlay(space, f"{name} on {game.spec.name} {track} ({game.spec.stamp})")
 
         def show(step: Step) -> None:
             picture = overlay.draw(step, label_map.action(step.decision.sent))
@@ -172,18 +198,21 @@ def drive(
                 screen.add(picture)
 
         countdown(world)
+        if options.restart:
+            perform(game.spec.restart, world)
         if options.show and world.clock.lockstep:
             world.clock = Watchable(world.clock, hz)
         timing = Timing(hz, world.clock.lockstep)
         driver = make_driver(name, policy, world, label_map, options, timing)
+        observers = [remember, watch, *([show] if screens else [])]
         if options.recover and game.spec.recovery and name != "human":
             driver = Recovering(driver, game.spec.recovery)
+            observers.append(driver)
         if options.teacher is not None:
             driver = TaughtDriver(driver, make_driver(options.teacher, None, world, label_map, options, timing))
         limit = None if options.max_s is None else max(1, round(options.max_s * hz))
         takeover = None if name == "human" else Takeover(world.reader, options.takeover)
-        observers = [remember, watch, *([show] if screens else [])]
-        keeper = None
+        keeper = laps = None
         if options.record:
             keeper = stack.enter_context(
                 Keeper(
@@ -199,7 +228,63 @@ def drive(
                 )
             )
             observers.append(keeper)
+        if options.keep_laps is not None:
+            about = (game, request, name, label_map, label_name, world.clock.lockstep)
+            laps = stack.enter_context(LapKeeper(home.sessions, options.keep_laps, *about))
+            observers.append(laps)
         ending = run(world, driver, timing, game.spec.frame_size, observers, limit, on_pause, on_away, takeover)
-    return DriveReport(
-        name, track, ending, last[0], timing.report(), human_frames[0], keeper.path.name if keeper else None
-    )
+    report = DriveReport(name, track, ending, last[0], timing.report(), human_frames[0], stamp=game.spec.stamp)
+    if keeper is not None:
+        report.session = keeper.path.name
+    if laps is not None:
+        report.laps_seen = laps.seen
+        report.laps_kept = [{"session": id, "lap_time_s": lap.time_s, "clean": lap.clean} for id, lap in laps.kept]
+    return report
+
+
+def drive_races(
+    name: str,
+    game: Game,
+    home: Home,
+    registry: Registry,
+    options: DriveOptions,
+    races: int,
+    watch: Callable[[Step], None] = lambda step: None,
+    countdown: Callable[[OpenWorld], None] = lambda world: None,
+    on_pause: Callable[[bool], None] = lambda paused: None,
+    on_away: Callable[[str | None], None] = lambda reason: None,
+) -> list[DriveReport]:
+    """Let `name` drive so many races one after another, with other seeds; a hotkey ends the remaining ones too.
+
+    Raises as `drive`, and UserError for several races where the game says not how to begin another, or of
+    no end.
+    """
+    if races > 1 and (options.film or not (options.laps or options.max_s)):
+        raise UserError("--races: say when a race is over by --laps or --seconds, and leave out --film")
+    if races > 1 and not (game.spec.restart or game.spec.open_world):
+        raise UserError(f"{game.spec.name} says not how to begin another race: leave out --races")
+    policy = load_policy(name, game, home, registry, options)
+    done: list[DriveReport] = []
+    for number in range(races):
+        one = replace(options, seed=options.seed + number, restart=number > 0)
+        before = countdown if number == 0 else lambda world: None
+        done.append(drive(name, game, home, registry, one, watch, before, policy, on_pause, on_away))
+        if done[-1].ending in ("saved", "quit"):
+            break
+    return done
+
+
+def perform(manoeuvre: Manoeuvre, world: OpenWorld) -> None:
+    """Hold a manoeuvre's controls for as long as it says, by the wall clock, while the game is there; then nothing."""
+    beat_s = 0.05  # the emitter lets go of what it hears no more of
+    for controls, seconds in manoeuvre:
+        beats = round(seconds / beat_s)
+        while beats > 0:
+            try:
+                world.source.read()
+                world.device.hold(controls)
+                beats -= 1
+            except Away:
+                world.device.release_all()
+            time.sleep(beat_s)
+    world.device.release_all()

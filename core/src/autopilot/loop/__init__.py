@@ -11,7 +11,7 @@ from autopilot.loop.drivers import (
     RandomDriver,
     TaughtDriver,
 )
-from autopilot.loop.keep import Keeper
+from autopilot.loop.keep import Keeper, LapKeeper
 from autopilot.loop.recovery import Recovering
 from autopilot.loop.run import Ending, Observer, run
 from autopilot.loop.takeover import Takeover, TakeoverMode
@@ -23,6 +23,7 @@ __all__ = [
     "Ending",
     "HumanDriver",
     "Keeper",
+    "LapKeeper",
     "NoisyDriver",
     "Observer",
     "PolicyDriver",

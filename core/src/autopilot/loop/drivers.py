@@ -22,14 +22,22 @@ class Driver(Protocol):
 
 
 class HumanDriver:
-    """Whatever the human holds at this instant."""
+    """Whatever the human holds at this instant, and what they tapped since the last one."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._before: Held = frozenset()
+        self._seen: Held = frozenset()
+
+    def look(self) -> None:
+        """Look between two decisions, so that a tap shorter than their distance is not lost."""
+        self._seen |= self._reader.held()
 
     def decide(self, frame: Frame) -> Decision:
         """Read the human's keys."""
-        held = self._reader.held()
+        now = self._reader.held()
+        held = now | (self._seen - self._before)
+        self._before, self._seen = now, frozenset()
         return Decision(held, held)
 
 

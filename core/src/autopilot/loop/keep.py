@@ -1,20 +1,54 @@
-"""Keeping a run as a session: an observer of the loop that writes every step."""
+"""Keeping a run, or its good laps, as sessions: observers of the loop."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from autopilot.errors import SessionError
 from autopilot.game import Game
 from autopilot.interfaces import LabelMap
-from autopilot.sessions import Row, SessionInfo, SessionStore, SessionWriter
+from autopilot.sessions import Lap, LapFinder, LapRule, Row, SessionInfo, SessionStore, SessionWriter
 from autopilot.types import Step, WorldRequest
 from autopilot.versions import versions
+
+
+def new_info(
+    root: Path,
+    game: Game,
+    request: WorldRequest,
+    driver: str,
+    label_map: LabelMap,
+    label_map_name: str,
+    lockstep: bool,
+    **more: Any,
+) -> SessionInfo:
+    """Return what is known of a session that begins now; `more` are further fields of it."""
+    width, height = game.spec.frame_size
+    return SessionInfo(
+        format=1,
+        id=SessionStore(root).new_id(game.spec.name, request.track, driver),
+        game=game.spec.name,
+        driver=driver,
+        track=request.track,
+        mode=request.mode,
+        hz=request.hz,
+        width=width,
+        height=height,
+        controls=game.spec.controls,
+        label_map=label_map_name,
+        action_space=label_map.action_space.to_json(),
+        lockstep=lockstep,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=versions([game.plugin]),
+        ended="recording",
+        **more,
+    )
 
 
 class Keeper:
@@ -44,29 +78,11 @@ class Keeper:
         self._label_map, self._policy = label_map, policy
         self.human: list[tuple[int, int]] = []
         self.counts: Counter[str] = Counter()
-        width, height = game.spec.frame_size
-        info = SessionInfo(
-            format=1,
-            id=SessionStore(root).new_id(game.spec.name, request.track, driver),
-            game=game.spec.name,
-            driver=driver,
-            track=request.track,
-            mode=request.mode,
-            hz=request.hz,
-            width=width,
-            height=height,
-            controls=game.spec.controls,
-            label_map=label_map_name,
-            action_space=label_map.action_space.to_json(),
-            lockstep=lockstep,
-            noise=noise,
-            policy=policy,
-            teacher=teacher,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=versions([game.plugin]),
-            ended="recording",
+        more = {"noise": noise, "policy": policy, "teacher": teacher}
+        self._hz = request.hz
+        self._writer = SessionWriter(
+            root, new_info(root, game, request, driver, label_map, label_map_name, lockstep, **more)
         )
-        self._writer = SessionWriter(root, info)
 
     @property
     def path(self) -> Path:
@@ -89,6 +105,10 @@ class Keeper:
             begun = self.human.pop()[0] if self.human and self.human[-1][1] == number else number
             self.human.append((begun, number + 1))
 
+    def discard(self, seconds: float) -> int:
+        """Delete softly what was kept in the last seconds, and return how many frames those were."""
+        return self._writer.discard(round(seconds * self._hz))
+
     def close(self, ended: str = "saved") -> None:
         """Seal the session. Calling it twice is harmless."""
         self._writer.close(ended, self.human)
@@ -104,3 +124,72 @@ class Keeper:
             return
         with suppress(SessionError):  # the error on its way out is the one to report
             self.close("interrupted")
+
+
+class LapKeeper:
+    """Writes each lap that passes `rule` into a session of its own, marked `auto`, with its time.
+
+    The lap that is driven is held in memory; once over and passed, it is written by a thread, so that the
+    loop does not wait. A lap with a human's help, or of twice the game's `lap_limit_s`, is not kept. Frames on
+    which something else was sent than the driver decided (a recovery) get no label. `kept` are the sessions
+    and their laps, `seen` counts all laps that were driven whole. A process that is killed may leave a
+    session without a `lap_time_s`, which training leaves out.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        rule: LapRule,
+        game: Game,
+        request: WorldRequest,
+        driver: str,
+        label_map: LabelMap,
+        label_map_name: str,
+        lockstep: bool,
+    ) -> None:
+        self._label_map, self._rule = label_map, rule
+        self._root, self._about = root, (game, request, driver, label_map, label_map_name, lockstep)
+        self._finder = LapFinder(request.hz)
+        self._most = round(2 * game.spec.lap_limit_s * request.hz)
+        self._rows: deque[tuple[int, Row, bool]] = deque()
+        self._count = self.seen = 0
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="laps")
+        self._writing: list[Future[None]] = []
+        self.kept: list[tuple[str, Lap]] = []
+
+    def __call__(self, step: Step) -> None:
+        """Take in one step; raises SessionError where an earlier lap could not be written."""
+        decision = step.decision
+        action = self._label_map.action(decision.held) if decision.sent == decision.held else None
+        row = Row(step.frame, decision.held, decision.sent, action, step.reading)
+        self._rows.append((self._count, row, decision.by_human))
+        self._count += 1
+        for lap in self._finder.add(step.frame.t_ns, step.reading):
+            self.seen += 1
+            mine = [(row, by_human) for i, row, by_human in self._rows if lap.start <= i < lap.stop]
+            whole = len(mine) == lap.stop - lap.start and not any(by_human for _, by_human in mine)
+            if whole and self._rule.passes(lap):
+                self._writing.append(self._pool.submit(self._write, lap, [row for row, _ in mine]))
+        while self._rows and (self._rows[0][0] < self._finder.start or len(self._rows) > self._most):
+            self._rows.popleft()
+        while self._writing and self._writing[0].done():
+            self._writing.pop(0).result()
+
+    def _write(self, lap: Lap, rows: list[Row]) -> None:
+        writer = SessionWriter(self._root, new_info(self._root, *self._about, auto=True))
+        with writer:
+            for row in rows:
+                writer.append(row)
+            writer.close(lap_time_s=lap.time_s)
+        self.kept.append((writer.path.name, lap))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True)
+        if error is None:
+            for task in self._writing:
+                task.result()

@@ -1,4 +1,4 @@
-"""Getting a car going again that stands still, against a wall say."""
+"""Getting a car going again that stands still, against a wall say, or faces the wrong way."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from autopilot.loop.drivers import Driver
-from autopilot.types import Decision, Frame, Held, Image
+from autopilot.specs import Recovery
+from autopilot.types import Decision, Frame, Image, Manoeuvre, Step
 
-STILL_MS, PRESS_MS = 2000, 300
-"""How long it must stand still, and how long what helps is pressed; then it has as long again."""
+STILL_S, WRONG_S = 2.0, 1.0
+"""How long it must stand still, or face the wrong way; after a manoeuvre it has as long again."""
 
 CHANGED, SHARE = 8, 0.03
 """A pixel that differs by more has changed; with fewer than this share of them nothing moves. A
@@ -18,28 +19,46 @@ running clock is less, the slowest driving more."""
 
 
 class Recovering:
-    """Presses what gets a car going (`GameSpec.recovery`) when the picture says that it stands still.
+    """Makes the game's manoeuvres (`GameSpec.recovery`) in turn when the car needs one; the label stays the driver's.
 
-    It looks at what the driver sees, so it works in any game. The label stays the driver's.
+    That it stands still, it sees by what the driver sees, so that works in any game. That it faces the
+    wrong way is the referee's word, and reaches it as an observer of the loop, a step late.
     """
 
-    def __init__(self, driver: Driver, recovery: Held) -> None:
+    def __init__(self, driver: Driver, recovery: Recovery) -> None:
         self._driver, self._recovery = driver, recovery
         self._last: Image | None = None
-        self._still_from_ns = 0
+        self._moved_ns = self._right_ns = 0
+        self._wrong_way = False
+        self._made = 0
+        self._manoeuvre: Manoeuvre = ()
+        self._begun_ns = 0
+
+    def __call__(self, step: Step) -> None:
+        """Hear what the referee says."""
+        self._wrong_way = self._recovery.wrong_way and step.reading is not None and step.reading.wrong_way
 
     def decide(self, frame: Frame) -> Decision:
         """Let the driver decide, and perhaps send something else."""
         decision = self._driver.decide(frame)
         if self._last is None or _moves(self._last, frame.image):
-            self._still_from_ns = frame.t_ns
+            self._moved_ns = frame.t_ns
+        if self._last is None or not self._wrong_way:
+            self._right_ns = frame.t_ns
         self._last = frame.image
-        still_ms = (frame.t_ns - self._still_from_ns) // 10**6
-        if still_ms < STILL_MS or not decision.sent:
-            return decision
-        if still_ms >= STILL_MS + PRESS_MS:
-            self._still_from_ns = frame.t_ns
-        return replace(decision, sent=self._recovery)
+        lost = frame.t_ns - self._moved_ns >= STILL_S * 1e9 or frame.t_ns - self._right_ns >= WRONG_S * 1e9
+        if not self._manoeuvre and lost and decision.sent:
+            self._manoeuvre = self._recovery.manoeuvres[self._made % len(self._recovery.manoeuvres)]
+            self._made, self._begun_ns = self._made + 1, frame.t_ns
+        left_s = (frame.t_ns - self._begun_ns) / 1e9
+        for controls, seconds in self._manoeuvre:
+            if left_s < seconds:
+                return replace(decision, sent=controls)
+            left_s -= seconds
+        if self._manoeuvre:  # is over: look anew
+            self._manoeuvre = ()
+            self._moved_ns = self._right_ns = frame.t_ns
+        return decision
 
 
 def _moves(before: Image, now: Image) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal
 from autopilot.errors import Away
 from autopilot.frames import rescale
 from autopilot.game import OpenWorld, WallClock
-from autopilot.loop.drivers import Driver
+from autopilot.loop.drivers import Driver, HumanDriver
 from autopilot.loop.takeover import Stillness, Takeover
 from autopilot.loop.timing import Timing
 from autopilot.types import NOTHING, Frame, Step
@@ -36,21 +36,24 @@ def run(
     on_pause: Callable[[bool], None] = lambda paused: None,
     on_away: Callable[[str | None], None] = lambda reason: None,
     takeover: Takeover | None = None,
+    on_discard: Callable[[], None] = lambda: None,
 ) -> Ending:
     """Let `driver` drive until the race ends, a hotkey stops it or `max_steps` have passed.
 
     `size` (width, height) is that of the frames that the driver sees and sessions keep. While the
     source says that the game is away, nothing is held and no step is shown; `on_away` is told why,
     and None when it is back. With a `takeover` the driver is a policy: the human's keys stop it at
-    once, and against the wall clock a picture that stands still counts as away. Whatever happens,
-    everything is released at the end, on Ctrl-C too.
+    once, and against the wall clock a picture that stands still counts as away. `on_discard` is called when
+    the human presses that hotkey. Whatever happens, everything is released at the end, on Ctrl-C too.
     """
     index = 0
     away: str | None = None
     held = NOTHING
 
-    def let_go() -> None:
+    def meanwhile() -> None:
         nonlocal held
+        if isinstance(driver, HumanDriver):
+            driver.look()
         if held and takeover is not None and takeover.begins():
             world.device.release_all()
             held = NOTHING
@@ -60,7 +63,7 @@ def run(
     try:
         while max_steps is None or index < max_steps:
             ctrl_c.heed()
-            stopped = _hotkeys(world, timing, on_pause, takeover)
+            stopped = _hotkeys(world, timing, on_pause, on_discard, takeover)
             if stopped is not None:
                 return stopped
             timing.begin_step()
@@ -101,7 +104,7 @@ def run(
             if reading is not None and reading.finished:
                 return "finished"
             if isinstance(world.clock, WallClock):
-                world.clock.tick(let_go)
+                world.clock.tick(meanwhile)
             else:
                 world.clock.tick()
             index += 1
@@ -143,7 +146,11 @@ class CtrlC:
 
 
 def _hotkeys(
-    world: OpenWorld, timing: Timing, on_pause: Callable[[bool], None], takeover: Takeover | None
+    world: OpenWorld,
+    timing: Timing,
+    on_pause: Callable[[bool], None],
+    on_discard: Callable[[], None],
+    takeover: Takeover | None,
 ) -> Literal["saved", "quit"] | None:
     """Act on the human's hotkeys; while paused, hold nothing and wait."""
     paused = False
@@ -154,7 +161,9 @@ def _hotkeys(
                     return "saved"
                 if key == "quit":
                     return "quit"
-                if key == "pause" and takeover is not None and takeover.active:
+                if key == "discard":
+                    on_discard()
+                elif key == "pause" and takeover is not None and takeover.active:
                     takeover.hand_back()
                 elif key in ("pause", "panic"):
                     paused = key == "panic" or not paused

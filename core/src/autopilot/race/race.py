@@ -11,13 +11,17 @@ from autopilot.errors import UserError
 from autopilot.game import Game
 from autopilot.home import Home
 from autopilot.plugins import Registry
+from autopilot.race.reference import add_reference, find_references
 from autopilot.race.result import RaceResult, Run
 from autopilot.types import Reading, Step
 
 
 @dataclass(frozen=True)
 class RaceOptions:
-    """Who races where. `drive` carries what applies to each run: selector, devices, seed."""
+    """Who races where. `drive` carries what applies to each run: selector, devices, seed.
+
+    `reference` names published times of the game, which join the table.
+    """
 
     drivers: tuple[str, ...]
     tracks: str | None = None
@@ -25,6 +29,7 @@ class RaceOptions:
     races: int = 1
     drive: DriveOptions = field(default_factory=DriveOptions)
     films: Path | None = None
+    reference: str | None = None
 
 
 class _Book:
@@ -58,10 +63,9 @@ def race(
 
     `keep` is given what there is after each run, so that an interruption costs only one. Every
     driver is checked before the first one starts. Raises UserError for an unknown driver or
-    track, or a game without a referee.
+    track, a game without a referee, or a reference of another race.
     """
-    if not (game.spec.referee or game.hud_reader(options.drive.devices)):
-        raise UserError(f"{game.spec.name} has no referee: there are no lap times to race by")
+    game.check_referee(options.drive.devices, "to race by")
     if options.laps < 1 or options.races < 1:
         raise UserError("--laps and --races must be 1 or more")
     if not options.drivers or len(set(options.drivers)) != len(options.drivers):
@@ -77,7 +81,10 @@ def race(
         races=options.races,
         hz=game.spec.hz,
         runs=(),
+        stamp=game.spec.stamp,
     )
+    name = options.reference
+    references = [] if name is None else find_references(game, name, tracks, options.laps)
     for track in tracks:
         for number in range(options.races):
             for name in options.drivers:
@@ -99,6 +106,8 @@ def race(
                     run = replace(run, laps_s=(), finished=False)
                 result = replace(result, runs=(*result.runs, run))
                 keep(result)
+    for reference in references:
+        result = add_reference(result, str(options.reference), reference)
     return result
 
 

@@ -28,7 +28,7 @@ def table_rows(result: RaceResult) -> list[tuple[str, list[str], Rows]]:
     head += ["mean score", "score ratio"] * scored
     tables = [("Drivers", head, [cells(r) for r in summarise(result)])]
     if len(result.tracks) > 1:
-        rows = [[track, *cells(r)] for track in result.tracks for r in summarise(result, track)]
+        rows = [[track, *cells(r)] for track in result.tracks for r in summarise(result, track) if r["runs"]]
         tables.append(("Tracks", ["track", *head], rows))
     runs: Rows = []
     for run in result.runs:
@@ -44,6 +44,7 @@ def markdown(result: RaceResult) -> str:
     lines = [f"# {result.title}, {_lengths(result)}", ""]
     lines += [f"Times in seconds of game time, stamped: {result.stamp}. `*` = incident. "]
     lines[-1] += f"Ratios compare with {result.drivers[0]}."
+    lines += [f"\n{source}" for source in result.references]
     for title, head, rows in table_rows(result):
         lines += ["", f"## {title}", "", _row(head), _row(["---"] * len(head))]
         lines += [_row(row) for row in rows]

@@ -41,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True)
 class RaceResult:
-    """All runs of a race, and what was asked."""
+    """All runs of a race, and what was asked; `references` say where published ones among them are from."""
 
     game: str
     title: str
@@ -51,7 +51,8 @@ class RaceResult:
     races: int
     hz: float
     runs: tuple[Run, ...]
-    stamp: str = "AI / emulator"
+    stamp: str = "AI"
+    references: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data: the runs, a summary by driver and one by track and driver."""

@@ -12,9 +12,20 @@ from autopilot.errors import UserError
 from autopilot.game import DeviceChoice, Game, OpenWorld
 from autopilot.home import Home, is_scripted
 from autopilot.interfaces import LabelMap
-from autopilot.loop import DemonstratorDriver, Driver, HumanDriver, Keeper, NoisyDriver, Recovering, Timing, run
+from autopilot.loop import (
+    DemonstratorDriver,
+    Driver,
+    HumanDriver,
+    Keeper,
+    NoisyDriver,
+    Observer,
+    Recovering,
+    Timing,
+    run,
+)
 from autopilot.sessions import SessionStore
-from autopilot.types import Held, Step, WorldRequest
+from autopilot.specs import Recovery
+from autopilot.types import Step, WorldRequest
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,8 @@ class RecordOptions:
     `actions` is a label map of the game, by default the demonstrator's or the game's own.
 
     `laps` 0 records until stopped; `max_s` (seconds of game time) stops earlier; `noise` is the
-    share of the demonstrator's decisions at which a disturbance starts.
+    share of the demonstrator's decisions at which a disturbance starts. The hotkey `discard` deletes the
+    last `discard_s` seconds softly, pressed again as many before them.
     """
 
     driver: str = "human"
@@ -37,6 +49,7 @@ class RecordOptions:
     noise: float = 0.0
     seed: int = 0
     window: bool = False
+    discard_s: float = 5.0
     devices: DeviceChoice = field(default_factory=DeviceChoice)
 
 
@@ -50,12 +63,13 @@ class RecordProgress:
     frames: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     paused: bool = False
+    discarded: int = 0
     away: str | None = None
     ending: str = "recording"
 
     def to_json(self) -> dict[str, Any]:
         """Return what was recorded, as plain data."""
-        counts = {"labels": dict(self.counts)}
+        counts = {"labels": dict(self.counts), "discarded": self.discarded}
         return {"session": self.path.name, "track": self.track, "frames": self.frames, "ending": self.ending} | counts
 
 
@@ -79,7 +93,7 @@ def record(
     if not 0 <= options.noise < 1:
         raise UserError(f"--noise {options.noise} must be from 0 to below 1")
     mode = options.mode or ("A" if options.noise and "A" in game.spec.modes else None)
-    label_map_name = options.actions or game.demonstrators.get(options.driver, game.spec.label_map)
+    label_map_name = game.label_map_name(options.actions or game.demonstrators.get(options.driver))
     label_map = game.label_map(label_map_name)
     SessionStore(home.sessions).new_id(game.spec.name, "", options.driver)  # a name for a folder?
     done: list[RecordProgress] = []
@@ -139,16 +153,24 @@ def _record_one(
                 progress.away = reason
                 watch(progress)
 
+            def discard() -> None:
+                progress.discarded += keeper.discard(options.discard_s)
+                watch(progress)
+
             limit = None if options.max_s is None else max(1, round(options.max_s * request.hz))
             driver = _driver(world, options, request.seed, label_map, game.spec.recovery)
-            ending = run(world, driver, timing, game.spec.frame_size, [keep], limit, pause, away)
+            observers: list[Observer] = [keep, driver] if isinstance(driver, Recovering) else [keep]
+            size = game.spec.frame_size
+            ending = run(world, driver, timing, size, observers, limit, pause, away, on_discard=discard)
             progress.ending = ending
             keeper.close("quit" if ending == "quit" else "saved")
     return progress
 
 
-def _driver(world: OpenWorld, options: RecordOptions, seed: int, label_map: LabelMap, recovery: Held) -> Driver:
-    if not is_scripted(options.driver):
+def _driver(
+    world: OpenWorld, options: RecordOptions, seed: int, label_map: LabelMap, recovery: Recovery | None
+) -> Driver:
+    if options.driver == "human" or not is_scripted(options.driver):
         assert world.reader is not None, "Game.open gives a human a reader or raises"
         return HumanDriver(world.reader)
     if world.demonstrator is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autopilot.sessions.cache import Cached, cached, gather
 from autopilot.sessions.info import FORMAT, SessionInfo
+from autopilot.sessions.laps import Lap, LapFinder, LapRule, choose_laps, laps_of
 from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Health, Session
 from autopilot.sessions.store import SessionStore
@@ -13,11 +14,16 @@ __all__ = [
     "FORMAT",
     "Cached",
     "Health",
+    "Lap",
+    "LapFinder",
+    "LapRule",
     "Row",
     "Session",
     "SessionInfo",
     "SessionStore",
     "SessionWriter",
     "cached",
+    "choose_laps",
     "gather",
+    "laps_of",
 ]

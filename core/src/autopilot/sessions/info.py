@@ -53,7 +53,8 @@ class SessionInfo(_Versioned):
     is how many rows were recorded, known once the session is closed. `policy` says that a policy
     drove: then only the rows of a human who took over have labels, and `human` lists their ranges
     once the session is closed. A `teacher` is the demonstrator whose decisions are the labels while
-    `driver` drove. Raises UserError for an `id`
+    `driver` drove. `auto` is a lap that a drive kept because it was good: the session is exactly that
+    lap, driven in `lap_time_s`, which is known once all of it is written. Raises UserError for an `id`
     that is unsafe as a folder's name.
     """
 
@@ -73,6 +74,8 @@ class SessionInfo(_Versioned):
     policy: bool = False
     teacher: str | None = None
     human: Ranges = []
+    auto: bool = False
+    lap_time_s: PositiveFloat | None = None
     created: str
     versions: dict[str, str]
     ended: Literal["recording", "saved", "quit", "interrupted"]

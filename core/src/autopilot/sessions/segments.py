@@ -89,17 +89,26 @@ class Record:
         action = self.values["action"]
         return None if action is None else tuple(action)
 
+    @property
+    def t_ns(self) -> int:
+        """When the frame was taken."""
+        return int(self.values["t_ns"])
+
+    @property
+    def reading(self) -> Reading | None:
+        """What the referee said."""
+        said = self.values["reading"]
+        return None if said is None else Reading(**{**said, "lap_times_s": tuple(said["lap_times_s"])})
+
     def row(self, height: int, width: int) -> Row:
         """Return the row, its image uint8 (height, width, 3); ValueError for another size."""
-        v, reading = self.values, self.values["reading"]
+        v = self.values
         data, size = self.frame, height * width * 3
         if data.size != size:
             data = pa.decompress(data, decompressed_size=size, codec="zstd")
-        if reading is not None:
-            reading = Reading(**{**reading, "lap_times_s": tuple(reading["lap_times_s"])})
-        frame = Frame(np.frombuffer(data, np.uint8).reshape(height, width, 3), v["t_ns"])
+        frame = Frame(np.frombuffer(data, np.uint8).reshape(height, width, 3), self.t_ns)
         held, sent = frozenset(v["held"]), frozenset(v["sent"])
-        return Row(frame, held, sent, self.action, reading, self.index)
+        return Row(frame, held, sent, self.action, self.reading, self.index)
 
 
 def encode(row: Row, index: int) -> bytes:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import filelock
 
 from autopilot.errors import SessionError
 from autopilot.sessions.info import Edits, Ranges, SessionInfo, contains, merged
-from autopilot.sessions.segments import SEALED, Row, read_segment, scan, seal, segments
+from autopilot.sessions.segments import SEALED, Record, Row, read_segment, scan, seal, segments
 from autopilot.types import Action, ActionSpace
 
 _NO_INFO = "put it back from a copy, or delete the folder"
@@ -75,7 +76,7 @@ class Session:
     def health(self) -> Health:
         """What a full read of the session finds; every CRC is checked."""
         actions, torn = self._scan
-        edits = self._edits()
+        edits = _edits(self.path)
         gone = merged(edits.deleted + edits.purged)
         recorded = max([self._end, self.info.frames or 0, *(stop for _, stop in gone)])
         left = recorded - sum(stop - start for start, stop in gone)
@@ -90,15 +91,20 @@ class Session:
 
         Raises SessionError when the frames are not of the size that `session.json` names.
         """
+        for record in self.moments(include_deleted):
+            try:
+                yield record.row(self.info.height, self.info.width)
+            except (ValueError, OSError) as e:
+                size = f"{self.info.width}x{self.info.height}"
+                raise SessionError(f"{self.path}: a frame is not {size}: {_NO_INFO}") from e
+
+    def moments(self, include_deleted: bool = False) -> Iterator[Record]:
+        """Yield what `rows` does with the frames still packed: labels, times and readings."""
         deleted = [] if include_deleted else self.deleted()
         for name in segments(self.path):
             for record in scan(read_segment(self.path, name)[0]):
                 if not contains(deleted, record.index):
-                    try:
-                        yield record.row(self.info.height, self.info.width)
-                    except (ValueError, OSError) as e:
-                        size = f"{self.info.width}x{self.info.height}"
-                        raise SessionError(f"{self.path}: a frame is not {size}: {_NO_INFO}") from e
+                    yield record
 
     def duration_s(self) -> float:
         """Return how long was driven, in seconds; pauses and deleted rows do not count."""
@@ -115,21 +121,21 @@ class Session:
 
     def deleted(self) -> Ranges:
         """Return the ranges [start, stop) of rows that are softly deleted, in order."""
-        return self._edits().deleted
+        return _edits(self.path).deleted
 
     def delete(self, start: int, stop: int) -> None:
         """Delete the rows [start, stop) softly; raises SessionError for rows that do not exist."""
         self._check_range(start, stop)
-        with self._editing() as edits:
-            self._save(merged([*edits.deleted, (start, stop)]), edits.purged)
+        with _editing(self.path) as edits:
+            _save(self.path, merged([*edits.deleted, (start, stop)]), edits.purged)
 
     def restore(self, start: int, stop: int) -> None:
         """Bring the rows [start, stop) back; raises SessionError for rows that do not exist."""
         self._check_range(start, stop)
-        with self._editing() as edits:
+        with _editing(self.path) as edits:
             left = [(a, min(b, start)) for a, b in edits.deleted]
             right = [(max(a, stop), b) for a, b in edits.deleted]
-            self._save(merged(left + right), edits.purged)
+            _save(self.path, merged(left + right), edits.purged)
 
     def purge(self) -> int:
         """Remove the deleted rows from the disk for good, and return how many they were.
@@ -139,7 +145,7 @@ class Session:
         while the session is recorded, or when the disk fails.
         """
         removed = 0
-        with self._editing() as edits, filelock.FileLock(self.path / ".lock", timeout=1):
+        with _editing(self.path) as edits, filelock.FileLock(self.path / ".lock", timeout=1):
             for name in segments(self.path):
                 data, whole = read_segment(self.path, name)
                 doomed = sum(contains(edits.deleted, r.index) for r in scan(data))
@@ -149,7 +155,7 @@ class Session:
             for leftover in [*self.path.glob("*.part"), *self.path.glob("*.tmp")]:
                 leftover.unlink()
             if edits.deleted:
-                self._save([], merged(edits.purged + edits.deleted))
+                _save(self.path, [], merged(edits.purged + edits.deleted))
         self.__dict__.pop("_scan", None)
         return removed
 
@@ -180,26 +186,38 @@ class Session:
         deleted = [] if include_deleted else self.deleted()
         return [action for i, action in self._scan[0].items() if not contains(deleted, i)]
 
-    def _edits(self) -> Edits:
-        path = self.path / "edits.json"
-        return Edits.load(path, _NO_EDITS) if path.exists() else Edits()
-
-    @contextmanager
-    def _editing(self) -> Iterator[Edits]:
-        try:
-            with filelock.FileLock(self.path / ".edits.lock", timeout=10):
-                yield self._edits()
-        except filelock.Timeout:
-            raise SessionError(f"{self.path} is being recorded or edited: end that first") from None
-        except OSError as e:
-            raise SessionError(f"cannot change {self.path} ({e.strerror}): nothing is lost") from e
-
-    def _save(self, deleted: Ranges, purged: Ranges) -> None:
-        Edits(deleted=deleted, purged=purged).save(self.path / "edits.json")
-
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start < stop <= self._end:
             raise SessionError(f"{self.path} has no rows {start} to {stop}: choose from 0 to {self._end}")
+
+
+def delete_last(path: Path, frames: int, count: int) -> int:
+    """Delete softly the last `count` of the first `frames` rows, skipping deleted ones; return how many it were."""
+    with _editing(path) as edits:
+        left = list(islice((i for i in range(frames - 1, -1, -1) if not contains(edits.deleted, i)), count))
+        if left:
+            _save(path, merged([*edits.deleted, *((i, i + 1) for i in left)]), edits.purged)
+    return len(left)
+
+
+def _edits(folder: Path) -> Edits:
+    path = folder / "edits.json"
+    return Edits.load(path, _NO_EDITS) if path.exists() else Edits()
+
+
+@contextmanager
+def _editing(folder: Path) -> Iterator[Edits]:
+    try:
+        with filelock.FileLock(folder / ".edits.lock", timeout=10):
+            yield _edits(folder)
+    except filelock.Timeout:
+        raise SessionError(f"{folder} is being recorded or edited: end that first") from None
+    except OSError as e:
+        raise SessionError(f"cannot change {folder} ({e.strerror}): nothing is lost") from e
+
+
+def _save(folder: Path, deleted: Ranges, purged: Ranges) -> None:
+    Edits(deleted=deleted, purged=purged).save(folder / "edits.json")
 
 
 def _is_locked(path: Path) -> bool:

@@ -19,6 +19,7 @@ from autopilot.errors import SessionError
 from autopilot.home import sync_folder
 from autopilot.sessions.info import Ranges, SessionInfo
 from autopilot.sessions.segments import PART, SCHEMA, SEALED, Row, encode, seal
+from autopilot.sessions.session import delete_last
 from autopilot.types import ActionSpace
 
 _MIN_FREE_MB = 50
@@ -105,8 +106,15 @@ class SessionWriter:
             self._synced = now
             self._tasks.append(self._pool.submit(self._sync, self._file))
 
-    def close(self, ended: str = "saved", human: Ranges | None = None) -> None:
-        """Seal what is left and note how the session ended, and which rows a human took over.
+    def discard(self, count: int) -> int:
+        """Delete the last `count` rows softly, those left out that are deleted already; return how many it were.
+
+        Raises SessionError when the disk fails.
+        """
+        return delete_last(self.path, self.frames, count)
+
+    def close(self, ended: str = "saved", human: Ranges | None = None, lap_time_s: float | None = None) -> None:
+        """Seal what is left and note how the session ended, which rows a human took over, and a lap's time.
 
         Calling it twice is harmless.
 
@@ -114,7 +122,7 @@ class SessionWriter:
         """
         if self._closed:
             return
-        known = {"ended": ended, "frames": self.frames, "human": human or []}
+        known = {"ended": ended, "frames": self.frames, "human": human or [], "lap_time_s": lap_time_s}
         info = SessionInfo.model_validate(self._info.model_dump() | known)
         self._closed = True
         try:

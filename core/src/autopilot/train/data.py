@@ -16,7 +16,7 @@ from autopilot.game import Game
 from autopilot.home import Home
 from autopilot.interfaces import LabelMap
 from autopilot.policy import Box, Preprocess, boxes
-from autopilot.sessions import Cached, Session, SessionStore, cached, gather
+from autopilot.sessions import Cached, Lap, LapRule, Session, SessionStore, cached, choose_laps, gather
 from autopilot.specs import SteerCorrection
 from autopilot.train.options import TrainOptions
 from autopilot.types import ActionSpace, Axis
@@ -42,8 +42,8 @@ class Dataset:
     """The frames of all chosen sessions, as one numbering; `train` and `validation` are rows.
 
     `labels` is int32 (N, axes), -1 where the label map skips the frame. `left_out` says in words
-    which sessions could not be used, and why. `steering` is the game's correction for a moved
-    picture of this size, `still` are the pixels that do not move with it.
+    which sessions could not be used, and why; `laps` are those that a rule chose. `steering` is the
+    game's correction for a moved picture of this size, `still` are the pixels that do not move with it.
     """
 
     space: ActionSpace
@@ -56,6 +56,7 @@ class Dataset:
     validation: NDArray[np.int64]
     split: str
     left_out: list[str] = field(default_factory=list)
+    laps: list[Lap] = field(default_factory=list)
     steering: SteerCorrection | None = None
     still: tuple[Box, ...] = ()
 
@@ -86,7 +87,7 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
 
     Raises UserError when there is too little of it, or it cannot teach anything.
     """
-    sessions, left_out = _select(game, home, options)
+    sessions, laps, left_out = _select(game, home, options)
     label_map = game.label_map(options.actions)
     info = sessions[0].info
     size, spec, steering = (info.width, info.height), game.spec, game.spec.steering
@@ -96,7 +97,10 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
     if steering is not None:
         steering = replace(steering, per_pixel=steering.per_pixel * spec.frame_size[0] / info.width)
     caches = [cached(s, home.cache, preprocess.key, preprocess.size, preprocess) for s in sessions]
-    labels = np.concatenate([_later(_labels(c, label_map), c, info.hz, options.label_shift) for c in caches])
+    per_session = [_later(_labels(c, label_map), c, info.hz, options.label_shift) for c in caches]
+    for session, of_it in zip(sessions, per_session, strict=True):
+        of_it[~_wanted(session, laps if options.laps else None)] = -1
+    labels = np.concatenate(per_session)
     train, validation, how = _split(caches, options)
     usable = labels[:, 0] >= 0
     train, validation = train[usable[train]], validation[usable[validation]]
@@ -111,6 +115,7 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
         validation=validation,
         split=how,
         left_out=left_out,
+        laps=laps,
         steering=steering,
         still=preprocess.masks + boxes(steering.still if steering else (), size),
     )
@@ -118,7 +123,8 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
     return data
 
 
-def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session], list[str]]:
+def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session], list[Lap], list[str]]:
+    rule = None if options.laps is None else LapRule.parse(options.laps, "laps")
     store = SessionStore(home.sessions)
     left_out: list[str] = []
     if options.sessions:
@@ -132,14 +138,29 @@ def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session
         found = [s for s in mine if s.info.ended != "recording"]
         left_out += [f"{i}: {what}" for i, what in broken]
         left_out += [f"{s.info.id}: is being recorded" for s in mine if s not in found]
-    tracks = None if options.tracks is None else game.tracks(options.tracks)
-    found = [s for s in found if len(s) and (tracks is None or s.info.track in tracks)]
+    names: dict[str, list[str]] = {}
+    if options.tracks is not None:
+        names["track"] = game.tracks(options.tracks)
+    if options.drivers is not None:
+        names["driver"] = [d.strip() for d in options.drivers.split(",")]
+    if options.modes is not None:
+        names["mode"] = [game.mode(m.strip()) for m in options.modes.split(",")]
+    found = [s for s in found if len(s) and all(getattr(s.info, what) in of for what, of in names.items())]
+    cut_short = [s for s in found if s.info.auto and s.info.lap_time_s is None]
+    unlabelled = [s for s in found if s.info.policy and set(s.label_counts()) <= {"skipped"}]
+    left_out += [f"{s.info.id}: a lap that was not written to its end" for s in cut_short]
+    left_out += [f"{s.info.id}: a policy drove it, and nobody took over" for s in unlabelled]
+    found = [s for s in found if s not in cut_short + unlabelled]
     if not found:
-        where = "" if tracks is None else f" on {', '.join(tracks)}"
+        of = "".join(f", {what} {' or '.join(wanted)}" for what, wanted in names.items())
         raise UserError(
-            f"no sessions of {game.spec.name}{where} in {home.sessions}: "
+            f"no sessions of {game.spec.name}{of} in {home.sessions}: "
             f"record some with `autopilot record --game {game.spec.name}`"
         )
+    laps = [] if rule is None else choose_laps(found, rule, "laps")
+    if laps:
+        with_laps = {lap.session for lap in laps}
+        found = [s for s in found if s.info.id in with_laps]
     first = found[0].info
     for s in found:
         ours, its = (first.width, first.height, first.hz), (s.info.width, s.info.height, s.info.hz)
@@ -148,7 +169,18 @@ def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session
                 f"session {s.info.id} has {its[0]}x{its[1]} frames at {its[2]:g} Hz, {first.id} "
                 f"{ours[0]}x{ours[1]} at {ours[2]:g} Hz: choose with --session"
             )
-    return found, left_out
+    return found, laps, left_out
+
+
+def _wanted(session: Session, laps: Sequence[Lap] | None) -> NDArray[np.bool_]:
+    """Return for each frame whether it may teach: on one of the laps, and not what a policy did on its own."""
+    wanted = np.full(len(session), laps is None)
+    for lap in laps or ():
+        if lap.session == session.info.id:
+            wanted[lap.start : lap.stop] = True
+    if session.info.policy or session.info.auto:
+        wanted &= [moment.action is not None for moment in session.moments()]
+    return wanted
 
 
 def _labels(cache: Cached, label_map: LabelMap) -> NDArray[np.int32]:

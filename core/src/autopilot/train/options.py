@@ -15,8 +15,9 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What a user may choose. `actions` is a label map of the game (default: its own), `tracks` names the only
-    ones trained on. `learning_rate` is Adam's peak, reached after the warm-up.
+    """What a user may choose. `actions` is a label map of the game (default: its own); `tracks`, `drivers`
+    and `modes` name the only ones trained on, `laps` states a `LapRule` of them. `learning_rate` is Adam's
+    peak, reached after the warm-up.
 
     `warmup` is a share of the steps below 1 and a number of steps from 1 on; `patience` how many
     epochs without a smaller validation loss end the training (0: none do), `keep_best` how many of
@@ -31,6 +32,9 @@ class TrainOptions:
     game: str | None = None
     sessions: tuple[str, ...] = ()
     tracks: str | None = None
+    drivers: str | None = None
+    modes: str | None = None
+    laps: str | None = None
     actions: str | None = None
     epochs: int = 20
     batch_size: int = 256
@@ -77,7 +81,8 @@ class TrainOptions:
     def recipe(self) -> dict[str, Any]:
         """Return all that decides the weights besides the data: stored in run and bundle."""
         data = asdict(self)
-        for other in ("devices", "name", "sessions", "tracks", "actions", "game", "model", "config"):
+        of_the_data = ("sessions", "tracks", "drivers", "modes", "laps", "actions", "game")
+        for other in ("devices", "name", "model", "config", *of_the_data):
             del data[other]
         return data
 

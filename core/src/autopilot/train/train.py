@@ -89,6 +89,9 @@ def train(
     mesh = make_mesh(options.devices, options.batch_size, processes)
     name = check_name(options.name or f"{game.spec.name}-{model.name}", "bundle")
     data = load_dataset(game, home, options)
+    if data.laps:
+        times = f"{data.laps[0].time_s:.2f} to {max(lap.time_s for lap in data.laps):.2f} s"
+        say(f"laps: {len(data.laps)} in {len(data.sessions)} sessions, {times}")
     run = home.runs / name
     module = network.build(
         registry, options.model, options.config, data.preprocess.size, data.space.sizes, options.seed
@@ -109,7 +112,7 @@ def train(
             manifest = {
                 "name": name,
                 "game": game.spec.name,
-                "label_map": options.actions or game.spec.label_map,
+                "label_map": game.label_map_name(options.actions),
                 "model": f"{plugin.dist}:{model.name}",
                 "config": {**model.config, **options.config},
                 "action_space": data.space.to_json(),

@@ -20,7 +20,7 @@ STEERING = SteerCorrection(
     pixel_aspect=(1000 / 160) / (800 / 90),  # gymnasium draws 1000x800
     still=(BAR, (0.465, 0.68, 0.07, 0.13)),
 )
-HOTKEYS = {"pause": "t", "save": "o", "quit": "p"}
+HOTKEYS = {"pause": "t", "save": "o", "quit": "p", "discard": "u"}
 
 
 @hookimpl

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from autopilot.specs import GameSpec
+from autopilot.specs import GameSpec, Recovery
+from autopilot.types import NOTHING, Manoeuvre
 
 from autopilot_ctr.emulators import ASPECTS, GAMEPAD, KEYBOARD, PROGRAMS
 
@@ -31,6 +32,17 @@ ALIASES = {
 }
 """Short names: mostly the first word."""
 
+
+def _three_point(side: str, other: str) -> Manoeuvre:
+    """Return half of a turn in three: back with the wheel to one side, forward with it to the other."""
+    return ((frozenset({"brake", side}), 1.2), (frozenset({"accelerate", other}), 1.0))
+
+
+_CROSS = (frozenset({"accelerate"}), 0.2)
+RETRY: Manoeuvre = ((NOTHING, 5.0), _CROSS, (NOTHING, 2.5), _CROSS, (NOTHING, 2.5), _CROSS)
+"""From the finish of a time trial to the next start: past the times and the high scores, then the menu's
+first line. The times wait for Cross from 3 s on; the high scores take a second to come."""
+
 CTR = GameSpec(
     name="ctr",
     title="Crash Team Racing (in an emulator)",
@@ -50,8 +62,14 @@ CTR = GameSpec(
         "A": "adjust: start against a wall or on the grass and recover",
         "D": "dark: the dark section of a track, again and again",
     },
+    own_modes=True,
     bindings={"keyboard": KEYBOARD, "gamepad": GAMEPAD},
-    hotkeys={"pause": "t", "save": "o", "quit": "p"},
+    hotkeys={"pause": "t", "save": "o", "quit": "p", "discard": "u"},
+    recovery=Recovery((_three_point("left", "right"), _three_point("right", "left")), wrong_way=True),
+    restart=RETRY,
+    references={"ctr-ai": "autopilot_ctr.published:ctr_ai"},
+    importers={"ctr-ai": "autopilot_ctr.ctr_ai:recordings"},
+    stamp="AI / emulator",
     programs=PROGRAMS,
     aspects=ASPECTS,
     hud_reader="autopilot_ctr.hud:make",

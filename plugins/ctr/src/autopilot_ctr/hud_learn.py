@@ -83,7 +83,7 @@ def learn(frames: Iterable[Frame]) -> Learned:
     glyphs, boxes = _clock(t_s, clock, seconds)
     shown = np.array([-1 if h is None else h for h in (clock_hundredths(glyphs, boxes, strip) for strip in clock)])
     share = _check(t_s, shown)
-    lap_glyphs, total, lap_box, total_box, lap_of = _laps(t_s, laps, shown, glyphs, boxes)
+    lap_glyphs, total, lap_box, total_box, lap_of = _laps(laps, shown, glyphs, boxes)
     rows = _rows(clock, shown, lap_of, boxes)
     band = _banner(t_s, banner, shown)
     small, places = rows or (None, ())
@@ -299,38 +299,17 @@ def _check(t_s: Seconds, shown: NDArray[np.intp]) -> float:
 
 
 def _laps(
-    t_s: Seconds, laps: Strips, shown: NDArray[np.intp], clock: Glyphs, boxes: Sequence[Box]
+    laps: Strips, shown: NDArray[np.intp], clock: Glyphs, boxes: Sequence[Box]
 ) -> tuple[Glyphs, Glyphs, Box, Box, NDArray[np.intp]]:
     """Find `n/3` at the top right and learn its digits; also return which lap each frame shows (0: none).
 
     Its colours are not the clock's, so it is found by shape: steady where a glyph is. Where it is and
     what it says at first is what fits best; then its first digit must count upwards.
     """
-    pitch = (boxes[4].x - boxes[1].x) / 62
-    running = np.flatnonzero(shown > 0)
-    first = running[: max(30, min(len(running), 100))]
-    inside = np.exp(-laps[first].astype(np.float32).std(0).max(2) / 20)
     shapes = np.exp(-clock.sigma.max(-1) / 20)
-    maps = [cv2.matchTemplate(inside, shape, cv2.TM_CCOEFF_NORMED) for shape in shapes]
-    # The total's cell begins at x = 467 as the seconds' does at 65.
-    x0 = boxes[2].x + CLOCK.x * 2 + 402 * pitch - LAPS.x * 2
-    x_range = range(max(36, round(x0) - 8), min(maps[0].shape[1], round(x0) + 9))
-    y_range = slice(max(0, boxes[2].y - 12), boxes[2].y + 13)
-    found: list[tuple[float, int, int, int, int, int]] = []
-    for x in x_range:
-        for gap in range(round(27 * pitch), round(35 * pitch) + 1):
-            if x - gap < 0:
-                continue
-            for total in (3, 5, 7):
-                for n in range(1, total + 1):
-                    scores = maps[total][y_range, x] + maps[n][y_range, x - gap]
-                    y = int(scores.argmax())
-                    found.append((float(scores[y]), n, total, x, gap, y + y_range.start))
-    if not found or max(found)[0] < 0.9:
-        raise UserError("the clock was read, but no lap counter n/3 at the top right: is the picture cut off?")
-    _, n, total, x, gap, y = max(found)
-    total_box, box = Box(x, y, boxes[2].width, boxes[2].height), Box(x - gap, y, boxes[2].width, boxes[2].height)
-    lap_of = _segments(t_s, laps, shown, box, total_box, n, total)
+    running = np.flatnonzero(shown > 0)
+    n, total, box, total_box, begin = _counter(laps, running, shapes, boxes)
+    lap_of = _segments(laps, shown, box, total_box, n, total, begin)
     if lap_of.max() == n:
         raise UserError(f"the lap counter never changed from {n}/{total}: drive over the line while recording")
     counted = laps[lap_of > 0]
@@ -343,29 +322,65 @@ def _laps(
     for digit in sorted(set(lap_of[lap_of > n])):
         segment = np.flatnonzero(lap_of == digit)
         steady = np.exp(-laps[segment].astype(np.float32).std(0).max(2) / 20)
-        part = steady[y : y + box.height, box.x : box.x + box.width]
+        part = steady[box.y : box.y + box.height, int(box.x) : int(box.x) + box.width]
         likeness = [float(cv2.matchTemplate(part, shape, cv2.TM_CCOEFF_NORMED)[0, 0]) for shape in shapes]
         if len(segment) >= 30 and int(np.argmax(likeness)) != digit:
             raise UserError(f"what should be lap {digit}/{total} looks like {np.argmax(likeness)}: record it anew")
     return glyphs, fixed, box, total_box, lap_of
 
 
+def _counter(
+    laps: Strips, running: NDArray[np.intp], shapes: Floats, boxes: Sequence[Box]
+) -> tuple[int, int, Box, Box, int]:
+    """Return the lap, their number, the boxes of both, and a frame from which on the lap was shown for a while.
+
+    What is looked for is a pair of digits that stand still for eight seconds, at about the right places.
+    """
+    pitch = (boxes[4].x - boxes[1].x) / 62
+    # The total's cell begins at x = 467 as the seconds' does at 65.
+    x0 = round(boxes[2].x + CLOCK.x * 2 + 402 * pitch - LAPS.x * 2)
+    top = max(0, boxes[2].y - 12)
+    best: list[tuple[float, int, int, int, int, int, int]] = []
+    for begin in range(0, max(1, len(running) - 80), 40):
+        strips = laps[running[begin : begin + 80], top : boxes[2].y + boxes[2].height + 12]
+        inside = np.exp(-strips.astype(np.float32).std(0).max(2) / 20)
+        maps = [cv2.matchTemplate(inside, shape, cv2.TM_CCOEFF_NORMED) for shape in shapes]
+        for x in range(max(36, x0 - 8), min(maps[0].shape[1], x0 + 9)):
+            for gap in range(round(27 * pitch), min(x, round(35 * pitch)) + 1):
+                for total in (3, 5, 7):
+                    for n in range(1, total + 1):
+                        scores = maps[total][:, x] + maps[n][:, x - gap]
+                        y = int(scores.argmax())
+                        best.append((float(scores[y]), n, total, x, gap, y, begin))
+    score, n, total, x, gap, y, begin = max(best, default=(0.0, 0, 0, 0, 0, 0, 0))
+    others = max((b[0] for b in best if b[6] == begin and b[1:3] != (n, total)), default=0.0)
+    if score < 1.2 or score - others < 0.06:
+        raise UserError("the clock was read, but no lap counter n/3 at the top right: is the picture cut off?")
+    width, height = boxes[2].width, boxes[2].height
+    return n, total, Box(x - gap, top + y, width, height), Box(x, top + y, width, height), int(running[begin])
+
+
 def _segments(
-    t_s: Seconds, laps: Strips, shown: NDArray[np.intp], box: Box, total_box: Box, n: int, total: int
+    laps: Strips, shown: NDArray[np.intp], box: Box, total_box: Box, n: int, total: int, begin: int
 ) -> NDArray[np.intp]:
-    """Return the lap that each frame shows: the first digit counts up when its own pixels change for good."""
-    running = np.flatnonzero(shown > 0)
-    lap_of = np.zeros(len(t_s), np.intp)
-    fixed = Glyphs.learn(total_box.of(laps[running]), np.zeros(len(running), np.intp), "T")
-    _, fits, _ = fixed.judge(total_box.of(laps))
-    there = (shown > 0) & (fits <= fixed.fit)
-    left = np.flatnonzero(there)
+    """Return the lap that each frame shows (0: unknown), `n` at `begin`.
+
+    The first digit counts up when its own pixels change for good.
+    """
+    lap_of = np.zeros(len(shown), np.intp)
+    steady = np.flatnonzero((shown > 0) & (np.arange(len(shown)) >= begin))[:60]
+    fixed = Glyphs.learn(total_box.of(laps[steady]), np.zeros(len(steady), np.intp), "T")
+    there = (shown > 0) & (fixed.judge(total_box.of(laps))[1] <= 2 * fixed.fit)
+    left = np.flatnonzero(there & (np.arange(len(shown)) >= begin))
     while n <= total and len(left) >= 5:
-        known = Glyphs.learn(box.of(laps[left[:20]]), np.zeros(len(left[:20]), np.intp), "n")
-        _, fits, _ = known.judge(box.of(laps[left]))
-        other = fits > max(known.fit * 2, 3.0)
+        some = left[:60] if (lap_of == 0).all() else left[:20]
+        known = Glyphs.learn(box.of(laps[some]), np.zeros(len(some), np.intp), "n")
+        other = known.judge(box.of(laps[left]))[1] > max(known.fit * 2, 3.0)
         gone = np.convolve(other, np.ones(5), "valid") >= 5  # five in a row
         end = int(gone.argmax()) if gone.any() else len(left)
+        if (lap_of == 0).all():  # the lap may have begun before
+            same = there & (known.judge(box.of(laps))[1] <= known.fit)
+            lap_of[same & (np.arange(len(shown)) < begin)] = n
         lap_of[left[:end]] = n
         left, n = left[end:], n + 1
     return lap_of
@@ -433,7 +448,7 @@ def _rows(
     glyphs = Glyphs.learn(patches, np.concatenate([labels.T.reshape(-1), more.T.reshape(-1)]), DIGITS)
     # The third row was not learned from, and a lap time must fit the clock anyway: let more in.
     rows = tuple(tuple(b.moved(0, n * pitch) for b in row) for n in range(3))
-    return replace(glyphs, fit=2 * glyphs.fit), rows
+    return replace(glyphs, fit=3.5 * glyphs.fit), rows
 
 
 # --- WRONG WAY

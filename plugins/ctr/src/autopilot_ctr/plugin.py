@@ -1,4 +1,4 @@
-"""What this plugin provides: the game, its time-trial label map, and the command `ctr`."""
+"""What this plugin provides: the game, its label maps, and the command `ctr`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def autopilot_games() -> list[GameSpec]:
 
 @hookimpl
 def autopilot_label_maps() -> list[LabelMapSpec]:
-    """Left, forward or right with the gas held: all that a time trial needs."""
+    """Left, forward or right with the gas held, which a time trial needs; with power slides; with items."""
     return [
-        LabelMapSpec(
-            "ctr-timetrial",
-            "steer: left forward right; accelerate always held",
-            "ctr",
-            make="autopilot_ctr.labels:timetrial",
+        LabelMapSpec(name, f"{axes}; accelerate always held", "ctr", f"autopilot_ctr.labels:{make}")
+        for name, axes, make in (
+            ("ctr-timetrial", "steer: left forward right", "timetrial"),
+            ("ctr-original", "the same, but a frame with no key is skipped", "original"),
+            ("ctr-slide", "steer x slide: none hold boost", "slide"),
+            ("ctr-arcade", "steer x slide x item: keep use", "arcade"),
         )
     ]
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+from autopilot.specs import Reference
 
 from autopilot_supertuxkart.assets import game_data
 
 TIME, DISTANCE, FIELDS = 0, 20, 22
 """Columns of a line: seconds, and metres since the start line was crossed; and how many there are at least."""
+
+
+def reference(track: str, laps: int) -> Reference | None:
+    """Return the ghost of a race at the level that we race at. Raises as `ghost` does."""
+    times = ghost(track, laps)
+    if times is None:
+        return None
+    race = " ".join(f"{time_s:.3f}" for time_s in times)
+    return Reference(track, laps, {"human": (race,)}, "the human whose ghost the game ships, with skids and nitro")
 
 
 def ghost(track: str, laps: int, difficulty: int = 1) -> tuple[float, ...] | None:

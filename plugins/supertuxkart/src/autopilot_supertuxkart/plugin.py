@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import GameSpec, LabelMapSpec
+from autopilot.specs import GameSpec, LabelMapSpec, Recovery
 
 AUTOPILOT_API = API_VERSION
 
@@ -22,7 +22,7 @@ HUD = (
 )
 """What a network must not see. The speed beside the rank stays: a frame shows it nowhere else."""
 PRO = "supertuxkart-pro"
-HOTKEYS = {"pause": "t", "save": "o", "quit": "p"}
+HOTKEYS = {"pause": "t", "save": "o", "quit": "p", "discard": "u"}
 
 
 @hookimpl
@@ -54,8 +54,9 @@ def autopilot_games() -> list[GameSpec]:
             hotkeys=HOTKEYS,
             demonstrator=True,
             demonstrators={"demonstrator-pro": PRO},
-            recovery=frozenset({"rescue"}),
+            recovery=Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),)),
             referee=True,
+            references={"ghost": "autopilot_supertuxkart.ghosts:reference"},
             lap_limit_s=120.0,
             hud=HUD,
             probe="autopilot_supertuxkart.assets:probe",

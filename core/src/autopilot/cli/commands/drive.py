@@ -18,6 +18,7 @@ from autopilot.cli.common import App, Finite, common, driving_options, examples,
         "autopilot drive --game ctr --bundle coco --input keyboard --profile duckstation --region 0,0,1280,720",
         "autopilot drive --game ctr --bundle coco --select argmax --bind accelerate=x --engine onnx",
         "autopilot drive --game ctr --bundle coco --record     correct it by hand, then train on that",
+        'autopilot drive --game ctr --bundle coco --laps 3 --races 10 --keep-laps "time < 41.5 and clean"',
     )
 )
 @click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
@@ -39,6 +40,8 @@ from autopilot.cli.common import App, Finite, common, driving_options, examples,
 @click.option("--show", is_flag=True, help="Show the frame with the probability bars, in real time.")
 @click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")
 @click.option("--record", is_flag=True, help="Keep the drive as a session; what you took over is trained on.")
+@click.option("--keep-laps", metavar="RULE", help="Keep each lap that passes as a session: time < 41.5 and clean.")
+@click.option("--races", type=click.IntRange(1), default=1, show_default=True, help="So many, one after another.")
 @click.option(
     "--takeover",
     type=click.Choice(["handback", "pause", "off"]),
@@ -48,15 +51,17 @@ from autopilot.cli.common import App, Finite, common, driving_options, examples,
 )
 @world_options
 @common
-def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> None:
+def command(app: App, game: str, bundle: str, keep_laps: str | None, races: int, devices: Any, **options: Any) -> None:
     """Let a bundle drive until the race is over, P is pressed or Ctrl-C; all is released then."""
     from autopilot.cli import ui
-    from autopilot.drive import DriveOptions, drive
+    from autopilot.drive import DriveOptions, drive_races
     from autopilot.game import Game
+    from autopilot.sessions import LapRule
     from autopilot.types import Step
 
     found = Game(app.registry, game, app.home)
-    chosen = DriveOptions(**options, say=ui.say, devices=devices)
+    rule = None if keep_laps is None else LapRule.parse(keep_laps, "keep-laps", ranked=False)
+    chosen = DriveOptions(**options, keep_laps=rule, say=ui.say, devices=devices)
     real_time = not found.lockstep(devices)
     with ui.status() as line:
 
@@ -74,18 +79,10 @@ def command(app: App, game: str, bundle: str, devices: Any, **options: Any) -> N
             line(f"WAITING, nothing is held: {reason}" if reason else "driving", news=True)
 
         before = ui.countdown if real_time else lambda world: None
-        report = drive(bundle, found, app.home, app.registry, chosen, watch, before, on_pause=pause, on_away=away)
-    reading = None if report.reading is None else asdict(report.reading)
+        about = (bundle, found, app.home, app.registry, chosen, races)
+        reports = drive_races(*about, watch, before, on_pause=pause, on_away=away)
     if not app.json:
-        ui.timing_lines(report.timing)
-    text = f"{bundle} on {report.track}: {report.ending}"
-    if report.reading is not None:
-        laps = ", ".join(f"{t:.2f} s" for t in report.reading.lap_times_s) or "no lap finished"
-        text += f"; {laps}"
-        if report.reading.score is not None:
-            text += f"; score {report.reading.score:.1f}"
-    if report.session is not None:
-        text += f"\nsession: {report.session}, {report.human_frames} frames driven by you"
-    if chosen.film is not None:
-        text += f"\nfilm: {chosen.film}"
-    app.print({**asdict(report), "reading": reading}, text)
+        ui.timing_lines(reports[-1].timing)
+    lines = [*map(str, reports), *([f"film: {chosen.film}"] if chosen.film is not None else [])]
+    data = [asdict(report) for report in reports]
+    app.print(data if races > 1 else data[0], "\n".join(lines))

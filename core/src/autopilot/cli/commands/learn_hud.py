@@ -35,10 +35,14 @@ def command(app: App, game: str, seconds: float, devices: DeviceChoice) -> None:
     from autopilot.record import look
 
     found = Game(app.registry, game, app.home)
+    told = "looking on"
     with ui.status() as line:
 
         def watch(passed_s: float, away: str | None) -> None:
-            line(f"{'WAITING (' + away + ')' if away else 'looking on'}: {passed_s:.0f} of {seconds:.0f} s")
+            nonlocal told
+            state = f"WAITING ({away})" if away else "looking on"
+            line(f"{state}: {passed_s:.0f} of {seconds:.0f} s", news=state != told)
+            told = state
 
         said = found.learn_hud(look(found, devices, seconds, watch), devices)
     app.print({"game": found.spec.name, "profile": found.profile(devices), "learned": said}, said)

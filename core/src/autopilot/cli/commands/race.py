@@ -15,6 +15,7 @@ from autopilot.cli.common import App, common, driving_options, examples, world_o
     epilog=examples(
         "autopilot race --game carracing --drivers demonstrator,carracing-nvidia,random --tracks 100-104 --laps 1",
         "autopilot race --game carracing --drivers human,carracing-nvidia --laps 3 --races 5",
+        "autopilot race --game ctr --drivers human,coco --tracks coco --races 5 --reference ctr-ai",
     )
 )
 @click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
@@ -27,6 +28,7 @@ from autopilot.cli.common import App, common, driving_options, examples, world_o
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @driving_options
 @click.option("--films", is_flag=True, help="Film every run.")
+@click.option("--reference", metavar="NAME", help="Add the game's published times of that name to the table.")
 @click.option("--name", help="Name of the race's folder (default: the time).")
 @world_options
 @common
@@ -43,6 +45,7 @@ def command(
     engine: str,
     recover: bool,
     films: bool,
+    reference: str | None,
     name: str | None,
     devices: Any,
 ) -> None:
@@ -72,6 +75,7 @@ def command(
             devices=devices,
         ),
         films=folder if films else None,
+        reference=reference,
     )
     with ui.status() as line:
 

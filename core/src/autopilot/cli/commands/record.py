@@ -28,10 +28,13 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
 )
 @click.option("--actions", help="Which label map of the game; see `autopilot plugins`.")
 @click.option("--track", help="A track; where tracks are numbers also 0-4,7: a session each.")
-@click.option("--mode", help="Recording mode, by letter or name (N normal, A adjust, …).")
+@click.option("--mode", help="Recording mode, by letter or name (N normal, A adjust, …); some games take your own.")
 @click.option("--hz", type=Finite(0.5, 120), help="Frames a second (default: the game's).")
 @click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
 @click.option("--seconds", "max_s", type=Finite(0, min_open=True), help="Stop after this long.")
+@click.option(
+    "--discard-seconds", "discard_s", type=Finite(0.1, 600), default=5.0, show_default=True, help="What U discards."
+)
 @click.option("--noise", type=float, default=0.0, help="Disturb a demonstrator: share of decisions.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--show", is_flag=True, help="Show the game's window for a demonstrator too.")
@@ -40,9 +43,9 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
 def command(app: App, game: str, teacher: str | None, laps: int, select: str, show: bool, **options: Any) -> None:
     """Record a human, a game's demonstrator, or what that would do where a bundle drives, as sessions.
 
-    Hotkeys while recording: T pauses, O saves and quits, P quits (games may choose others). You may
-    play with the keyboard or a gamepad; --input listens to one of them only.
-    Nothing recorded is ever lost, whichever way it ends.
+    Hotkeys while recording: T pauses, O saves and quits, P quits, U discards the last seconds (they can be
+    restored; games may choose other keys). You may play with the keyboard or a gamepad; --input listens
+    to one of them only. Nothing recorded is ever lost, whichever way it ends.
     """
     from autopilot.cli import ui
     from autopilot.drive import DriveOptions, teach
@@ -62,6 +65,7 @@ def command(app: App, game: str, teacher: str | None, laps: int, select: str, sh
             total = max(sum(p.counts.values()), 1)
             labels = "  ".join(f"{k} {100 * n // total}%" for k, n in p.counts.most_common(5))
             state = f"WAITING ({p.away})" if p.away else "PAUSED" if p.paused else "recording"
+            labels += f"  {p.discarded} discarded" if p.discarded else ""
             rate = p.timing.achieved_hz
             line(f"{state} {p.track}: {p.frames} frames  {rate:.1f}/s  {labels}", news=state != told)
             told = state

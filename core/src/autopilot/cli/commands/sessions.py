@@ -55,7 +55,7 @@ def command(
         found, broken = store.all()
     rows: list[dict[str, Any]] = [
         {
-            **s.info.model_dump(include={"id", "game", "driver", "track", "mode", "hz", "ended"}),
+            **s.info.model_dump(include={"id", "game", "driver", "track", "mode", "hz", "ended", "auto", "lap_time_s"}),
             "frames": len(s),
             "duration_s": round(s.duration_s(), 2),
             "labels": s.label_counts(),
@@ -74,7 +74,9 @@ def command(
             total = max(sum(r["labels"].values()), 1)
             labels = " ".join(f"{k} {100 * n / total:.0f}%" for k, n in r["labels"].items() if n)
             length = f"{r['frames']} frames, {r['duration_s']:.0f} s"
-            cells.append([r["id"], r["driver"], r["track"], r["mode"], length, labels, r["health"]])
+            lap = "" if r["lap_time_s"] is None else f", lap {r['lap_time_s']:.2f} s"
+            driver = r["driver"] + (f" (auto{lap})" if r["auto"] else "")
+            cells.append([r["id"], driver, r["track"], r["mode"], length, labels, r["health"]])
         if cells:
             ui.table(f"Sessions in {app.home.sessions}", columns, cells)
         else:
