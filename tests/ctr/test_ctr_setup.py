@@ -243,6 +243,11 @@ def test_an_emulator_with_unknown_keys_gets_a_profile_of_its_own(desktop, home):
     report = run(home, Answers(("its number", "1"), ("picture", "yes")), "epsxe", bind=bind)
     assert report.screen["profile"] == "epsxe"
     assert UserBindings(home.bindings, CTR).device("keyboard", None, {}) == bind
+    learn = SetupOptions(DeviceChoice(profile="epsxe"), learn_hud=True, hud_s=1.0)
+    answers = Answers(("its number", "1"))
+    with pytest.raises(UserError, match="too little to learn from"):
+        setup("ctr", home, Registry(), learn, answers)
+    assert any("kept in" in line for line in answers.said), "which was done before"
     with pytest.raises(UserError, match="no profile 'mednafe'"):
         UserBindings(home.bindings, CTR).device("keyboard", "mednafe", {})
 
