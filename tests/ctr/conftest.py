@@ -68,7 +68,7 @@ class Desktop:
 
     def start(self, command: list[str], **env: str) -> subprocess.Popen[str]:
         """Start a program that is ended with the desktop."""
-        env = {**os.environ, "DISPLAY": self.name, **env}
+        env = {**os.environ, "DISPLAY": self.name, "PYGAME_HIDE_SUPPORT_PROMPT": "1", **env}
         one = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.started.append(one)
         return one
