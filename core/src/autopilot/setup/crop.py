@@ -22,12 +22,14 @@ NEAR = 12
 """Values that differ by less are of one colour."""
 BORDER = 0.96
 """This share of a border's row or column has the border's colour; the rest is text that lies over it."""
-TEXT_BAR = 0.3
-"""This share of a row of a menu or status bar has the colour of the window's outermost row."""
+PLAIN, TEXT = 0.9, 0.3
+"""A bar's rows have this share of the window's outermost colour: between the lines of text, and in them."""
+EDGE = 0.6
+"""Beyond a bar's end the share is below this at once; a road or a sky ends otherwise."""
 LEAST_BAR, MOST_BAR = 8, 0.25
 """A bar's rows, and its share of the window's height."""
-LINE = 3
-"""A bar may end with a line of another colour, of so many rows."""
+TEXT_ROWS, LINE = 24, 3
+"""So many rows a line of text has at most; and a line of another colour at a bar's end."""
 CLOSE = 0.02
 """By so much, as a share, may width over height differ from what it should be."""
 
@@ -82,15 +84,21 @@ def _bar(stack: NDArray[np.uint8]) -> int:
     most = int(stack.shape[1] * MOST_BAR)
     colour = np.median(stack[:, 0].reshape(-1, 3), axis=0)
     shares = (np.abs(stack[:, :most].astype(np.int16) - colour).max(3) < NEAR).mean(2)
-    filled = np.median(shares, axis=0) >= TEXT_BAR
-    rows = most if filled.all() else int(filled.argmin())
-    if not LEAST_BAR <= rows < most:
+    share = np.sort(shares, axis=0)[min(1, len(shares) - 1)]  # in all moments but one, which may be half drawn
+    rows = 0
+    while rows < most and share[rows] >= TEXT:
+        plain = np.flatnonzero(share[rows : rows + TEXT_ROWS] >= PLAIN)
+        if not len(plain) or (share[rows : rows + plain[0]] < TEXT).any():
+            break
+        rows += int(plain[0]) + 1
+    if not LEAST_BAR <= rows < most - LINE:
         return 0
     for row in range(rows, rows + LINE):
         line = stack[:, row].astype(np.int16)
         if (np.abs(line - np.median(line[0], axis=0)).max(2) < NEAR).mean() < BORDER or line[0].max() <= BLACK:
-            return row
-    return rows
+            rows = row
+            break
+    return rows if share[rows] < EDGE else 0
 
 
 def _trim(area: NDArray[np.uint8]) -> Box | None:
