@@ -24,7 +24,7 @@ from autopilot_ctr.hud_templates import Templates, clock_hundredths, path_of
 DIGITS = "0123456789"
 WINDOW_S, LEAST_S = 40.0, 32.0
 """So much of a running clock is looked at, at most and at least, to find it."""
-MOST_FRAMES = 1500
+MOST_FRAMES = 1200
 """Of more frames than this, every second one is used, and so on: memory."""
 STILL = 18.0
 """A background whose grey values stray less than this cannot be told from the digits."""
