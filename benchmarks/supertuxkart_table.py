@@ -100,7 +100,7 @@ class Table:
     def race(self, drivers: list[str], select: str, tracks: str = ",".join(TRACKS)) -> list[dict[str, Any]]:
         """Let each driver race five times three laps; write the table and the chart, return the rows by track."""
         how = ["--laps", "3", "--races", "5", "--select", select, "--seed", "10000", "--engine", "onnx"]
-        what = [["race", *GAME, "--drivers", name, "--tracks", tracks, *how] for name in drivers]
+        what = [["race", *GAME, "--drivers", d, "--tracks", tracks, *how, "--name", f"{d}-{select}"] for d in drivers]
         found = self.run_two_at_a_time(*what)
         runs = tuple(Run(**{**run, "laps_s": tuple(run["laps_s"])}) for one in found for run in one["runs"])
         whole = {key: tuple(value) if isinstance(value, list) else value for key, value in found[0].items()}

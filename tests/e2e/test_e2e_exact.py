@@ -18,7 +18,7 @@ from apart import Result, Running
 Run = Callable[..., Result]
 Begin = Callable[..., Running]
 TRAIN = "train --model tiny --name tiny --epochs 8 --batch-size 64 --set width=8".split()
-STOPS = int(os.environ.get("AUTOPILOT_STOPS", "6"))
+STOPS = int(os.environ.get("AUTOPILOT_STOPS", "4"))
 """How often to stop a training at random; 200 take a few minutes."""
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "truncated": lambda data: data[: len(data) // 2],
@@ -59,22 +59,25 @@ def test_stopped_at_random_moments(
     begun = time.monotonic()
     assert begin(*train, home=home).wait().code == 0
     whole = time.monotonic() - begun
-    for left in reversed(range(STOPS + 1)):
+    stops = STOPS if which == "trained" else STOPS - 1
+    for left in reversed(range(stops + 1)):
         if (home / "bundles").exists():
             assert outcome(home) == outcome(uninterrupted)
             for place in ("bundles", "runs"):
                 shutil.rmtree(home / place)
-        running = begin(*train, home=home)
+        running, begun = begin(*train, home=home), time.monotonic()
         if left:
-            running.process.join(draw.uniform(0.2, 1.1) * whole)
+            running.process.join(draw.uniform(0.15, 0.8) * whole)
             if running.process.is_alive():
-                running.interrupt() if draw.random() < 0.2 else running.process.kill()
+                running.interrupt() if left > 1 and draw.random() < 0.2 else running.process.kill()
+            else:  # it was quicker this time
+                whole = min(whole, time.monotonic() - begun)
         done = running.wait()
         codes[done.code] += 1
         assert done.code in (0, 130, -signal.SIGINT, -signal.SIGKILL), done.err
         reached.update(int(p.name.split("-")[0]) for p in checkpoints(home))
-    print(f"\n{STOPS} stops, by exit code {dict(codes)}; checkpoints seen at {len(reached)} steps")
-    assert codes[-signal.SIGKILL] >= STOPS / 3
+    print(f"\n{stops} stops, by exit code {dict(codes)}; checkpoints seen at {len(reached)} steps")
+    assert codes[-signal.SIGKILL] >= 1
     assert outcome(home) == outcome(uninterrupted)
 
 

@@ -200,7 +200,7 @@ def test_only_sessions_of_the_chosen_tracks_are_trained_on(ribbon: Game, home: P
 
     assert tracks(None) == {"0", "1", "2"}
     assert tracks("0,2") == {"0", "2"}
-    with pytest.raises(UserError, match="no sessions of ribbon on 7 in"):
+    with pytest.raises(UserError, match="no sessions of ribbon, track 7 in"):
         tracks("7")
 
 

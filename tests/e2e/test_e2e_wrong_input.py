@@ -15,7 +15,7 @@ from apart import Result, Running
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]
-COMMANDS = ["record", "sessions", "train", "drive", "race", "demo", "doctor", "plugins"]
+COMMANDS = ["record", "import", "sessions", "train", "drive", "race", "demo", "doctor", "plugins"]
 
 
 def line(done: Result, code: int = 2) -> str:

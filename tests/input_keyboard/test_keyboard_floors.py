@@ -22,7 +22,7 @@ def figures():
     if shutil.which("Xvfb") is None:
         pytest.skip("missing: Xvfb (Debian package xvfb)")
     # Three seconds, not half a one: a busy machine is slow, and a key that stays down stays down.
-    counts = "--deaths 2 --limit 3 --presses 200 --delays 20 --takeovers 3"
+    counts = "--deaths 1 --limit 3 --presses 200 --delays 20 --takeovers 2"
     command = [sys.executable, "benchmarks/input_floors.py", *counts.split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
@@ -32,7 +32,7 @@ def figures():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_key_stays_down_when_a_drive_or_what_it_needs_dies(figures, kind):
-    assert (figures[kind]["deaths"], figures[kind]["keys_still_down"]) == (2, 0)
+    assert (figures[kind]["deaths"], figures[kind]["keys_still_down"]) == (1, 0)
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ def chart(path: Path, result: RaceResult) -> None:
                 spread = [i + 0.3 * ((k % 7) / 6 - 0.5) for k in range(len(y))]
                 size = 90 if wanted else 28
                 plot.scatter(spread, y, marker=marker, s=size, color=f"C{i}", alpha=0.8)
-            if not values:
+            if runs and not values:
                 middle = plot.get_xaxis_transform()
                 plot.text(i, 0.5, "Incomplete", rotation=90, ha="center", va="center", transform=middle)
         plot.set_xticks(range(len(result.drivers)), result.drivers, rotation=15)
