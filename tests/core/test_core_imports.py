@@ -56,11 +56,7 @@ def test_listing_imports_nothing_heavy(args: list[str], ribbon: Path) -> None:
 
 
 def test_the_help_of_each_command_imports_no_network_or_game() -> None:
-<<<<<<< HEAD
-    names = ["record", "sessions", "train", "drive", "race", "demo", "doctor", "plugins", "learn-hud", "setup"]
-=======
-    names = ["record", "import", "sessions", "train", "drive", "race", "demo", "doctor", "plugins"]
->>>>>>> 5a22f2b451c7131f4387dcded9bcc2c1d7186201
+    names = ["record", "import", "sessions", "train", "drive", "race", "demo", "doctor", "plugins", "learn-hud", "setup"]
     program = (
         "import sys\nfrom autopilot.cli import cli\n"
         f"for name in {names}:\n    cli.main([name, '--help'], standalone_mode=False)\n"

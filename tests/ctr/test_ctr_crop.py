@@ -61,8 +61,7 @@ def test_it_is_found_in_a_window_with(shown):
     assert close(picture.box, shown.box()), (picture.box, shown.box())
 
 
-@pytest.mark.parametrize("scale", [1, 2, 3, 4])
-@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(("scale", "whole"), [(1, True), (2, False), (3, True), (4, False)])
 def test_it_is_found_at_each_size(scale, whole):
     shown = Shown((340 * scale + 37, 250 * scale + 54), whole=whole)
     picture = found(shown)
