@@ -13,7 +13,7 @@ from autopilot.errors import DeviceError, PluginError, UserError
 from autopilot.game import DeviceChoice, Game, NoDevice, Readers
 from autopilot.home import Home
 from autopilot.plugins import Registry
-from autopilot.types import SourceSettings, WorldRequest
+from autopilot.types import Frame, SourceSettings, WorldRequest
 
 SOURCE = """
 import json
@@ -43,6 +43,18 @@ def open_world(request):
 
 def whole_world(request):
     return World(source=Part("own source"), device=Part("own device"), clock=Part("own clock"))
+
+
+def make_hud(folder, profile):
+    LOG.append(("hud", str(folder), profile))
+    return Counter() if (folder / profile).exists() else None
+
+
+def learn_hud(frames, folder, profile):
+    LOG.append(("learned", profile, [frame.t_ns for frame in frames]))
+    folder.mkdir(parents=True)
+    (folder / profile).touch()
+    return "seven"
 
 
 def either_world(request):
@@ -119,6 +131,11 @@ def autopilot_games():
             reader="hand", bindings={"hand": {"emu": {"left": "q"}}},
         ),
         GameSpec("bare", "Bare", **common),
+        GameSpec(
+            "sight", "Sight", **common, frame_source="eye", device="hand", open_world="MODULE:open_world",
+            bindings={"hand": {"emu": {"left": "q"}, "other": {"left": "w"}}},
+            hud_reader="MODULE:make_hud", hud_learner="MODULE:learn_hud",
+        ),
         GameSpec(
             "unlucky", "Unlucky", **common, frame_source="eye", device="lame", tracks=("t",),
             bindings={"lame": {"emu": {"left": "?"}}},
@@ -368,6 +385,26 @@ def test_a_hud_reader_is_shown_every_frame_and_is_the_referee(find: Open) -> Non
         assert [world.source.read().t_ns for _ in range(2)] == [7, 7]
         assert world.referee.reading().lap == 14
     assert ("close", "screen") in log
+
+
+def test_a_game_on_the_screen_has_a_referee_once_its_display_was_learned(
+    find: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (_, log), registry = find("sight"), Registry()
+    game, other = Game(registry, "sight", Home(tmp_path)), DeviceChoice(profile="other")
+    with game.open(request(human=False)) as world:
+        assert world.referee is None
+    assert caplog.messages == ["autopilot: lap times need templates: autopilot learn-hud --game sight"]
+    assert game.learn_hud([Frame(None, 7)], DeviceChoice()) == "seven"  # type: ignore[arg-type]
+    assert ("learned", "emu", [7]) in log
+    with game.open(request(human=False)) as world:
+        assert world.referee is not None
+    assert game.hud_reader(other) is None
+    assert ("hud", str(tmp_path / "hud/sight"), "other") in log
+    with pytest.raises(UserError, match=r"profile name '\.\./up' cannot be used"):
+        game.hud_reader(DeviceChoice(profile="../up"))
+    with pytest.raises(UserError, match="mars has nothing to learn"):
+        Game(registry, "mars", Home(tmp_path)).learn_hud([], DeviceChoice())
 
 
 def test_whatever_was_opened_is_closed_when_a_later_part_fails(find: Open) -> None:

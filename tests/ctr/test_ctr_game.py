@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from autopilot.bindings import HOTKEY_NAMES
 from autopilot.labels import ChoiceLabelMap
 from autopilot.plugins.registry import Registry
 from autopilot_ctr.commands import ctr
+from autopilot_ctr.emulators import KEYBOARD, PROGRAMS
 from autopilot_ctr.game import CTR, TRACKS
 from autopilot_ctr.labels import timetrial
 from autopilot_input_gamepad.buttons import BUTTONS
@@ -55,10 +57,20 @@ def test_every_control_is_bound_to_a_key_of_its_own_that_exists(device, known):
         assert len(set(binding.values())) == len(binding), profile
 
 
+def test_programs_are_profiles_and_their_hotkeys_are_hotkeys():
+    assert set(KEYBOARD) == set(PROGRAMS) - {"epsxe"}, "whose keys are not known: setup asks"
+    for program in PROGRAMS.values():
+        assert all(name == name.lower() for name in program.names)
+        assert set(program.hotkeys.values()) <= set(KEYS)
+        assert set(program.hotkeys) <= set(HOTKEY_NAMES)
+
+
 def test_hotkeys_are_keys_that_no_profile_drives_with():
     assert dict(CTR.hotkeys) == {"pause": "t", "save": "o", "quit": "p", "discard": "u"}
-    for binding in CTR.bindings["keyboard"].values():
-        assert not set(CTR.hotkeys.values()) & set(binding.values())
+    for name, binding in CTR.bindings["keyboard"].items():
+        hotkeys = {**CTR.hotkeys, **PROGRAMS[name].hotkeys}
+        assert len(set(hotkeys.values())) == len(hotkeys)
+        assert not set(hotkeys.values()) & set(binding.values())
 
 
 def test_action_of_held_of_action_is_the_action():
@@ -103,8 +115,8 @@ def test_command_keys():
     shown = CliRunner().invoke(ctr, ["keys"])
     assert shown.exit_code == 0
     lines = [line.split() for line in shown.output.splitlines()]
-    assert lines[0] == ["keyboard", "duckstation", "pcsx-redux", "retroarch"]
-    assert ["accelerate", "k", "x", "z"] in lines
+    assert lines[0] == ["keyboard", "duckstation", "pcsx-redux", "retroarch", "mednafen"]
+    assert ["accelerate", "k", "x", "z", "kp_2"] in lines
     data = json.loads(CliRunner().invoke(ctr, ["keys", "--json"]).output)
     assert data["bindings"]["keyboard"]["duckstation"]["accelerate"] == "k"
     assert data["hotkeys"] == dict(CTR.hotkeys)

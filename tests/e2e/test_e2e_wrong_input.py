@@ -15,7 +15,7 @@ from apart import Result, Running
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]
-COMMANDS = ["record", "import", "sessions", "train", "drive", "race", "demo", "doctor", "plugins"]
+COMMANDS = ["setup", "record", "import", "sessions", "train", "drive", "race", "demo", "doctor", "plugins"]
 
 
 def line(done: Result, code: int = 2) -> str:

@@ -78,7 +78,7 @@ def examine(
     has a probe; what the user names is required. Raises PluginError for an unknown name.
     """
     begun = started = time.monotonic()
-    found = None if game is None else Game(registry, game)
+    found = None if game is None else Game(registry, game, home)
     named = choice.source or (found.spec.frame_source if found else None)
     if named is None and choice.settings != SourceSettings():
         named = "screen"
@@ -195,7 +195,7 @@ def main(job: dict[str, Any]) -> list[Probe]:
         if kind == "device" and spec.trial and all(p.ok for p in probes):
             probes.append(_there_and_back(registry, job["name"], spec))
         if kind == "frame source" and all(p.ok for p in probes):
-            settings = job["settings"] | {"region": job["settings"]["region"] and tuple(job["settings"]["region"])}
+            settings: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in job["settings"].items()}
             probes += _picture(registry, plugin.dist, spec, SourceSettings(**settings), Path(job["picture"]))
     except Exception as e:  # noqa: BLE001 - a probe of a plugin may fail in any way
         what = " ".join(f"{type(e).__name__}: {e}".split())

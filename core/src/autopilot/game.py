@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +29,8 @@ from autopilot.interfaces import (
 from autopilot.plugins import Registry
 from autopilot.specs import DeviceSpec, GameSpec, Reference
 from autopilot.types import NOTHING, Frame, Held, Reading, SourceSettings, WorldRequest
+
+_log = logging.getLogger("autopilot")
 
 LOOK_S = 0.01
 """Between two looks at the human while the loop waits."""
@@ -182,6 +185,7 @@ class Game:
         self.plugin, spec = registry.find("game", name)
         self.spec: GameSpec = spec
         self._name = name
+        self._hud_folder = home.hud / check_name(spec.name, "game") if home else None
         self.bindings = UserBindings(home.bindings if home else None, spec)
 
     def label_map(self, name: str | None = None) -> LabelMap:
@@ -304,8 +308,11 @@ class Game:
         if world.source is not None and (choice.source or choice.settings != SourceSettings()):
             raise UserError(f"{spec.name} gives its frames itself: leave out --source, --window, --region")
         # Each part goes into the world at once, so that it is closed when a later one fails.
-        source = world.source = world.source or self._source(choice)
+        source = world.source = world.source or self.open_source(choice)
         ours: dict[str, Callable[[], frozenset[str]]] = {}
+        world.hud = world.hud or self.hud_reader(choice)
+        if world.hud is None and spec.hud_reader is not None:
+            _log.warning("autopilot: %s", self._learn_first)
         if world.hud is not None:
             world.source = world.referee = source = HudReferee(source, world.hud)
         if world.device is None:
@@ -327,8 +334,44 @@ class Game:
     def _load(self, kind: str, name: str, target: str) -> Any:
         return self._registry.load(kind, name, target)
 
-    def _source(self, choice: DeviceChoice) -> FrameSource:
-        name = choice.source or self.spec.frame_source
+    def profile(self, choice: DeviceChoice) -> str:
+        """Return the chosen profile of the bindings: the user's, or the first of the game's own device."""
+        profiles = self.spec.bindings.get(self.spec.device or "", {})
+        return check_name(choice.profile or self.bindings.profile or next(iter(profiles), "default"), "profile")
+
+    def hud_reader(self, choice: DeviceChoice) -> HudReader | None:
+        """Return the game's reader of its display, if it has one and what that needs was learned."""
+        if self.spec.hud_reader is None or self._hud_folder is None:
+            return None
+        make = self._load("game", self._name, self.spec.hud_reader)
+        reader: HudReader | None = make(self._hud_folder, self.profile(choice))
+        return reader
+
+    def check_referee(self, choice: DeviceChoice, purpose: str) -> None:
+        """Raise UserError, with what to do, where nobody would say the lap times for a purpose."""
+        if not self.spec.referee and self.hud_reader(choice) is None:
+            what = f"there are no lap times {purpose}" if self.spec.hud_reader is None else self._learn_first
+            raise UserError(f"{self.spec.name} has no referee: {what}")
+
+    @property
+    def _learn_first(self) -> str:
+        return f"lap times need templates: autopilot learn-hud --game {self.spec.name}"
+
+    def learn_hud(self, frames: Iterable[Frame], choice: DeviceChoice) -> str:
+        """Let the game learn its display from native frames, and return what it says of that.
+
+        Raises UserError when the game needs nothing learned, or was shown something else.
+        """
+        if self.spec.hud_learner is None or self._hud_folder is None:
+            raise UserError(f"{self.spec.name} has nothing to learn: its lap times need no templates")
+        learn = self._load("game", self._name, self.spec.hud_learner)
+        said: str = learn(frames, self._hud_folder, self.profile(choice))
+        return said
+
+    def open_source(self, choice: DeviceChoice) -> FrameSource:
+        """Open the frame source alone; raises UserError where the game has none, DeviceError as that does."""
+        stored = None if choice.names_source else self.bindings.source
+        name = choice.source or stored or self.spec.frame_source
         if name is None:
             raise UserError(f"{self.spec.name} names no frame source: say --source screen")
         spec = self._registry.get("frame source", name)
@@ -336,8 +379,11 @@ class Game:
         return source
 
     def settings(self, choice: DeviceChoice) -> SourceSettings:
-        """Return where the frame source is to look: what the user said, or else the game's window."""
-        return choice.settings if choice.names_source else replace(choice.settings, window=self.spec.window)
+        """Return where the frame source is to look: what the user said or has stored, or else the game's window."""
+        if choice.names_source:
+            return choice.settings
+        stored = self.bindings.settings or SourceSettings(window=self.spec.window)
+        return replace(stored, background=choice.settings.background)
 
     def _device(self, choice: DeviceChoice, hz: float, ours: dict[str, Callable[[], frozenset[str]]]) -> OutputDevice:
         name = choice.device or self.spec.device
@@ -390,7 +436,7 @@ class Game:
         controls, hotkeys = split(choice.bind, self.spec)
         mine = wanted in (None, device.name, family) or self._registry.get("device", wanted).bindings == family
         bindings = self.bindings.device(family, choice.profile if mine else None, controls if mine else {})
-        keys = self.bindings.hotkeys(hotkeys)
+        keys = self.bindings.hotkeys(hotkeys, choice.profile)
         if device.name == self.spec.reader or family == self.spec.reader:
             check_hotkeys(keys, bindings)
         return bindings, keys

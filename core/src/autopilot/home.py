@@ -58,6 +58,11 @@ class Home:
         return self.root / "bindings.toml"
 
     @property
+    def hud(self) -> Path:
+        """What was learned of games' displays, a folder for each game."""
+        return self.root / "hud"
+
+    @property
     def cache(self) -> Path:
         """What can be made again from the sessions."""
         return self.root / "cache"
@@ -117,7 +122,7 @@ def write_atomic(path: Path, data: Buffer) -> None:
             f.flush()
             os.fsync(f.fileno())
         tmp.replace(path)
-    except OSError:
+    except BaseException:
         tmp.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)

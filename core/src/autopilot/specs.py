@@ -47,6 +47,21 @@ class SteerCorrection:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A program in which a game on the screen is played, such as an emulator.
+
+    Its window is known by a part of its process's name, or of the window's class: `names`, lower case.
+    `hotkeys` replace those of the game that this program needs itself; `note` is what a player has to
+    know.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    hotkeys: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Recovery:
     """What gets a car that the machine drives going again when it stands still: a rescue, or a way back.
 
@@ -95,6 +110,16 @@ class GameSpec:
     `(track, laps) -> Reference | None`. `importers` maps formats of
     other programs' recordings to functions `(ImportRequest) -> Iterator[Recording]`. `stamp` goes with
     every time that is shown or exported.
+
+    `programs` maps profiles of the bindings to the programs that a game on the screen is played in; one
+    without bindings has keys that only the user knows. `aspects` are the widths over heights that the
+    game's picture may have there, its borders cut off.
+
+    `hud_reader` imports `(folder: Path, profile: str) -> HudReader | None`, the referee of a game on the
+    screen: `folder` is the user's own for this game, `profile` that of the bindings, and None says that
+    something must be learned first. `hud_learner` imports `(frames: Iterable[Frame], folder: Path, profile:
+    str) -> str`, which learns that from ten native frames a second of the user's own driving, writes it and
+    says in one line what it was; it raises UserError, having written nothing, where it is unsure.
     """
 
     name: str
@@ -122,6 +147,10 @@ class GameSpec:
     recovery: Recovery | None = None
     restart: Manoeuvre = ()
     referee: bool = False
+    programs: Mapping[str, Program] = field(default_factory=dict)
+    aspects: tuple[float, ...] = (4 / 3, 16 / 9)
+    hud_reader: str | None = None
+    hud_learner: str | None = None
     lap_limit_s: float = 300.0
     hud: tuple[Rectangle, ...] = ()
     steering: SteerCorrection | None = None
@@ -133,12 +162,17 @@ class GameSpec:
 
 @dataclass(frozen=True, slots=True)
 class FrameSourceSpec:
-    """A frame source: `open` imports `(SourceSettings) -> FrameSource`, `probe` `() -> [Probe]`."""
+    """A frame source: `open` imports `(SourceSettings) -> FrameSource`, `probe` `() -> [Probe]`.
+
+    `windows` imports `(query: str | None) -> list[Window]` where `SourceSettings.window` can name one:
+    all windows, the topmost first, or the one that a query means; UserError where that is not one.
+    """
 
     name: str
     title: str
     open: str
     probe: str | None = None
+    windows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +214,15 @@ class DeviceSpec:
     the human's. Either raises UserError for an unknown name, DeviceError where there is no such
     device. A game's bindings are looked up under `bindings`, by default the device's own name.
     `probe` imports `() -> list[Probe]`, `trial` `() -> ContextManager[Trial]`: what `doctor` presses
-    through the emitter's process and reads back by the reader.
+    through the emitter's process and reads back by the reader. `names` imports `() -> Sequence[str]`: all
+    that the reader can read here.
     """
 
     name: str
     title: str
     backend: str | None = None
     reader: str | None = None
+    names: str | None = None
     bindings: str | None = None
     probe: str | None = None
     trial: str | None = None

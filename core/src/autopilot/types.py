@@ -19,6 +19,9 @@ type Image = NDArray[np.uint8]
 type Rectangle = tuple[float, float, float, float]
 """x, y, width, height as shares of a picture's width and height, from its top left corner."""
 
+Box = tuple[int, int, int, int]
+"""x, y, width, height in pixels of the screen, or of a window."""
+
 Held = frozenset[str]
 """The controls held at one instant: a state, never press or release events."""
 
@@ -191,15 +194,33 @@ class Probe:
 class SourceSettings:
     """Where a frame source looks: a window, a monitor (from 1) or a video file.
 
-    `region` (x, y, width, height, in pixels) is a part of it, or of the whole screen. `background`
-    asks for frames of a window that has not the focus, too: to look at, not to drive by.
+    `region` (x, y, width, height, in pixels) is a part of it, or of the whole screen; it was chosen when
+    the window was as large as `size` (width, height), if that is known, and is none of another one's.
+    `background` asks for frames of a window that has not the focus, too: to look at, not to drive by.
     """
 
-    region: tuple[int, int, int, int] | None = None
+    region: Box | None = None
     video: str | None = None
     window: str | None = None
     monitor: int | None = None
     background: bool = False
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window of some program; `box` is its picture without the frame, `kind` its class on X11."""
+
+    id: int
+    title: str
+    process: str
+    pid: int | None
+    box: Box
+    kind: str = ""
+    minimised: bool = False
+
+    def __str__(self) -> str:
+        return f"id:{self.id:#x} {self.title!r} ({self.process or 'unknown program'})"
 
 
 @dataclass(frozen=True, slots=True)

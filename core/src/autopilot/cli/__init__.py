@@ -15,6 +15,7 @@ from autopilot.errors import AutopilotError
 from autopilot.specs import load
 
 COMMANDS = {
+    "setup": "Set up a game on the screen: window, picture, keys.",
     "record": "Record a human, or a game's demonstrator.",
     "import": "Make sessions of what another program recorded.",
     "sessions": "List recorded sessions; mark or purge frames.",
@@ -23,6 +24,7 @@ COMMANDS = {
     "drive": "Let a bundle drive.",
     "export": "Write a bundle's network for another engine.",
     "race": "Race drivers against each other and compare their laps.",
+    "learn-hud": "Learn to read a game's lap times from your own driving.",
     "demo": "Record, train, drive and race CarRacing by itself.",
     "doctor": "Check what works on this machine.",
     "plugins": "List plugins and what they provide.",
@@ -39,7 +41,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command; a plugin that fails to is reported as an error of that command."""
         if cmd_name in COMMANDS:
-            found: click.Command = load(f"autopilot.cli.commands.{cmd_name}:command")
+            found: click.Command = load(f"autopilot.cli.commands.{cmd_name.replace('-', '_')}:command")
             return found
         names = [s.name for s in self._plugin_commands(ctx)]
         if cmd_name not in names:

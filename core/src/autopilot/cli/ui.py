@@ -103,7 +103,7 @@ def race_tables(result: Any, folder: Any) -> None:
     out.print(f"{result.stamp}; * = incident; saved in {folder} (race.json, race.md, race.png)", soft_wrap=True)
 
 
-def preview(path: Any, width: int = 64) -> None:
+def preview(path: Any, width: int = 64, console: Console = out) -> None:
     """Print a picture: two pixels to a character where there are colours, else shades of grey."""
     import cv2
 
@@ -113,11 +113,11 @@ def preview(path: Any, width: int = 64) -> None:
     height = max(1, round(width * image.shape[0] / image.shape[1] / 2))
     small = cv2.resize(image, (width, 2 * height), interpolation=cv2.INTER_AREA)[:, :, ::-1].tolist()
     for above, below in zip(small[::2], small[1::2], strict=True):
-        if out.color_system is None:
-            out.print("".join(" .:-=+*#%@"[sum(a) * 10 // 766] for a in above), soft_wrap=True, markup=False)
+        if console.color_system is None:
+            console.print("".join(" .:-=+*#%@"[sum(a) * 10 // 766] for a in above), soft_wrap=True, markup=False)
             continue
         line = Text()
         for a, b in zip(above, below, strict=True):
             line.append("▀", f"rgb({a[0]},{a[1]},{a[2]}) on rgb({b[0]},{b[1]},{b[2]})")
-        out.print(line, soft_wrap=True)
-    out.print(f"the picture: {path}", soft_wrap=True)
+        console.print(line, soft_wrap=True)
+    console.print(f"the picture: {path}", soft_wrap=True)

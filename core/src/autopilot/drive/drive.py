@@ -109,8 +109,8 @@ def load_policy(name: str, game: Game, home: Home, registry: Registry, options: 
     not ship or options that make no sense.
     """
     Selector(options.select, options.temperature, options.seed)
-    if options.keep_laps is not None and not game.spec.referee:
-        raise UserError(f"{game.spec.name} has no referee: there are no lap times to keep laps by")
+    if options.keep_laps is not None:
+        game.check_referee(options.devices, "to keep laps by")
     for scripted in filter(None, (name, options.teacher)):
         game.check_demonstrator(scripted)
     if is_scripted(name):

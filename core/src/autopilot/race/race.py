@@ -65,8 +65,7 @@ def race(
     driver is checked before the first one starts. Raises UserError for an unknown driver or
     track, a game without a referee, or a reference of another race.
     """
-    if not game.spec.referee:
-        raise UserError(f"{game.spec.name} has no referee: there are no lap times to race by")
+    game.check_referee(options.drive.devices, "to race by")
     if options.laps < 1 or options.races < 1:
         raise UserError("--laps and --races must be 1 or more")
     if not options.drivers or len(set(options.drivers)) != len(options.drivers):

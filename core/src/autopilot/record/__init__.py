@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autopilot.record.look import look
 from autopilot.record.record import RecordOptions, RecordProgress, record
 
-__all__ = ["RecordOptions", "RecordProgress", "record"]
+__all__ = ["RecordOptions", "RecordProgress", "look", "record"]

@@ -170,7 +170,7 @@ def _record_one(
 def _driver(
     world: OpenWorld, options: RecordOptions, seed: int, label_map: LabelMap, recovery: Recovery | None
 ) -> Driver:
-    if not is_scripted(options.driver):
+    if options.driver == "human" or not is_scripted(options.driver):
         assert world.reader is not None, "Game.open gives a human a reader or raises"
         return HumanDriver(world.reader)
     if world.demonstrator is None:

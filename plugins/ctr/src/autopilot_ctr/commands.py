@@ -47,8 +47,9 @@ def keys(as_json: bool) -> None:
     Example:
       autopilot ctr keys
     """
+    notes = {name: program.note for name, program in CTR.programs.items() if program.note}
     if as_json:
-        click.echo(json.dumps({"bindings": CTR.bindings, "hotkeys": CTR.hotkeys}, indent=2))
+        click.echo(json.dumps({"bindings": CTR.bindings, "hotkeys": CTR.hotkeys, "notes": notes}, indent=2))
         return
     for device, profiles in CTR.bindings.items():
         click.echo(f"{device:12} " + " ".join(f"{name:>12}" for name in profiles))
@@ -56,3 +57,5 @@ def keys(as_json: bool) -> None:
             row = " ".join(f"{binding[control]:>12}" for binding in profiles.values())
             click.echo(f"  {control:10} {row}")
     click.echo("hotkeys      " + ", ".join(f"{key}: {name}" for name, key in CTR.hotkeys.items()))
+    for name, note in notes.items():
+        click.echo(f"{name:12} {note}")

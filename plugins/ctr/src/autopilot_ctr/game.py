@@ -7,6 +7,8 @@ import re
 from autopilot.specs import GameSpec, Recovery
 from autopilot.types import NOTHING, Manoeuvre
 
+from autopilot_ctr.emulators import ASPECTS, GAMEPAD, KEYBOARD, PROGRAMS
+
 TITLES = (
     *("Crash Cove", "Roo's Tubes", "Tiger Temple", "Coco Park", "Mystery Caves", "Blizzard Bluff"),
     *("Sewer Speedway", "Dingo Canyon", "Papu's Pyramid", "Dragon Mines", "Polar Pass"),
@@ -29,23 +31,6 @@ ALIASES = {
     **{"skyway": "hot-air-skyway", "ngin": "n-gin-labs", "gin": "n-gin-labs", "labs": "n-gin-labs"},
 }
 """Short names: mostly the first word."""
-
-_ARROWS = {"left": "left", "right": "right", "up": "up", "down": "down"}
-
-KEYBOARD = {
-    "duckstation": {**_ARROWS, **{"accelerate": "k", "brake": "j", "item": "l", "slide_left": "q", "slide_right": "e"}},
-    "pcsx-redux": {**_ARROWS, **{"accelerate": "x", "brake": "z", "item": "d", "slide_left": "q", "slide_right": "r"}},
-    "retroarch": {**_ARROWS, **{"accelerate": "z", "brake": "a", "item": "x", "slide_left": "q", "slide_right": "w"}},
-}
-"""Emulator -> control -> key: their defaults for Cross, Square, Circle, L1 and R1."""
-
-GAMEPAD = {
-    "default": {
-        **{direction: f"dpad_{direction}" for direction in _ARROWS},
-        **{"accelerate": "a", "brake": "x", "item": "b", "slide_left": "lb", "slide_right": "rb"},
-    }
-}
-"""The Xbox button in the place of each PlayStation button."""
 
 
 def _three_point(side: str, other: str) -> Manoeuvre:
@@ -85,4 +70,8 @@ CTR = GameSpec(
     references={"ctr-ai": "autopilot_ctr.published:ctr_ai"},
     importers={"ctr-ai": "autopilot_ctr.ctr_ai:recordings"},
     stamp="AI / emulator",
+    programs=PROGRAMS,
+    aspects=ASPECTS,
+    hud_reader="autopilot_ctr.hud:make",
+    hud_learner="autopilot_ctr.hud_learn:learn_and_keep",
 )

@@ -32,6 +32,11 @@ DPAD = {f"dpad_{name.removeprefix('stick_')}": way for name, way in STICK.items(
 BUTTONS = frozenset({*XBOX, *TRIGGERS, *STICK})
 
 
+def available() -> list[str]:
+    """Return the names of all buttons; the left stick's are read as the d-pad's as well."""
+    return sorted(BUTTONS - STICK.keys())
+
+
 def check(names: Iterable[str]) -> None:
     """Raise UserError, with near matches, for the first name that is no button's."""
     for name in names:

@@ -17,6 +17,7 @@ def autopilot_devices() -> list[DeviceSpec]:
             "virtual Xbox 360 gamepad (vgamepad), and what the human holds on a real pad (SDL)",
             backend="autopilot_input_gamepad.backends:xbox",
             reader="autopilot_input_gamepad.reader:open_reader",
+            names="autopilot_input_gamepad.buttons:available",
             probe="autopilot_input_gamepad.backends:probe",
             trial="autopilot_input_gamepad.trial:trial",
         ),

@@ -127,7 +127,7 @@ class WindowsKeys:
         self._library: Any = pydirectinput
         sides = {name: f"{name.removesuffix('_r')}{'right' if name[-2:] == '_r' else 'left'}" for name in KEYS}
         words = {n: sides[n] for n in ("shift", "shift_r", "ctrl", "ctrl_r", "alt", "alt_r")}
-        self._names = {n: words.get(n, n.replace("page_", "page")) for n in names}
+        self._names = {n: words.get(n, n.replace("page_", "page").replace("kp_", "num")) for n in names}
         unknown = [n for n, theirs in self._names.items() if theirs not in pydirectinput.KEYBOARD_MAPPING]
         if unknown:
             raise UserError(f"Windows keyboards have no key {unknown[0]!r}: bind another one")

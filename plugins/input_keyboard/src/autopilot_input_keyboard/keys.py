@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import string
+import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from types import ModuleType
@@ -18,6 +20,7 @@ _NAMED = {
     **{name: (name.capitalize(), name.upper()) for name in ("up", "down", "left", "right", "tab", "insert", "delete")},
     **{name: (name.capitalize(), name.upper()) for name in ("home", "end")},
     **{f"f{n}": (f"F{n}", f"F{n}") for n in range(1, 21)},
+    **{f"kp_{n}": (f"KP_{n}", f"KP{n}") for n in range(10)},
     "space": ("space", "SPACE"),
     "enter": ("Return", "ENTER"),
     "backspace": ("BackSpace", "BACKSPACE"),
@@ -73,23 +76,39 @@ def open_display() -> Display:
         raise DeviceError(f"no keyboard: {e}; run inside a desktop session with DISPLAY set") from e
 
 
+def available() -> list[str]:
+    """Return the names of all keys, less those that the layout of an X11 keyboard has not.
+
+    Raises DeviceError as `open_display` does.
+    """
+    if not sys.platform.startswith("linux") or not os.environ.get("DISPLAY"):
+        return list(KEYS)
+    display = open_display()
+    try:
+        return [name for name in KEYS if _x11_code(display, name)]
+    finally:
+        display.close()
+
+
 def x11_codes(display: Display, names: Iterable[str]) -> dict[str, int]:
     """Return the number by which the X server knows each key.
 
     Raises UserError for an unknown key, and for one that the keyboard layout does not have.
     """
-    from Xlib import XK
-
     names = tuple(names)
     check(names)
-    keysym = {"Ctrl_L": "Control_L", "Ctrl_R": "Control_R"}
-    codes = {}
-    for name in names:
-        symbol = KEYS[name][0]
-        codes[name] = display.keysym_to_keycode(XK.string_to_keysym(keysym.get(symbol, symbol)))
-        if not codes[name]:
+    codes = {name: _x11_code(display, name) for name in names}
+    for name, code in codes.items():
+        if not code:
             raise UserError(f"this keyboard layout has no key {name!r}: bind another one")
     return codes
+
+
+def _x11_code(display: Display, name: str) -> int:
+    from Xlib import XK
+
+    symbol = KEYS[name][0].replace("Ctrl_", "Control_")
+    return int(display.keysym_to_keycode(XK.string_to_keysym(symbol)))
 
 
 def evdev_codes(names: Iterable[str]) -> dict[str, int]:

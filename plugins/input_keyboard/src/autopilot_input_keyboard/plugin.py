@@ -17,6 +17,7 @@ def autopilot_devices() -> list[DeviceSpec]:
             "virtual keyboard, and what the human holds on the real one",
             backend="autopilot_input_keyboard.backends:open_backend",
             reader="autopilot_input_keyboard.reader:open_reader",
+            names="autopilot_input_keyboard.keys:available",
             probe="autopilot_input_keyboard.probe:probe",
             trial="autopilot_input_keyboard.trial:trial",
         ),
@@ -25,6 +26,7 @@ def autopilot_devices() -> list[DeviceSpec]:
             "the keyboard through Linux's uinput and evdev: also for Wayland",
             backend="autopilot_input_keyboard.backends:UinputKeys",
             reader="autopilot_input_keyboard.reader:open_evdev_reader",
+            names="autopilot_input_keyboard.keys:available",
             bindings="keyboard",
         ),
     ]

@@ -199,6 +199,8 @@ def listener_state(names: Collection[str], ours: Ours = frozenset) -> State:
 
     def press(key: object, injected: bool) -> None:
         name = getattr(key, "name", None) or str(getattr(key, "char", None)).lower()
+        if sys.platform == "win32" and (number := getattr(key, "vk", 0) or 0) in range(0x60, 0x6A):
+            name = f"kp_{number - 0x60}"  # VK_NUMPAD0 to 9, whose characters are those of the digits
         if name in names and not injected:
             held[_identity(key)] = name
 

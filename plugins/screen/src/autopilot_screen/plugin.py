@@ -17,6 +17,7 @@ def autopilot_frame_sources() -> list[FrameSourceSpec]:
             "a window, a monitor or a region of the screen (mss)",
             open="autopilot_screen.screen:open_screen",
             probe="autopilot_screen.probe:probe",
+            windows="autopilot_screen.windows:windows",
         ),
         FrameSourceSpec(
             "video", "a video file, or a camera such as OBS's virtual one", open="autopilot_screen.video:open_video"

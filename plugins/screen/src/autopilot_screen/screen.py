@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autopilot.errors import DeviceError, UserError
-from autopilot.types import Frame, SourceSettings
+from autopilot.types import Box, Frame, SourceSettings
 
-from autopilot_screen.windows import Box, WindowSource, choose, inside, open_desk, within
+from autopilot_screen.windows import WindowSource, choose, inside, open_desk, within
 
 if TYPE_CHECKING:
     import mss
@@ -117,6 +117,8 @@ def _open(grabber: mss.MSS, settings: SourceSettings) -> FrameSource:
         desk = open_desk()
         try:
             window = choose(settings.window, desk)
+            if settings.size not in (None, window.box[2:]):
+                raise DeviceError(_another_size(window.title, window.box[2:], settings.size))
             if region is not None:
                 _check(region, (0, 0, *window.box[2:]), f"in the window {window.title!r}, which is")
         except BaseException:
@@ -136,6 +138,12 @@ def _open(grabber: mss.MSS, settings: SourceSettings) -> FrameSource:
             f"there is no monitor {settings.monitor}: they are numbered 1 to {len(boxes) - 1}; see `autopilot windows`"
         )
     return Screen(grabber, box)
+
+
+def _another_size(title: str, now: tuple[int, ...], then: tuple[int, ...]) -> str:
+    sizes = ["{}x{}".format(*size) for size in (now, then)]
+    return f"the window {title!r} is {sizes[0]}, and was {sizes[1]} when its picture was set up: make it as large\
+ again, or run `autopilot setup` again"
 
 
 def _check(region: Box, whole: Box, where: str) -> None:

@@ -6,7 +6,9 @@ import time
 import zlib
 from typing import Any
 
-from autopilot_screen.windows import CLICK_S, Box, View, Window, inside, within
+from autopilot.types import Box, Window
+
+from autopilot_screen.windows import CLICK_S, View, inside, within
 
 
 class LibraryDesk:

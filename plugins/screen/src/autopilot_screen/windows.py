@@ -12,35 +12,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from autopilot.errors import Away, DeviceError, UserError
 from autopilot.specs import load
-from autopilot.types import Frame
+from autopilot.types import Box, Frame, Window
 
 if TYPE_CHECKING:
     from autopilot_screen.screen import Screen
-
-Box = tuple[int, int, int, int]
-"""x, y, width, height in pixels of the screen."""
 
 SETTLE_S = 0.25
 """After a window is back in view: until then the screen may still show what was there before."""
 
 CLICK_S = 60.0
 """How long a click on the window is waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A window of some program; `box` is its picture without the frame, `kind` its class on X11."""
-
-    id: int
-    title: str
-    process: str
-    pid: int | None
-    box: Box
-    kind: str = ""
-    minimised: bool = False
-
-    def __str__(self) -> str:
-        return f"id:{self.id:#x} {self.title!r} ({self.process or 'unknown program'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +57,15 @@ def open_desk() -> Desk:
     system = "x11:X11Desk" if sys.platform.startswith("linux") else "winctl:LibraryDesk"
     desk: Desk = load(f"autopilot_screen.{system}")()
     return desk
+
+
+def windows(query: str | None = None) -> list[Window]:
+    """Return all windows, the topmost first, or the one that a query means; raises as `choose` does."""
+    desk = open_desk()
+    try:
+        return desk.windows() if query is None else [choose(query, desk)]
+    finally:
+        desk.close()
 
 
 def choose(query: str, desk: Desk) -> Window:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from autopilot.errors import DeviceError
+from autopilot.types import Box, Window
 
-from autopilot_screen.windows import CLICK_S, Box, View, Window, inside, overlap, within
+from autopilot_screen.windows import CLICK_S, View, inside, overlap, within
 
 CROSSHAIR = 34  # in X's cursor font
 ESCAPE = 0xFF1B  # its keysym

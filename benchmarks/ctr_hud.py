@@ -1,0 +1,138 @@
+"""How well Crash Team Racing's HUD is learned and read, on frames that the tests draw; prints JSON.
+
+Each trial is another emulator's picture (size, filter, blur, scanlines, noise, displacement), another
+font, map or speedometer, NTSC or PAL. Templates are learned from a minute of one track; then other
+tracks are read. Of the real game nothing is known by this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from autopilot.errors import UserError
+from autopilot_ctr.hud import HudReader
+from autopilot_ctr.hud_learn import learn
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/ctr"))
+from drawn import FONTS, Look, Race, Screen, play
+
+LEARN_S, WRONG = 62.0, (30.0, 5.0)
+LAP_M = 420.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One emulator and one HUD."""
+
+    screen: Screen
+    look: Look
+    fps: int = 30
+    seed: int = 0
+
+
+def trials(count: int) -> list[Trial]:
+    """Return `count` of them, alike whenever they are made."""
+    rng = np.random.default_rng(2024)
+    made = []
+    for n in range(count):
+        scale = (1.0, 2.0, 3.0, 4.0, *np.round(rng.uniform(1, 4, 4), 2))[n % 8]
+        size = (round(512 * scale), round(216 * scale)) if n % 3 else (round(512 * scale), round(384 * scale))
+        moved = tuple(rng.uniform(-0.08, 0.08, 4)) if n % 2 else (0.0,) * 4
+        screen = Screen(
+            size,
+            (1 + moved[0], 1 + moved[1]),
+            (max(moved[2], -0.02), max(moved[3], -0.02)),
+            smooth=n % 5 != 1,
+            blur=float((0.0, 0.5, 0.8)[n % 3]) * scale / 2,
+            lines=float((0.0, 0.3, 0.5)[(n // 2) % 3]),
+            noise=float((0, 6, 12)[(n // 3) % 3]),
+        )
+        look = Look(list(FONTS)[n % len(FONTS)], ("map", "speed")[n % 2], track=n, slash=(17, 11)[n % 2])
+        made.append(Trial(screen, look, (30, 25)[n % 2], n))
+    return made
+
+
+def run(trial: Trial, frames: int) -> dict[str, object]:
+    """Learn, then read `frames` frames of other tracks; return counts."""
+    found: dict[str, object] = {"learned": True, "frames": 0, "read": 0, "wrong_times": 0, "wrong_laps": 0}
+    found |= {"blinks": 0, "blinks_seen": 0, "false_alarms": 0, "lap_times": 0, "wrong_lap_times": 0, "finishes": 0}
+    race = Race(3, LAP_M, trial.fps, trial.look)
+    try:
+        learned = learn(f for f, _ in play(race, trial.screen, LEARN_S, trial.seed, (WRONG,)))
+    except UserError as e:
+        return found | {"learned": False, "why": str(e)}
+    found |= {"rows": learned.lap_times, "banner": learned.wrong_way}
+    count, track = 0, trial.look.track
+    while count < frames:
+        track += 100
+        look = Look(**{**asdict(trial.look), "track": track, "hud": ("map", "speed")[track // 100 % 2]})
+        race, reader = Race(3, 260.0, trial.fps, look), HudReader(learned.templates)
+        seconds = min(62.0, (frames - count) / 10 + 0.05)
+        seen = []
+        spans = ((9.0, 4.0), (24.0, 3.0))
+        for frame, view in play(race, trial.screen, seconds, track, spans, begin_s=0.5 + track % 3 / 10):
+            reading = reader.read(frame)
+            seen.append((frame.t_ns / 1e9, view, reading))
+            count += 1
+        _judge(seen, found)
+    return found
+
+
+def _judge(seen: list, found: dict) -> None:
+    first_blink = None
+    alarm_until = -1.0
+    for t, view, reading in seen:
+        visible = view.since_finish is None or view.since_finish < 65
+        if visible:
+            found["frames"] += 1
+            if reading.race_time_s is not None:
+                found["read"] += 1
+                found["wrong_times"] += round(reading.race_time_s * 100) != view.clock * 100 // 960
+                done = view.lap - 1 if view.since_finish is None else view.laps
+                found["wrong_laps"] += not done - 1 <= reading.lap <= done
+        elif reading.race_time_s is not None:
+            found["wrong_times"] += round(reading.race_time_s * 100) != view.clock * 100 // 960
+        if view.blinks and first_blink is None:
+            first_blink = t
+            found["blinks"] += 1
+            found["blinks_seen"] += any(r.wrong_way for u, _, r in seen if t <= u <= t + 0.5)
+        if view.wrong_way:
+            alarm_until = t + 0.55
+        elif t > alarm_until:
+            first_blink = None
+        found["false_alarms"] += reading.wrong_way and not view.wrong_way and t > alarm_until
+    _, view, reading = seen[-1]
+    found["finishes"] += reading.finished
+    early = sum(b[2].finished and b[1].since_finish is None for _, b in pairwise(seen))
+    found["wrong_times"] += early
+    for shown, true in zip(reading.lap_times_s, view.lap_times, strict=False):
+        found["lap_times"] += 1
+        found["wrong_lap_times"] += round(shown * 100) != true * 100 // 960
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--frames", type=int, default=10_000, help="read in all")
+    parser.add_argument("--only", type=int, help="one trial, by its number")
+    args = parser.parse_args()
+    rows = []
+    for trial in trials(args.trials):
+        if args.only in (None, trial.seed):
+            rows.append({"trial": trial.seed, **run(trial, -(-args.frames // args.trials))})
+            print(json.dumps({**rows[-1], "screen": asdict(trial.screen), "font": trial.look.font}), file=sys.stderr)
+    keys = ("learned", "frames", "read", "wrong_times", "wrong_laps", "blinks", "blinks_seen", "false_alarms")
+    keys += ("lap_times", "wrong_lap_times", "finishes")
+    total = {key: sum(int(row[key]) for row in rows) for key in keys}
+    total["share_read"] = round(total["read"] / max(1, total["frames"]), 4)
+    print(json.dumps({"trials": len(rows), **total, "refused": [r["why"] for r in rows if "why" in r]}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""`autopilot learn-hud`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from autopilot.cli.common import App, Finite, common, examples, world_options
+
+if TYPE_CHECKING:
+    from autopilot.game import DeviceChoice
+
+
+@click.command(
+    epilog=examples(
+        "autopilot learn-hud --game ctr                             click on the emulator's window, then drive",
+        "autopilot learn-hud --game ctr --profile pcsx-redux --window process:pcsx",
+        "autopilot learn-hud --game ctr --region 240,0,1440,1080    the game's picture alone, without borders",
+    )
+)
+@click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
+@click.option("--seconds", type=Finite(1, 900), default=90.0, show_default=True, help="Look on for so long.")
+@world_options
+@common
+def command(app: App, game: str, seconds: float, devices: DeviceChoice) -> None:
+    """Learn to read a game's clock and laps while you drive, so that it has lap times.
+
+    Start a race, drive over the line at least once, and turn round for a few seconds. What is learned
+    belongs to this --profile and this shape of window; learning again replaces it. Where the frames are
+    unsure nothing is written.
+    """
+    from autopilot.cli import ui
+    from autopilot.game import Game
+    from autopilot.record import look
+
+    found = Game(app.registry, game, app.home)
+    told = "looking on"
+    with ui.status() as line:
+
+        def watch(passed_s: float, away: str | None) -> None:
+            nonlocal told
+            state = f"WAITING ({away})" if away else "looking on"
+            line(f"{state}: {passed_s:.0f} of {seconds:.0f} s", news=state != told)
+            told = state
+
+        said = found.learn_hud(look(found, devices, seconds, watch), devices)
+    app.print({"game": found.spec.name, "profile": found.profile(devices), "learned": said}, said)

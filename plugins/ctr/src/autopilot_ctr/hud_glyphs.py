@@ -1,0 +1,172 @@
+"""Glyphs of the HUD: where they are in a picture of any size, and which one a patch of pixels shows.
+
+The game's framebuffer is 512x216. Whatever the window's size, the parts that matter are resampled to
+`Region.scale` pixels for each of the framebuffer's, so that what was learned fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from autopilot.types import Image
+
+WIDTH, HEIGHT = 512, 216
+"""The framebuffer's, in pixels."""
+FLOOR = 5.0
+"""No pixel is trusted to be steadier than this grey value: a sigma's least."""
+FAR = 16.0
+"""The largest squared distance, in sigmas, that one pixel may bring: a few odd ones decide nothing."""
+
+type Patches = NDArray[np.uint8]
+"""(n, height, width, 3)."""
+type Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the framebuffer, in its pixels, and how many pixels it is resampled to for each."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    scale: int
+
+    def cut(self, image: Image) -> Image:
+        """Return the part of a picture of the whole game: uint8 (height*scale, width*scale, 3)."""
+        sx, sy = image.shape[1] / WIDTH, image.shape[0] / HEIGHT
+        left, top = round(self.x * sx), round(self.y * sy)
+        part = image[top : round((self.y + self.height) * sy), left : round((self.x + self.width) * sx)]
+        how = cv2.INTER_AREA if min(sx, sy) >= self.scale else cv2.INTER_LINEAR
+        size = self.width * self.scale, self.height * self.scale
+        return np.asarray(cv2.resize(part, size, interpolation=how), np.uint8)
+
+
+# Overscan and borders may move everything by 8 % and stretch it by as much.
+CLOCK = Region(0, 0, 184, 80, 2)
+LAPS = Region(344, 0, 168, 60, 2)
+BANNER = Region(96, 40, 320, 72, 1)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A glyph's place in a resampled region, in its pixels; x counts quarters of one."""
+
+    x: float
+    y: int
+    width: int
+    height: int
+
+    def moved(self, x: float, y: int = 0) -> Box:
+        """Return a box as large elsewhere."""
+        return Box(round(4 * (self.x + x)) / 4, self.y + y, self.width, self.height)
+
+    def of(self, strips: NDArray[np.uint8]) -> Patches:
+        """Cut it out of one region (H, W, 3) or many (n, H, W, 3); empty where it is not inside."""
+        left, part = int(self.x // 1), round(self.x % 1 * 4)
+        if left < 0 or self.y < 0 or left + self.width + 1 > strips.shape[-2]:
+            return strips[..., :0, :0, :]
+        rows = strips[..., self.y : self.y + self.height, :, :]
+        here, next_ = rows[..., left : left + self.width, :], rows[..., left + 1 : left + 1 + self.width, :]
+        if part == 0:
+            return here
+        mixed = here.astype(np.uint16) * (4 - part) + next_.astype(np.uint16) * part + 2
+        return np.asarray(mixed >> 2, np.uint8)
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """A font, learned: what each pixel of each glyph is and how far it strays.
+
+    `mean` and `sigma` are float32 (glyphs, height, width, 3). A glyph's own pixels are steady; those of
+    the background, which shows around it, have a large sigma, so that they count for little. `fit` is
+    how badly a glyph's own pixels may fit and `margin` by how much the likeliest must win.
+    """
+
+    characters: str
+    mean: Floats
+    sigma: Floats
+    fit: float
+    margin: float
+
+    def judge(self, patches: Patches) -> tuple[NDArray[np.intp], Floats, Floats]:
+        """Return for each patch the likeliest glyph, how badly it fits and by how much it wins.
+
+        The likelihood is that of a normal distribution for each pixel, cut off at `FAR`; the fit is the
+        mean squared distance, in sigmas, over the steadiest pixels; the margin is in nats for a pixel.
+        """
+        n = len(self.characters)
+        mean, sigma, (logs, weights) = self.mean.reshape(n, -1), self.sigma.reshape(n, -1), self._weights
+        best = np.zeros(len(patches), np.intp)
+        fits, margins = np.full(len(patches), np.inf, np.float32), np.zeros(len(patches), np.float32)
+        for i, patch in enumerate(patches.reshape(len(patches), -1).astype(np.float32)):
+            if patch.size != mean.shape[1]:
+                continue
+            far = np.minimum(np.square((patch - mean) / sigma), FAR)
+            likely = -far.mean(1) / 2 - logs
+            order = np.argsort(likely)
+            best[i] = order[-1]
+            fits[i] = float((far[best[i]] * weights[best[i]]).sum())
+            margins[i] = likely[order[-1]] - likely[order[-2]] if n > 1 else np.inf
+        return best, fits, margins
+
+    @cached_property
+    def _weights(self) -> tuple[Floats, Floats]:
+        """The mean logarithm of each glyph's sigmas; and 1 / n for the n pixels that are its own, else 0."""
+        wobble = self.sigma.max(-1)
+        steady = np.quantile(wobble.reshape(len(wobble), -1), 0.2, axis=1)
+        own = wobble < np.maximum(2 * FLOOR, 1.6 * steady)[:, None, None]
+        flat = np.repeat(own[..., None], 3, -1).reshape(len(wobble), -1).astype(np.float32)
+        logs = np.log(self.sigma).reshape(len(wobble), -1).mean(1)
+        return np.asarray(logs, np.float32), np.asarray(flat / flat.sum(1, keepdims=True), np.float32)
+
+    def read(self, patches: Patches) -> tuple[str, float] | None:
+        """Return the patches' characters and a confidence from 0.5 to 1; None if any of them is unsure."""
+        best, fits, margins = self.judge(patches)
+        worst = max(float((fits / self.fit).max()), float((self.margin / np.maximum(margins, 1e-9)).max()))
+        if worst > 1:
+            return None
+        return "".join(self.characters[i] for i in best), 1 - worst / 2
+
+    @classmethod
+    def learn(cls, patches: Patches, labels: NDArray[np.intp], characters: str) -> Glyphs:
+        """Learn the glyphs from patches of which `labels` says the character's place in `characters`.
+
+        A tenth of the patches, those that fit worst, may be something else. A character that no patch
+        shows is left out.
+        """
+        seen = [i for i in range(len(characters)) if (labels == i).sum() >= 3]
+        kept = "".join(characters[i] for i in seen)
+        found = cls(kept, *_moments(patches, labels, seen, None), fit=np.inf, margin=0.0)
+        _, fits, _ = found.judge(patches)
+        good = fits <= np.quantile(fits, 0.9) * 1.5
+        found = cls(kept, *_moments(patches, labels, seen, good), fit=np.inf, margin=0.0)
+        best, fits, margins = found.judge(patches)
+        right = np.array([seen[b] for b in best]) == labels
+        if not right.any():
+            return found
+        # More is let in than these very patches need: other backgrounds and noise come later.
+        fit = max(1.0, float(np.quantile(fits[right], 0.98)) * 1.6)
+        margin = float(np.quantile(margins[right], 0.02)) * 0.5 if len(seen) > 1 else 0.0
+        return cls(kept, found.mean, found.sigma, fit, margin)
+
+
+def _moments(
+    patches: Patches, labels: NDArray[np.intp], seen: list[int], good: NDArray[np.bool_] | None
+) -> tuple[Floats, Floats]:
+    mean, sigma = [], []
+    for i in seen:
+        mine = labels == i
+        if good is not None and (mine & good).sum() >= 3:
+            mine &= good
+        values = patches[mine].astype(np.float32)
+        mean.append(values.mean(0))
+        sigma.append(np.sqrt(values.var(0) + FLOOR**2))
+    return np.stack(mean), np.stack(sigma)
