@@ -73,7 +73,7 @@ def run(trial: Trial, frames: int) -> dict[str, object]:
     while count < frames:
         track += 100
         look = Look(**{**asdict(trial.look), "track": track, "hud": ("map", "speed")[track // 100 % 2]})
-        race, reader = Race(3, 260.0, trial.fps, look), HudReader(learned.templates)
+        race, reader = Race(3, 160.0, trial.fps, look), HudReader(learned.templates)
         seconds = min(62.0, (frames - count) / 10 + 0.05)
         seen = []
         spans = ((9.0, 4.0), (24.0, 3.0))
