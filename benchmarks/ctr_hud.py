@@ -47,7 +47,8 @@ def trials(count: int) -> list[Trial]:
         screen = Screen(
             size,
             (1 + moved[0], 1 + moved[1]),
-            (max(moved[2], -0.02), max(moved[3], -0.02)),
+            # The HUD stays in sight: from x = 20 to 484, from y = 8.
+            (min(max(moved[2], -0.02), 0.99 - 484 / 512 * (1 + moved[0])), max(moved[3], -0.02)),
             smooth=n % 5 != 1,
             blur=float((0.0, 0.5, 0.8)[n % 3]) * scale / 2,
             lines=float((0.0, 0.3, 0.5)[(n // 2) % 3]),
@@ -72,7 +73,7 @@ def run(trial: Trial, frames: int) -> dict[str, object]:
     while count < frames:
         track += 100
         look = Look(**{**asdict(trial.look), "track": track, "hud": ("map", "speed")[track // 100 % 2]})
-        race, reader = Race(3, 260.0, trial.fps, look), HudReader(learned.templates)
+        race, reader = Race(3, 160.0, trial.fps, look), HudReader(learned.templates)
         seconds = min(62.0, (frames - count) / 10 + 0.05)
         seen = []
         spans = ((9.0, 4.0), (24.0, 3.0))

@@ -295,7 +295,7 @@ def present(image: np.ndarray, screen: Screen, rng: np.random.Generator, rows: f
     part = cv2.warpAffine(image, np.array([[sx, 0, x], [0, sy, y]]), (width, drawn), flags=how)
     if screen.blur:
         part = cv2.GaussianBlur(part, (0, 0), screen.blur)
-    if screen.lines:
+    if screen.lines and sy > 1:
         dark = (np.arange(drawn) + 0.5) / sy % 1 > 0.5
         part[dark] = cv2.convertScaleAbs(part[dark], alpha=1 - screen.lines)
     if screen.noise:

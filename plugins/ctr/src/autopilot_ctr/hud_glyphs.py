@@ -120,11 +120,9 @@ class Glyphs:
     @cached_property
     def _weights(self) -> tuple[Floats, Floats]:
         """The mean logarithm of each glyph's sigmas; and 1 / n for the n pixels that are its own, else 0."""
-        wobble = self.sigma.max(-1)
-        steady = np.quantile(wobble.reshape(len(wobble), -1), 0.2, axis=1)
-        own = wobble < np.maximum(2 * FLOOR, 1.6 * steady)[:, None, None]
-        flat = np.repeat(own[..., None], 3, -1).reshape(len(wobble), -1).astype(np.float32)
-        logs = np.log(self.sigma).reshape(len(wobble), -1).mean(1)
+        own = np.stack([_steady(sigma) for sigma in self.sigma])
+        flat = np.repeat(own[..., None], 3, -1).reshape(len(own), -1).astype(np.float32)
+        logs = np.log(self.sigma).reshape(len(own), -1).mean(1)
         return np.asarray(logs, np.float32), np.asarray(flat / flat.sum(1, keepdims=True), np.float32)
 
     def read(self, patches: Patches) -> tuple[str, float] | None:
@@ -139,15 +137,12 @@ class Glyphs:
     def learn(cls, patches: Patches, labels: NDArray[np.intp], characters: str) -> Glyphs:
         """Learn the glyphs from patches of which `labels` says the character's place in `characters`.
 
-        A tenth of the patches, those that fit worst, may be something else. A character that no patch
-        shows is left out.
+        Of a character's patches a third may be something else. A character that no patch shows is left out.
         """
         seen = [i for i in range(len(characters)) if (labels == i).sum() >= 3]
-        kept = "".join(characters[i] for i in seen)
-        found = cls(kept, *_moments(patches, labels, seen, None), fit=np.inf, margin=0.0)
-        _, fits, _ = found.judge(patches)
-        good = fits <= np.quantile(fits, 0.9) * 1.5
-        found = cls(kept, *_moments(patches, labels, seen, good), fit=np.inf, margin=0.0)
+        learned = [_moments(patches[labels == i].astype(np.float32)) for i in seen]
+        mean, sigma = (np.stack(parts) for parts in zip(*learned, strict=True))
+        found = cls("".join(characters[i] for i in seen), mean, sigma, fit=0.0, margin=np.inf)
         best, fits, margins = found.judge(patches)
         right = np.array([seen[b] for b in best]) == labels
         if not right.any():
@@ -155,18 +150,20 @@ class Glyphs:
         # More is let in than these very patches need: other backgrounds and noise come later.
         fit = max(1.0, float(np.quantile(fits[right], 0.98)) * 1.6)
         margin = float(np.quantile(margins[right], 0.02)) * 0.5 if len(seen) > 1 else 0.0
-        return cls(kept, found.mean, found.sigma, fit, margin)
+        return cls(found.characters, mean, sigma, fit, margin)
 
 
-def _moments(
-    patches: Patches, labels: NDArray[np.intp], seen: list[int], good: NDArray[np.bool_] | None
-) -> tuple[Floats, Floats]:
-    mean, sigma = [], []
-    for i in seen:
-        mine = labels == i
-        if good is not None and (mine & good).sum() >= 3:
-            mine &= good
-        values = patches[mine].astype(np.float32)
-        mean.append(values.mean(0))
-        sigma.append(np.sqrt(values.var(0) + FLOOR**2))
-    return np.stack(mean), np.stack(sigma)
+def _moments(values: Floats) -> tuple[Floats, Floats]:
+    """Return mean and sigma (height, width, 3) of most of the patches (n, height, width, 3), odd ones left out."""
+    middle = np.median(values, 0)
+    apart = np.abs(values - middle)
+    spread = np.asarray(1.48 * np.median(apart, 0) + FLOOR, np.float32)
+    far = np.minimum(np.square(apart / spread), FAR).mean(3)[:, _steady(spread)].mean(1)
+    kept = values[far <= 3 * np.median(far) + 1]
+    return kept.mean(0), np.sqrt(kept.var(0) + FLOOR**2)
+
+
+def _steady(sigma: Floats) -> NDArray[np.bool_]:
+    """Which pixels (height, width) are a glyph's own: about as steady as the steadiest fifth of them."""
+    wobble = sigma.max(-1)
+    return np.asarray(wobble < max(2 * FLOOR, 1.6 * float(np.quantile(wobble, 0.2))))

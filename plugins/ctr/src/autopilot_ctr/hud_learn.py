@@ -28,6 +28,8 @@ MOST_FRAMES = 1200
 """Of more frames than this, every second one is used, and so on: memory."""
 STILL = 18.0
 """A background whose grey values stray less than this cannot be told from the digits."""
+ALIKE = 0.15
+"""Digits that differ by less than this (nats for a pixel) are not told apart for sure."""
 BLINK = 128 / 960
 """WRONG WAY is on while bit 7 of the clock, in 1/960 s, is set: seconds."""
 
@@ -157,8 +159,6 @@ def _seconds(t_s: Seconds, clock: Strips) -> _Seconds:
             place = int(found.argmax())
             if best is None or found.flat[place] > best[0]:
                 best = float(found.flat[place]), rows, float(phase), place
-        if best is not None and best[0] > 0.2:
-            break
     if best is None or best[0] < 0.08:
         raise UserError(NO_CLOCK)
     _, rows, phase, place = best
@@ -234,16 +234,22 @@ def _clock(t_s: Seconds, clock: Strips, seconds: _Seconds) -> tuple[Glyphs, tupl
         _locate(glyphs, sample, box, 28 * pitch, 4),
         _locate(glyphs, sample, box, 45 * pitch, 4),
     )
-    # Now from all places and all frames that can be read, so that many backgrounds are seen. What was
-    # learned at one place is not as exact at the others, so more is let in at first.
+    # Now from all frames that can be read, so that many backgrounds are seen. What was learned at one place
+    # is not as exact at the others, so more is let in at first. Only digits that time has checked teach:
+    # minutes hardly change and hundredths go too fast, so those two are read with what the others taught.
     glyphs = replace(glyphs, fit=max(6.0, glyphs.fit * 2.5), margin=glyphs.margin / 4)
     for _ in range(2):
         known, labels = _agreeing(t_s, [clock_hundredths(glyphs, boxes, strip) for strip in clock])
         if len(known) < 0.5 * len(rows):
             raise UserError(NO_CLOCK)
-        glyphs = Glyphs.learn(np.concatenate([b.of(clock[known]) for b in boxes]), labels.T.reshape(-1), DIGITS)
+        patches = np.concatenate([b.of(clock[known]) for b in boxes[1:4]])
+        glyphs = Glyphs.learn(patches, labels[:, 1:4].T.reshape(-1), DIGITS)
         if glyphs.characters != DIGITS:
             raise UserError(NO_CLOCK)
+        minutes, hundredths = (_locate(glyphs, sample, b, 0, 2) for b in (boxes[0], boxes[4]))
+        boxes = minutes, *boxes[1:4], hundredths
+    if glyphs.margin < ALIKE:
+        raise UserError("the digits of the clock look too much alike: make the game's window larger, or less blurred")
     if np.quantile(glyphs.sigma.max(-1).reshape(10, -1), 0.75, axis=1).max() < STILL:
         raise UserError(STANDING)
     return glyphs, boxes
