@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from autopilot.sessions.cache import Cached, cached, gather
-from autopilot.sessions.info import FORMAT, SessionInfo
+from autopilot.sessions.index import Index
+from autopilot.sessions.info import FORMAT, Edits, Review, SessionInfo
 from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Health, Session
 from autopilot.sessions.store import SessionStore
@@ -12,7 +13,10 @@ from autopilot.sessions.writer import SessionWriter
 __all__ = [
     "FORMAT",
     "Cached",
+    "Edits",
     "Health",
+    "Index",
+    "Review",
     "Row",
     "Session",
     "SessionInfo",

@@ -126,12 +126,17 @@ def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session
         odd = [s.info.id for s in found if s.info.game != game.spec.name]
         if odd:
             raise UserError(f"session {odd[0]} is not of {game.spec.name}")
+        if rejected := [s.info.id for s in found if s.edits().review == "rejected"]:
+            raise UserError(f"session {rejected[0]} was rejected: `autopilot sessions {rejected[0]} --review new`")
     else:
         every, broken = store.all()
         mine = [s for s in every if s.info.game == game.spec.name]
         found = [s for s in mine if s.info.ended != "recording"]
         left_out += [f"{i}: {what}" for i, what in broken]
         left_out += [f"{s.info.id}: is being recorded" for s in mine if s not in found]
+        rejected = [s.info.id for s in found if s.edits().review == "rejected"]
+        left_out += [f"{id}: was rejected" for id in rejected]
+        found = [s for s in found if s.info.id not in rejected]
     tracks = None if options.tracks is None else game.tracks(options.tracks)
     found = [s for s in found if len(s) and (tracks is None or s.info.track in tracks)]
     if not found:
