@@ -90,7 +90,7 @@ def laps(title: str, groups: Sequence[str], rows: Sequence[tuple[str, str, float
         return Markup("<p>no lap was finished</p>")
     names = list(dict.fromkeys(name for _, name, _, _ in rows))
     height, left, top = 250, 46, 22
-    width = max(420, left + 110 * len(groups))
+    width = max(880, left + 110 * len(groups))
     ys = _ticks(0.0, max(t for _, _, t, _ in rows))
     plot_h, column = height - top - 26, (width - left) / len(groups)
     parts = [Markup('<text class="title" x="{}" y="13">{}</text>').format(left, title)]
@@ -104,7 +104,7 @@ def laps(title: str, groups: Sequence[str], rows: Sequence[tuple[str, str, float
         for i, name in enumerate(names):
             mine = [(t, star) for where, who, t, star in rows if (where, who) == (group, name)]
             for k, (t, star) in enumerate(mine):
-                x = middle + (i - (len(names) - 1) / 2) * min(22, column / (len(names) + 1)) + (k % 5 - 2) * 1.5
+                x = middle + (i - (len(names) - 1) / 2) * min(28, column / (len(names) + 1)) + (k % 5 - 2) * 1.5
                 y = top + plot_h * (1 - t / ys[-1])
                 mark = f"{name}: {t:.2f} s" + (", incident" if star else "")
                 shape = (

@@ -19,7 +19,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 WELCOME = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>studio</title>
-<p><a href="/">Open the studio</a></p>"""
+<link rel="icon" href="/static/icon.svg"><p><a href="/">Open the studio</a></p>"""
 
 
 class Guard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,13 +111,13 @@ class Library:
 
 
 def _key(folder: Path) -> str:
-    """Every change of a session ends in a rename in its folder, so two questions to the system tell."""
-    try:
-        key = f"{folder.stat().st_mtime_ns:x}"
-        edits = (folder / "edits.json").stat()
-    except OSError:
-        return key if "key" in locals() else ""
-    return f"{key}-{edits.st_ino:x}-{edits.st_mtime_ns:x}"
+    """Return a text that changes with the session: its segments and edits change by renames in its folder."""
+    parts = []
+    for path in (folder, folder / "session.json", folder / "edits.json"):
+        with suppress(OSError):
+            stat = path.stat()
+            parts.append(f"{stat.st_ino:x}.{stat.st_mtime_ns:x}")
+    return "-".join(parts)
 
 
 def lap_times(session: Session) -> list[float]:

@@ -78,7 +78,7 @@ def rows(request: Request) -> Response:
 
 
 def _numbers(values: NDArray[np.float32]) -> list[float | None]:
-    return [None if np.isnan(v) else round(float(v), 3) for v in values]
+    return [round(float(v), 3) if np.isfinite(v) else None for v in values]
 
 
 def _edits(session: Session) -> dict[str, Any]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 from autopilot.errors import BundleError
+from autopilot.sessions import Session
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from autopilot_studio.page import page, studio
 from autopilot_studio.player import picture, redirect
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def choose(request: Request) -> Response:
@@ -54,13 +59,21 @@ def scores(request: Request) -> Response:
             {"name": axis.name, "values": axis.values, "p": np.rint(p * 1000).astype(int).tolist()}
             for axis, p in zip(axes, found.axes, strict=True)
         ]
-        labels = session.labels()
-        chances = np.ones(len(labels))
-        for i, p in zip(np.unravel_index(labels.clip(0), session.action_space.sizes), found.axes, strict=True):
-            chances *= p[np.arange(len(p)), i]
-        told = (labels >= 0) & session.there()
-        data["agree"] = [round(float(c), 3) if t else None for c, t in zip(chances, told, strict=True)]
+        data["agree"] = agreement(session, found.axes)
     return Response(json.dumps(data), media_type="application/json")
+
+
+def agreement(session: Session, axes: list[NDArray[np.float32]]) -> list[float | None]:
+    """Return for each row how probable what was held is to the policy; None for deleted ones and those without label.
+
+    `axes[a]` holds the policy's probabilities, float32 (N, values).
+    """
+    labels = session.labels()
+    chances = np.ones(len(labels))
+    for i, p in zip(np.unravel_index(labels.clip(0), session.action_space.sizes), axes, strict=True):
+        chances *= p[np.arange(len(p)), i]
+    told = (labels >= 0) & session.there()
+    return [round(float(c), 3) if t else None for c, t in zip(chances, told, strict=True)]
 
 
 def saliency(request: Request) -> Response:

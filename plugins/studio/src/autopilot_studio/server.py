@@ -58,3 +58,7 @@ class Server:
             pass
         finally:
             ended.set()
+
+    def stop(self) -> None:
+        """Let `run` return soon; for another thread."""
+        self._uvicorn.should_exit = True

@@ -16,6 +16,7 @@ async function start() {
   canvas.setAttribute("aria-valuemax", rows.index.length - 1);
   take(rows.edits);
   const wanted = rows.index.indexOf(Number(location.hash.slice(1)));
+  mark(null, null);
   show(Math.max(0, wanted));
   if (bundle) await ask();
 }
@@ -102,7 +103,7 @@ function show(i) {
   $("#held").replaceChildren(...rows.controls.map((control) => {
     const key = document.createElement("span");
     key.textContent = ARROWS[control] || control;
-    key.title = control;
+    key.title = control + (sent.has(control) ? ", sent to the game" : "") + (held.has(control) ? ", held" : "");
     key.className = (held.has(control) ? "on" : "") + (sent.has(control) !== held.has(control) ? " sent" : "");
     return key;
   }));
