@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 from autopilot.errors import UserError
@@ -203,6 +204,8 @@ def test_the_command_prints_its_address_listens_on_this_machine_alone_and_ends_w
         lines = [process.stdout.readline() for _ in range(4)]
         url = json.loads("".join(lines))["url"]
         port = int(url.removeprefix("http://127.0.0.1:").partition("/")[0])
+        with urlopen(url, timeout=60) as welcome:
+            assert welcome.status == 200
         listening = [
             line.split()[1]
             for table in ("tcp", "tcp6")

@@ -25,7 +25,7 @@ def show(request: Request) -> Response:
     for entry in entries:
         if entry.info is not None and entry.review != "rejected":
             by_game.setdefault(entry.info.game, []).append(entry)
-    games = []
+    games: list[dict[str, Any]] = []
     for name, mine in sorted(by_game.items()):
         counted = [e for e in mine if e.summary is not None]
         order = list(dict.fromkeys(label for e in counted if e.summary for label in e.summary.labels))

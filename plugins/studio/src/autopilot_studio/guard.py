@@ -80,11 +80,12 @@ class Guard:
             found = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         except CookieError:
             return ""
-        return found.value if found else ""
+        return str(found.value) if found else ""
 
 
 def _token(scope: Scope) -> str:
+    query: bytes = scope["query_string"]
     try:
-        return parse_qs(scope["query_string"].decode("ascii")).get("token", [""])[0]
+        return parse_qs(query.decode("ascii")).get("token", [""])[0]
     except ValueError:  # no ASCII, or too many fields
         return ""

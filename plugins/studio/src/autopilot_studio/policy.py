@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from autopilot.errors import BundleError
@@ -27,7 +27,7 @@ def choose(request: Request) -> Response:
     if query.get("bundle") and query.get("session"):
         s.home.bundle(query["bundle"])
         return redirect(s.library.session(query["session"]).info.id, query["bundle"])
-    cards = []
+    cards: list[dict[str, Any]] = []
     entries = [e for e in reversed(s.library.entries()) if e.info is not None]
     for name in s.beside.names():
         try:

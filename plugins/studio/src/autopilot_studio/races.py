@@ -22,7 +22,7 @@ def listing(request: Request) -> Response:
     """Show all races, the newest first."""
     folder = studio(request).home.races
     found = sorted(folder.glob("*/race.json"), key=lambda p: p.stat().st_mtime, reverse=True) if folder.is_dir() else []
-    races = []
+    races: list[dict[str, Any]] = []
     for path in found:
         try:
             races.append({"name": path.parent.name, "race": _read(path), "error": ""})

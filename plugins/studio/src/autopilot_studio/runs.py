@@ -37,7 +37,7 @@ def show(request: Request) -> Response:
         curves.append(charts.lines(title, series))
     keys = sorted({key for run in chosen for key in run["options"]})
     options = [(key, [run["options"].get(key, "–") for run in chosen]) for key in keys]
-    values = {"runs": every, "chosen": chosen, "curves": curves, "options": options}
+    values: dict[str, Any] = {"runs": every, "chosen": chosen, "curves": curves, "options": options}
     return page(request, "runs.html", **values)
 
 

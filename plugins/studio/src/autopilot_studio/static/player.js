@@ -15,7 +15,7 @@ async function start() {
   if (!rows.index.length) { $("#place").textContent = "no frames"; return; }
   canvas.setAttribute("aria-valuemax", rows.index.length - 1);
   take(rows.edits);
-  const wanted = rows.index.indexOf(Number(location.hash.slice(1)));
+  const wanted = rows.index.findLastIndex((n) => n <= Number(location.hash.slice(1)));
   mark(null, null);
   show(Math.max(0, wanted));
   if (bundle) await ask();
