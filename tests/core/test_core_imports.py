@@ -94,7 +94,7 @@ def code_lines(path: Path) -> int:
 def test_core_commands_and_plugins_stay_small() -> None:
     core = ROOT / "core/src/autopilot"
     lines = {path: code_lines(path) for path in core.rglob("*.py")}
-    assert sum(lines.values()) <= 6100
+    assert sum(lines.values()) <= 6400, "with the review of sessions, and their index"
     rooms = Counter[str]()
     for path, n in lines.items():
         rooms[path.relative_to(core).parts[0]] += n
@@ -108,6 +108,7 @@ def test_core_commands_and_plugins_stay_small() -> None:
     }
     assert len(plugins) >= 6
     assert plugins.pop("screen") <= 700, "pictures and windows, of X11 and of other desktops"
+    assert plugins.pop("studio") <= 1100, "six pages, and who may ask for them"
     assert plugins.pop("supertuxkart") <= 900, "two modes of a game, demonstrators, and reading its screen"
     assert {name: n for name, n in plugins.items() if n > 450} == {}, "about 400 lines each"
 

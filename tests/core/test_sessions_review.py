@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -222,3 +224,17 @@ def test_a_row_that_changed_behind_an_open_session_is_refused(session: Session) 
     path.write_bytes(bytes(data))
     with pytest.raises(SessionError, match="has changed on the disk"):
         session.row(0)
+
+
+def test_the_command_line_reviews_and_undoes(
+    session: Session, autopilot: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    home, name = str(tmp_path), session.path.name
+    done = autopilot("sessions", name, "--review", "rejected", "--delete", "2-5", "--json", "--home", home)
+    row = json.loads(done.stdout)["sessions"][0]
+    assert (row["review"], row["deleted"]) == ("rejected", [[2, 6]])
+    done = autopilot("sessions", name, "--undo", "--home", home)
+    assert done.stderr == "undone: mark as rejected\n"
+    assert Session.open(session.path).edits().review == "new"
+    done = autopilot("sessions", "--undo", "--home", home)
+    assert done.returncode == 2

@@ -153,5 +153,12 @@ def _load(path: Path, now: list[list[Any]]) -> Index | None:
         if made != now:
             return None
         return Index(**arrays, sets=[frozenset(s) for s in sets], files=files, lap_times_s=laps, torn=torn)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):  # missing, damaged or of another version
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        zipfile.BadZipFile,
+    ):  # missing, damaged or of another version
         return None

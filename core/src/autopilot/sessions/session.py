@@ -74,10 +74,11 @@ class Session:
 
         Raises SessionError when `session.json` is missing, damaged or of a newer format.
         """
-        live = _is_locked(path)  # asked first, or a session that just ends would look interrupted
-        info = SessionInfo.load(path / "session.json", _NO_INFO)
-        if info.ended == "recording" and not live:
-            info = info.model_copy(update={"ended": "interrupted"})
+        info, live = SessionInfo.load(path / "session.json", _NO_INFO), False
+        if info.ended == "recording" and not (live := _is_locked(path)):
+            info = SessionInfo.load(path / "session.json", _NO_INFO)  # it may have ended meanwhile
+            if info.ended == "recording":
+                info = info.model_copy(update={"ended": "interrupted"})
         return cls(path, info, live, kept)
 
     @property

@@ -21,6 +21,7 @@ def show(request: Request) -> Response:
     """Show how often each label occurs, over all and by track, mode and driver; and the form for a training set."""
     s = studio(request)
     entries = s.library.entries()
+    s.library.count_some(entries)
     by_game: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.info is not None and entry.review != "rejected":
@@ -28,10 +29,11 @@ def show(request: Request) -> Response:
     games: list[dict[str, Any]] = []
     for name, mine in sorted(by_game.items()):
         counted = [e for e in mine if e.summary is not None]
+        broken = [e for e in mine if e.error or (e.info and e.info.ended == "recording")]
         order = list(dict.fromkeys(label for e in counted if e.summary for label in e.summary.labels))
         order = [label for label in _order(mine) if label in order]
         groups = [(title, tally(mine, of)) for of, title in GROUPS.items()]
-        games.append({"name": name, "order": order, "groups": groups, "left": len(mine) - len(counted)})
+        games.append({"name": name, "order": order, "groups": groups, "left": len(mine) - len(counted) - len(broken)})
     left = sum(game["left"] for game in games)
     template = "_labels.html" if request.headers.get("hx-target") == "labels" else "data.html"
     return page(request, template, games=games, left=left, tracks=sorted({e.info.track for e in entries if e.info}))

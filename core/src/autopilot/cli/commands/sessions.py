@@ -35,23 +35,21 @@ def _span(text: str) -> tuple[int, int]:
 @click.option("--undo", is_flag=True, help="Take the newest change back.")
 @click.option("--purge", is_flag=True, help="Remove deleted frames for good.")
 @common
-def command(
-    app: App, session_id: str | None, game: str | None, delete: str | None, restore: str | None, **do: Any
-) -> None:
+def command(app: App, session_id: str | None, game: str | None, **do: Any) -> None:
     """List sessions with duration, labels and health; mark or purge frames of one."""
     from autopilot.cli import ui
     from autopilot.sessions import SessionStore
 
     store = SessionStore(app.home.sessions)
-    if (delete or restore or any(do.values())) and not session_id:
+    if any(do.values()) and not session_id:
         raise click.UsageError("name the session whose frames you mean")
     broken: list[tuple[str, str]] = []
     if session_id:
         one = store.open(session_id)
-        if delete:
-            one.delete(*_span(delete))
-        if restore:
-            one.restore(*_span(restore))
+        if do["delete"]:
+            one.delete(*_span(do["delete"]))
+        if do["restore"]:
+            one.restore(*_span(do["restore"]))
         if do["review"]:
             one.review(do["review"])
         if do["undo"]:
