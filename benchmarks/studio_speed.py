@@ -147,7 +147,9 @@ def measure(
 ) -> dict[str, object]:
     """Return the figures of a studio that has just started."""
     draw = random.Random(0)
+    used = cpu_s(pid)
     first = ask(connection, headers, "/")
+    first_cpu = cpu_s(pid) - used
     queries = ["/", "/?page=7", "/?q=driver3&sort=track", "/?sort=longest", "/?sort=lap", "/?review=approved"]
     later = [ask(connection, headers, q) for _ in range(4) for q in queries]
 
@@ -167,6 +169,7 @@ def measure(
     after = memory_mb(pid)
     return {
         "list_first_s": round(first, 3),
+        "list_first_cpu_s": round(first_cpu, 3),
         "list_later_median_s": round(statistics.median(later), 3),
         "list_later_max_s": round(max(later + again), 3),
         "seek_median_ms": round(statistics.median(times), 1),
