@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from autopilot.home import Home
 from autopilot.sessions import SessionStore
-from conftest import ROWS, Client
 from selenium import webdriver
 from selenium.webdriver import Keys
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from studio_home import ROWS, Client
 
 A = "20260101-000000-a"
 

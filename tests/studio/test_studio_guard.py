@@ -17,7 +17,7 @@ from autopilot.errors import UserError
 from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot_studio.server import Server
-from conftest import Client
+from studio_home import Client
 
 A = "20260101-000000-a"
 PATHS = ["/", f"/sessions/{A}", f"/sessions/{A}/frames/0.jpg", "/data", "/static/studio.js", "/nothing"]

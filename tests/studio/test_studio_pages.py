@@ -13,9 +13,9 @@ from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot.sessions import SessionStore
 from autopilot_studio.library import Library
-from conftest import HEIGHT, LABELS, ROWS, WIDTH, Client, frame, make_race, make_session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from studio_home import HEIGHT, LABELS, ROWS, WIDTH, Client, frame, make_race, make_session
 
 A, B = "20260101-000000-a", "20260101-000001-b"
 
