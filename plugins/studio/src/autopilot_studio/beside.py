@@ -48,11 +48,17 @@ class Beside:
         self._scores: OrderedDict[str, Scores] = OrderedDict()
         self._lock = threading.Lock()
         self._load = lru_cache(2)(self._read)
+        self._closing = threading.Event()
 
     def names(self) -> list[str]:
         """Return the names of all bundles."""
         folder = self._home.bundles
         return sorted(p.parent.name for p in folder.glob("*/manifest.json")) if folder.is_dir() else []
+
+    def close(self) -> None:
+        """Give up what is being computed: the studio ends."""
+        self._closing.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def scores(self, bundle: str, session: Session) -> Scores:
         """Return the probabilities as far as they are computed; the first question starts that.
@@ -113,6 +119,8 @@ class Beside:
             for row in session.rows(include_deleted=True):
                 batch[at] = policy.preprocess(row.frame.image)
                 at += 1
+                if self._closing.is_set():
+                    return
                 if at == BATCH or scores.done + at == scores.total:
                     for axis, found in zip(scores.axes, run(policy.weights, batch), strict=True):
                         axis[scores.done : scores.done + at] = np.asarray(found)[:at]

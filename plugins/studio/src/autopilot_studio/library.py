@@ -105,13 +105,16 @@ class Library:
                 return
             self.count(entry)
 
-    def session(self, id: str) -> Session:
-        """Return a session, with what was read of it before if it has not changed; raises as the store does."""
+    def session(self, id: str, fresh: bool = False) -> Session:
+        """Return a session, with what was read of it before if it has not changed; raises as the store does.
+
+        One that is being recorded counts as changed when a segment is sealed, or always where `fresh` is asked.
+        """
         with self._lock:
             session = self.store.open(id)
             key = _key(session.path)
             known = self._open.pop(id, None)
-            if known is not None and known[0] == key and session.info.ended != "recording":
+            if known is not None and known[0] == key and not (fresh and session.info.ended == "recording"):
                 session = known[1]
             self._open[id] = key, session
             while len(self._open) > OPEN:

@@ -56,7 +56,7 @@ def _labels(session: Session) -> list[str]:
 
 def rows(request: Request) -> Response:
     """Return all rows as columns: what the timeline and the panels show without asking for each frame."""
-    session = studio(request).library.session(request.path_params["id"])
+    session = studio(request).library.session(request.path_params["id"], fresh=True)
     index = session.index
     t0 = int(index.t_ns[0]) if len(index) else 0
     data = {

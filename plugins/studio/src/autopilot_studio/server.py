@@ -13,6 +13,7 @@ from autopilot.home import Home
 from autopilot.plugins import Registry
 
 from autopilot_studio.app import make_app
+from autopilot_studio.beside import Beside
 from autopilot_studio.guard import Guard
 from autopilot_studio.library import Library
 
@@ -34,7 +35,9 @@ class Server:
         self.port: int = self._socket.getsockname()[1]
         self.token = secrets.token_urlsafe(24)
         self.library = Library(home)
-        app = Guard(make_app(home, registry, self.library), self.port, self.token)
+        pages = make_app(home, registry, self.library)
+        self._beside: Beside = pages.state.studio.beside
+        app = Guard(pages, self.port, self.token)
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
@@ -58,6 +61,7 @@ class Server:
             pass
         finally:
             ended.set()
+            self._beside.close()
 
     def stop(self) -> None:
         """Let `run` return soon; for another thread."""
