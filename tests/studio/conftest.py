@@ -36,5 +36,5 @@ def client(home: Home, registry: Registry) -> Iterator[Client]:
     thread.start()
     yield Client(server)
     server.stop()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
