@@ -2,7 +2,7 @@
 # Sets up all that the Makefile's targets need: system libraries, uv, a Python, and `.venv`.
 # Run it as often as you like: with nothing to do it ends at once. PYTHON names the interpreter
 # for a new .venv; the settings of pip, uv and the system's proxy and certificates are honoured.
-# `setup.sh tests` also gets what only the tests need: a game of 630 MB, and an emulator.
+# `setup.sh tests` also gets what only the tests need: a game of 630 MB, an emulator, a browser.
 set -eu
 wanted=${1:-}
 cd "$(dirname "$0")/.."
@@ -56,6 +56,8 @@ optional openbox openbox
 optional xrandr x11-xserver-utils
 tests /usr/games/supertuxkart supertuxkart
 tests /usr/games/mednafen mednafen
+tests chromium chromium
+tests chromedriver chromium-driver
 LIST
 }
 

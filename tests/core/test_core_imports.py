@@ -94,7 +94,7 @@ def code_lines(path: Path) -> int:
 def test_core_commands_and_plugins_stay_small() -> None:
     core = ROOT / "core/src/autopilot"
     lines = {path: code_lines(path) for path in core.rglob("*.py")}
-    assert sum(lines.values()) <= 8150
+    assert sum(lines.values()) <= 8450
     rooms = Counter[str]()
     for path, n in lines.items():
         rooms[path.relative_to(core).parts[0]] += n
@@ -111,6 +111,7 @@ def test_core_commands_and_plugins_stay_small() -> None:
     assert plugins.pop("supertuxkart") <= 1000, "two modes of a game, demonstrators, ghosts, and reading its screen"
     assert plugins.pop("input_keyboard") <= 460, "the keyboards of four systems, pressed and read"
     assert plugins.pop("ctr") <= 1200, "tracks, emulators, a HUD that is learned, the original's recordings and times"
+    assert plugins.pop("studio") <= 1100, "six pages, and who may ask for them"
     assert {name: n for name, n in plugins.items() if n > 450} == {}, "about 400 lines each"
 
 

@@ -99,7 +99,7 @@ def test_rows_that_do_not_exist_cannot_be_deleted(session: Session, limits: tupl
 
 
 def test_edits_of_a_newer_format_are_refused(session: Session) -> None:
-    (session.path / "edits.json").write_text(json.dumps({"format": 2, "deleted": "other"}))
+    (session.path / "edits.json").write_text(json.dumps({"format": 3, "deleted": "other"}))
     for action in (session.deleted, session.purge, lambda: list(session.rows())):
         with pytest.raises(SessionError, match=r"edits\.json: made by a newer autopilot"):
             action()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from autopilot.sessions.cache import Cached, cached, gather
-from autopilot.sessions.info import FORMAT, SessionInfo
+from autopilot.sessions.index import Index
+from autopilot.sessions.info import FORMAT, Edits, Review, SessionInfo
 from autopilot.sessions.laps import Lap, LapFinder, LapRule, choose_laps, laps_of
 from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Health, Session
@@ -13,10 +14,13 @@ from autopilot.sessions.writer import SessionWriter
 __all__ = [
     "FORMAT",
     "Cached",
+    "Edits",
     "Health",
+    "Index",
     "Lap",
     "LapFinder",
     "LapRule",
+    "Review",
     "Row",
     "Session",
     "SessionInfo",

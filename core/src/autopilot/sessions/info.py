@@ -1,9 +1,9 @@
-"""The JSON files of a session: `session.json`, what it is, and `edits.json`, what is deleted."""
+"""The JSON files of a session: `session.json`, what it is, and `edits.json`, how it was reviewed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
@@ -20,13 +20,14 @@ Ranges = list[tuple[int, int]]
 class _Versioned(BaseModel):
     model_config = ConfigDict(frozen=True)
 
+    newest: ClassVar[int] = FORMAT
     format: int = FORMAT
 
     @field_validator("format")
     @classmethod
     def _known(cls, value: int) -> int:
-        if value > FORMAT:
-            raise SessionError(f"made by a newer autopilot (format {value}; this one reads {FORMAT}): upgrade")
+        if value > cls.newest:
+            raise SessionError(f"made by a newer autopilot (format {value}; this one reads {cls.newest}): upgrade")
         return value
 
     @classmethod
@@ -54,8 +55,8 @@ class SessionInfo(_Versioned):
     drove: then only the rows of a human who took over have labels, and `human` lists their ranges
     once the session is closed. A `teacher` is the demonstrator whose decisions are the labels while
     `driver` drove. `auto` is a lap that a drive kept because it was good: the session is exactly that
-    lap, driven in `lap_time_s`, which is known once all of it is written. Raises UserError for an `id`
-    that is unsafe as a folder's name.
+    lap, driven in `lap_time_s`, which is known once all of it is written. `part_of` is the session that
+    this one was split off from. Raises UserError for an `id` that is unsafe as a folder's name.
     """
 
     id: str
@@ -80,6 +81,7 @@ class SessionInfo(_Versioned):
     versions: dict[str, str]
     ended: Literal["recording", "saved", "quit", "interrupted"]
     frames: int | None = None
+    part_of: str | None = None
 
     @field_validator("id")
     @classmethod
@@ -93,11 +95,53 @@ class SessionInfo(_Versioned):
         return value
 
 
-class Edits(_Versioned):
-    """Rows that are softly deleted, and rows that a purge removed for good."""
+Review = Literal["new", "approved", "rejected"]
+
+
+class Relabel(BaseModel):
+    """The rows [start, stop) mean something else than was recorded: `held`, hence `action`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    start: int
+    stop: int
+    held: tuple[str, ...]
+    action: tuple[int, ...] | None
+
+
+class EditState(BaseModel):
+    """What can be undone: deleted rows, new labels (in order, never overlapping), the verdict, the window.
+
+    Where there is a `window`, the session consists of the rows [start, stop); others are another's.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     deleted: Ranges = []
+    relabelled: list[Relabel] = []
+    review: Review = "new"
+    window: tuple[int, int] | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return these fields alone, of whatever has them."""
+        return {name: getattr(self, name) for name in EditState.model_fields}
+
+
+class Change(EditState):
+    """The state before (or, to be redone, after) a change, which `what` describes; `part` was split off by it."""
+
+    what: str
+    part: str | None = None
+
+
+class Edits(_Versioned, EditState):
+    """How a session was reviewed: the state, rows that a purge removed for good, and what can be undone."""
+
+    newest: ClassVar[int] = 2
+    format: int = 2
     purged: Ranges = []
+    undo: list[Change] = []
+    redo: list[Change] = []
 
 
 def contains(ranges: Ranges, index: int) -> bool:
@@ -114,3 +158,10 @@ def merged(ranges: Ranges) -> Ranges:
         else:
             out.append((start, stop))
     return out
+
+
+def without(ranges: Ranges, start: int, stop: int) -> Ranges:
+    """Return the ranges less the rows [start, stop)."""
+    left = [(a, min(b, start)) for a, b in ranges]
+    right = [(max(a, stop), b) for a, b in ranges]
+    return merged(left + right)

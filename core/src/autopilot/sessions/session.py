@@ -1,23 +1,34 @@
-"""A recorded session: read whatever is intact, delete softly, purge for good."""
+"""A recorded session: read whatever is intact, review it, purge for good."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import filelock
+import numpy as np
 
 from autopilot.errors import SessionError
-from autopilot.sessions.info import Edits, Ranges, SessionInfo, contains, merged
+from autopilot.home import check_name, sync_folder
+from autopilot.sessions.index import Index, read_index, stamp
+from autopilot.sessions.info import Change, Edits, Ranges, Relabel, Review, SessionInfo, contains, merged, without
 from autopilot.sessions.segments import SEALED, Record, Row, read_segment, scan, seal, segments
-from autopilot.types import Action, ActionSpace
+from autopilot.types import Action, ActionSpace, Held
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _NO_INFO = "put it back from a copy, or delete the folder"
 _NO_EDITS = "delete that file to bring the deleted rows back"
+UNDO = 50
+"""So many changes can be undone."""
 
 
 @dataclass(frozen=True)
@@ -44,28 +55,32 @@ class Health:
 
 
 class Session:
-    """A session's folder, read-only but for `delete`, `restore` and `purge`.
+    """A session's folder, read-only but for what changes its edits: `delete`, `restore`, `relabel`,
+    `review`, `split`, `undo`, `redo` and `purge`.
 
     Rows are numbered as they were recorded; `len`, `label_counts` and `duration_s` leave out the
-    deleted ones. What is counted is read once, at the first question.
+    deleted ones. What is counted is read once, at the first question; where `kept` names a file, from
+    that, if it was written since the session's last change.
     """
 
-    def __init__(self, path: Path, info: SessionInfo, live: bool) -> None:
+    def __init__(self, path: Path, info: SessionInfo, live: bool, kept: Path | None = None) -> None:
         self.path = path
         self.info = info
         self._live = live
+        self._kept = kept
 
     @classmethod
-    def open(cls, path: Path) -> Session:
-        """Open a session and change nothing on the disk, even where a crash left a mess.
+    def open(cls, path: Path, kept: Path | None = None) -> Session:
+        """Open a session and change nothing in its folder, even where a crash left a mess.
 
         Raises SessionError when `session.json` is missing, damaged or of a newer format.
         """
-        live = _is_locked(path)  # asked first, or a session that just ends would look interrupted
-        info = SessionInfo.load(path / "session.json", _NO_INFO)
-        if info.ended == "recording" and not live:
-            info = info.model_copy(update={"ended": "interrupted"})
-        return cls(path, info, live)
+        info, live = SessionInfo.load(path / "session.json", _NO_INFO), False
+        if info.ended == "recording" and not (live := _is_locked(path)):
+            info = SessionInfo.load(path / "session.json", _NO_INFO)  # it may have ended meanwhile
+            if info.ended == "recording":
+                info = info.model_copy(update={"ended": "interrupted"})
+        return cls(path, info, live, kept)
 
     @property
     def action_space(self) -> ActionSpace:
@@ -75,42 +90,85 @@ class Session:
     @property
     def health(self) -> Health:
         """What a full read of the session finds; every CRC is checked."""
-        actions, torn = self._scan
-        edits = _edits(self.path)
-        gone = merged(edits.deleted + edits.purged)
+        index, edits = self.index, self.edits()
+        gone = edits.deleted + edits.purged
         recorded = max([self._end, self.info.frames or 0, *(stop for _, stop in gone)])
+        if edits.window is not None:
+            gone = [*gone, (0, edits.window[0]), (edits.window[1], recorded)]
+        gone = merged(gone)
         left = recorded - sum(stop - start for start, stop in gone)
-        damaged = left - sum(not contains(gone, i) for i in actions)
-        return Health(len(actions), damaged, 0 if self._live else torn, self._live)
+        damaged = left - int(np.sum(~_inside(index.index, gone)))
+        return Health(len(index), damaged, 0 if self._live else index.torn, self._live)
 
     def __len__(self) -> int:
-        return len(self._actions(include_deleted=False))
+        return int(np.sum(self.there()))
+
+    @cached_property
+    def index(self) -> Index:
+        """All intact rows of the session but for their pictures, deleted ones included, labels as recorded."""
+        index = read_index(self.path, self.action_space, self._kept)
+        if (window := self.edits().window) is None:
+            return index
+        return index.take((index.index >= window[0]) & (index.index < window[1]))
+
+    def there(self) -> NDArray[np.bool_]:
+        """Return which rows of `index` are not deleted."""
+        return ~_inside(self.index.index, self.deleted())
+
+    def labels(self) -> NDArray[np.int32]:
+        """Return the label of each row of `index` as one number, relabelled rows with the new one; -1 for none."""
+        index, labels = self.index, self.index.action.copy()
+        for new in self.edits().relabelled:
+            joint = -1 if new.action is None else self.action_space.joint(new.action)
+            labels[(index.index >= new.start) & (index.index < new.stop)] = joint
+        return labels
+
+    def row(self, number: int) -> Row:
+        """Return one row, deleted or not, reading no other; raises SessionError where there is none."""
+        index = self.index
+        i = int(np.searchsorted(index.index, number))
+        if i == len(index) or index.index[i] != number:
+            raise SessionError(f"{self.path} has no intact row {number}")
+        try:
+            with (self.path / index.files[index.segment[i]]).open("rb") as f:
+                f.seek(int(index.at[i]))
+                data = f.read(int(index.stop[i] - index.at[i]))
+        except OSError as e:
+            raise SessionError(f"cannot read row {number} of {self.path} ({e.strerror}): open it again") from e
+        for record in scan(data):
+            if record.index == number:
+                return self._row(record, self.edits())
+        raise SessionError(f"row {number} of {self.path} has changed on the disk: open it again")
 
     def rows(self, include_deleted: bool = False) -> Iterator[Row]:
-        """Yield the intact rows in order, one segment in memory at a time.
+        """Yield the intact rows in order, relabelled where they are, one segment in memory at a time.
 
         Raises SessionError when the frames are not of the size that `session.json` names.
         """
+        edits = self.edits()
         for record in self.moments(include_deleted):
-            try:
-                yield record.row(self.info.height, self.info.width)
-            except (ValueError, OSError) as e:
-                size = f"{self.info.width}x{self.info.height}"
-                raise SessionError(f"{self.path}: a frame is not {size}: {_NO_INFO}") from e
+            yield self._row(record, edits)
 
     def moments(self, include_deleted: bool = False) -> Iterator[Record]:
-        """Yield what `rows` does with the frames still packed: labels, times and readings."""
-        deleted = [] if include_deleted else self.deleted()
-        actions: dict[int, Action | None] = {}
-        torn = 0
+        """Yield what `rows` does with the frames still packed, as recorded: times, keys and readings."""
+        edits = self.edits()
+        deleted = [] if include_deleted else edits.deleted
         for name in segments(self.path):
-            data, whole = read_segment(self.path, name)
-            torn += not whole
-            for record in scan(data):
-                actions[record.index] = record.action
-                if not contains(deleted, record.index):
+            for record in scan(read_segment(self.path, name)[0]):
+                outside = edits.window is not None and not contains([edits.window], record.index)
+                if not outside and not contains(deleted, record.index):
                     yield record
-        self.__dict__.setdefault("_scan", (actions, torn))  # what is counted need not be read again
+
+    def _row(self, record: Record, edits: Edits) -> Row:
+        try:
+            row = record.row(self.info.height, self.info.width)
+        except (ValueError, OSError) as e:
+            size = f"{self.info.width}x{self.info.height}"
+            raise SessionError(f"{self.path}: a frame is not {size}: {_NO_INFO}") from e
+        for new in edits.relabelled:
+            if new.start <= row.index < new.stop:
+                return replace(row, held=frozenset(new.held), action=new.action)
+        return row
 
     def duration_s(self) -> float:
         """Return how long was driven, in seconds; pauses and deleted rows do not count."""
@@ -118,40 +176,128 @@ class Session:
 
     def label_counts(self, include_deleted: bool = False) -> dict[str, int]:
         """Return how many rows have each label in words; `skipped` for those without one."""
-        space = self.action_space
-        counts = {space.describe(space.split(i)): 0 for i in range(space.joint_size)}
-        counts["skipped"] = 0
-        for action in self._actions(include_deleted):
-            counts["skipped" if action is None else space.describe(action)] += 1
+        space, labels = self.action_space, self.labels()
+        found = np.bincount((labels if include_deleted else labels[self.there()]) + 1, minlength=space.joint_size + 1)
+        counts = {space.describe(space.split(i)): int(n) for i, n in enumerate(found[1:])}
+        counts["skipped"] = int(found[0])
         return {label: n for label, n in counts.items() if n}
 
     def deleted(self) -> Ranges:
         """Return the ranges [start, stop) of rows that are softly deleted, in order."""
-        return _edits(self.path).deleted
+        return self.edits().deleted
 
     def delete(self, start: int, stop: int) -> None:
         """Delete the rows [start, stop) softly; raises SessionError for rows that do not exist."""
         self._check_range(start, stop)
-        with _editing(self.path) as edits:
-            _save(self.path, merged([*edits.deleted, (start, stop)]), edits.purged)
+        with self._editing() as edits:
+            self._change(edits, _what("delete", start, stop), deleted=merged([*edits.deleted, (start, stop)]))
+
+    def delete_last(self, frames: int, count: int) -> int:
+        """Delete softly the last `count` of the first `frames` rows that are not deleted yet; return how many.
+
+        Raises SessionError when the disk fails. The rows need not be on the disk yet.
+        """
+        with self._editing() as edits:
+            left = list(islice((i for i in range(frames - 1, -1, -1) if not contains(edits.deleted, i)), count))
+            deleted = merged([*edits.deleted, *((i, i + 1) for i in left)])
+            self._change(edits, f"discard the last {len(left)}", deleted=deleted)
+        return len(left)
 
     def restore(self, start: int, stop: int) -> None:
         """Bring the rows [start, stop) back; raises SessionError for rows that do not exist."""
         self._check_range(start, stop)
-        with _editing(self.path) as edits:
-            left = [(a, min(b, start)) for a, b in edits.deleted]
-            right = [(max(a, stop), b) for a, b in edits.deleted]
-            _save(self.path, merged(left + right), edits.purged)
+        with self._editing() as edits:
+            self._change(edits, _what("restore", start, stop), deleted=without(edits.deleted, start, stop))
+
+    def relabel(self, start: int, stop: int, held: Held | None, action: Action | None = None) -> None:
+        """Let the rows [start, stop) mean `held`, for which the label map says `action`; None: as recorded.
+
+        Raises SessionError for rows that do not exist, or a control or label that the session does not know.
+        """
+        self._check_range(start, stop)
+        if held is not None and not held <= set(self.info.controls):
+            raise SessionError(f"{self.info.game} has no control {min(held - set(self.info.controls))!r}")
+        sizes = self.action_space.sizes
+        if action is not None and (
+            len(action) != len(sizes) or any(not 0 <= a < n for a, n in zip(action, sizes, strict=True))
+        ):
+            raise SessionError(f"label {action} does not fit axes of {sizes} values")
+        with self._editing() as edits:
+            kept: list[Relabel] = []
+            for old in edits.relabelled:
+                pieces = without([(old.start, old.stop)], start, stop)
+                kept += [old.model_copy(update={"start": a, "stop": b}) for a, b in pieces]
+            if held is not None:
+                kept.append(Relabel(start=start, stop=stop, held=tuple(sorted(held)), action=action))
+            kept.sort(key=lambda r: r.start)
+            self._change(edits, _what("relabel", start, stop), relabelled=kept)
+
+    def review(self, verdict: Review) -> None:
+        """Approve or reject the session: training leaves a rejected one out."""
+        with self._editing() as edits:
+            self._change(edits, f"mark as {verdict}", review=verdict)
+
+    def split(self, at: int) -> str:
+        """Make the rows from `at` on a session of their own and return its id.
+
+        Both share what is on the disk, by hard links where it can. A crash may leave the rows in both:
+        splitting again finishes it. Raises SessionError when there would be nothing on one side, while
+        the session is recorded, or when the disk fails.
+        """
+        id = check_name(f"{self.info.part_of or self.info.id}-{at}", "session")
+        with self._editing() as edits:
+            start, stop = edits.window or (0, self._end)
+            if self._live or not start < at < stop:
+                why = "it is being recorded" if self._live else f"choose from {start + 1} to {stop - 1}"
+                raise SessionError(f"cannot split {self.path} at {at}: {why}")
+            window = (at, stop)
+            theirs = edits.model_copy(update={"window": window, "undo": [], "redo": []})
+            target = self.path.with_name(id)
+            if not target.exists():
+                self._copy(target, theirs)
+            elif Session.open(target).edits() != theirs:
+                raise SessionError(f"there is a session {id} already: {target}")
+            self._change(edits, f"split at {at}", part=id, window=(start, at))
+        self.__dict__.pop("index", None)
+        return id
+
+    def undo(self) -> str:
+        """Take the newest change back and return what it was.
+
+        Raises SessionError when there is none, or when it split a session off that has been changed since.
+        """
+        with self._editing() as edits:
+            if not edits.undo:
+                raise SessionError(f"{self.info.id}: nothing to undo")
+            change = edits.undo[-1]
+            redo = [] if change.part else [*edits.redo, Change(what=change.what, **edits.state())]
+            hidden = self._hide(change.part, edits) if change.part else None
+            self._save(edits, **change.state(), undo=edits.undo[:-1], redo=redo)
+            if hidden is not None:
+                shutil.rmtree(hidden, ignore_errors=True)
+        self.__dict__.pop("index", None)
+        return change.what
+
+    def redo(self) -> str:
+        """Make the change again that was undone last, and return what it is; raises SessionError if there is none."""
+        with self._editing() as edits:
+            if not edits.redo:
+                raise SessionError(f"{self.info.id}: nothing to redo")
+            change = edits.redo[-1]
+            undo = [*edits.undo, Change(what=change.what, **edits.state())]
+            self._save(edits, **change.state(), undo=undo, redo=edits.redo[:-1])
+        self.__dict__.pop("index", None)
+        return change.what
 
     def purge(self) -> int:
         """Remove the deleted rows from the disk for good, and return how many they were.
 
-        Also seals what a crash left unsealed and removes its leftovers. A crash at any point
-        leaves a session that reads the same; purging again finishes the work. Raises SessionError
-        while the session is recorded, or when the disk fails.
+        What was changed before can no longer be undone. Also seals what a crash left unsealed and removes
+        its leftovers. A crash at any point leaves a session that reads the same; purging again finishes
+        the work. Raises SessionError while the session is recorded, or when the disk fails.
         """
         removed = 0
-        with _editing(self.path) as edits, filelock.FileLock(self.path / ".lock", timeout=1):
+        with self._editing() as edits, filelock.FileLock(self.path / ".lock", timeout=1):
             for name in segments(self.path):
                 data, whole = read_segment(self.path, name)
                 doomed = sum(contains(edits.deleted, r.index) for r in scan(data))
@@ -161,69 +307,96 @@ class Session:
             for leftover in [*self.path.glob("*.part"), *self.path.glob("*.tmp")]:
                 leftover.unlink()
             if edits.deleted:
-                _save(self.path, [], merged(edits.purged + edits.deleted))
-        self.__dict__.pop("_scan", None)
+                self._save(edits, deleted=[], purged=merged(edits.purged + edits.deleted), undo=[], redo=[])
+        self.__dict__.pop("index", None)
         return removed
 
     def fingerprint(self) -> list[object]:
         """Return plain data that change whenever the rows do."""
-        stats: list[object] = [self.deleted(), self.info.width, self.info.height]
-        for path in sorted(self.path.glob("seg-*")):
-            with suppress(FileNotFoundError):  # sealed meanwhile: changed, then
-                stat = path.stat()
-                stats += [path.name, stat.st_size, stat.st_mtime_ns]
-        return stats
+        edits = self.edits()
+        found: list[object] = [edits.deleted, self.info.width, self.info.height]
+        for entry in stamp(self.path):
+            found += entry
+        if edits.relabelled or edits.window:  # else as before there were such edits: caches stay good
+            found += [edits.window, [r.model_dump(mode="json") for r in edits.relabelled]]
+        return found
 
-    @cached_property
-    def _scan(self) -> tuple[dict[int, Action | None], int]:
-        """The labels of all intact rows by index, and the number of torn segments."""
-        actions, torn = {}, 0
-        for name in segments(self.path):
-            data, whole = read_segment(self.path, name)
-            actions.update({record.index: record.action for record in scan(data)})
-            torn += not whole
-        return actions, torn
+    def edits(self) -> Edits:
+        """Return how the session was reviewed; raises SessionError when `edits.json` is damaged or newer."""
+        path = self.path / "edits.json"
+        return Edits.load(path, _NO_EDITS) if path.exists() else Edits()
 
     @property
     def _end(self) -> int:
-        return max(self._scan[0], default=-1) + 1
+        return int(self.index.index[-1]) + 1 if len(self.index) else 0
 
-    def _actions(self, include_deleted: bool) -> list[Action | None]:
-        deleted = [] if include_deleted else self.deleted()
-        return [action for i, action in self._scan[0].items() if not contains(deleted, i)]
+    @contextmanager
+    def _editing(self) -> Iterator[Edits]:
+        try:
+            with filelock.FileLock(self.path / ".edits.lock", timeout=10):
+                yield self.edits()
+        except filelock.Timeout:
+            raise SessionError(f"{self.path} is being recorded or edited: end that first") from None
+        except OSError as e:
+            raise SessionError(f"cannot change {self.path} ({e.strerror}): nothing is lost") from e
+
+    def _change(self, edits: Edits, what: str, part: str | None = None, **state: Any) -> None:
+        """Note a change so that it can be undone; one that changes nothing is none."""
+        if all(getattr(edits, name) == value for name, value in state.items()):
+            return
+        before = Change(what=what, part=part, **edits.state())
+        self._save(edits, **state, undo=[*edits.undo, before][-UNDO:], redo=[])
+
+    def _save(self, edits: Edits, **changed: Any) -> None:
+        now = {name: getattr(edits, name) for name in Edits.model_fields} | changed | {"format": Edits.newest}
+        Edits(**now).save(self.path / "edits.json")
+
+    def _copy(self, target: Path, edits: Edits) -> None:
+        """Make a session at `target` of the same rows, with other edits, in one rename."""
+        part = target.with_name(f".{target.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        for path in self.path.glob("seg-*"):
+            try:
+                os.link(path, part / path.name)  # a segment is never changed, only replaced
+            except OSError:
+                shutil.copyfile(path, part / path.name)
+        info = {"id": target.name, "part_of": self.info.part_of or self.info.id}
+        self.info.model_copy(update=info).save(part / "session.json")
+        edits.save(part / "edits.json")
+        part.rename(target)
+        sync_folder(target.parent)
+
+    def _hide(self, id: str, edits: Edits) -> Path | None:
+        """Take a session that was split off out of sight, unless it was changed since; return where it is."""
+        target = self.path.with_name(check_name(id, "session"))
+        if not target.exists():  # its undoing was interrupted
+            return None
+        theirs = Session.open(target).edits()
+        if theirs.undo or theirs.purged != edits.purged:
+            raise SessionError(f"{id} was split off and has been changed since: undo its changes first")
+        hidden = target.with_name(f".{id}.undone")
+        shutil.rmtree(hidden, ignore_errors=True)
+        target.rename(hidden)
+        return hidden
 
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start < stop <= self._end:
             raise SessionError(f"{self.path} has no rows {start} to {stop}: choose from 0 to {self._end}")
 
 
-def delete_last(path: Path, frames: int, count: int) -> int:
-    """Delete softly the last `count` of the first `frames` rows, skipping deleted ones; return how many it were."""
-    with _editing(path) as edits:
-        left = list(islice((i for i in range(frames - 1, -1, -1) if not contains(edits.deleted, i)), count))
-        if left:
-            _save(path, merged([*edits.deleted, *((i, i + 1) for i in left)]), edits.purged)
-    return len(left)
+def _what(verb: str, start: int, stop: int) -> str:
+    return f"{verb} {start}" + (f" to {stop - 1}" if stop - start > 1 else "")
 
 
-def _edits(folder: Path) -> Edits:
-    path = folder / "edits.json"
-    return Edits.load(path, _NO_EDITS) if path.exists() else Edits()
-
-
-@contextmanager
-def _editing(folder: Path) -> Iterator[Edits]:
-    try:
-        with filelock.FileLock(folder / ".edits.lock", timeout=10):
-            yield _edits(folder)
-    except filelock.Timeout:
-        raise SessionError(f"{folder} is being recorded or edited: end that first") from None
-    except OSError as e:
-        raise SessionError(f"cannot change {folder} ({e.strerror}): nothing is lost") from e
-
-
-def _save(folder: Path, deleted: Ranges, purged: Ranges) -> None:
-    Edits(deleted=deleted, purged=purged).save(folder / "edits.json")
+def _inside(rows: NDArray[np.int64], ranges: Ranges) -> NDArray[np.bool_]:
+    """Return which rows lie in one of the ranges, which are in order and do not overlap."""
+    if not ranges:
+        return np.zeros(len(rows), bool)
+    starts, stops = np.array(ranges, np.int64).T
+    at = np.searchsorted(starts, rows, side="right") - 1
+    found: NDArray[np.bool_] = (at >= 0) & (rows < stops[at.clip(0)])
+    return found
 
 
 def _is_locked(path: Path) -> bool:

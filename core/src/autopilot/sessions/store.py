@@ -15,10 +15,14 @@ from autopilot.sessions.session import Session
 
 
 class SessionStore:
-    """All sessions under one folder, a folder each, named by their ids."""
+    """All sessions under one folder, a folder each, named by their ids.
 
-    def __init__(self, root: Path) -> None:
+    `indices` is a folder in which what was counted is kept, so that it is not counted again.
+    """
+
+    def __init__(self, root: Path, indices: Path | None = None) -> None:
         self.root = root
+        self.indices = indices
 
     def new_id(self, game: str, track: str, driver: str) -> str:
         """Return a readable id that no session has: `20260131-142501-ctr-coco-park-anna`.
@@ -43,7 +47,7 @@ class SessionStore:
             near = difflib.get_close_matches(id, self.ids(), 3)
             hint = f"did you mean {', '.join(near)}?" if near else "autopilot sessions lists them"
             raise SessionError(f"no session {id!r} in {self.root}: {hint}")
-        return Session.open(path)
+        return Session.open(path, self.indices and self.indices / f"{id}.npz")
 
     def all(self) -> tuple[list[Session], list[tuple[str, str]]]:
         """Open every session; those that cannot be come as (id, what is wrong)."""

@@ -19,7 +19,7 @@ from autopilot.errors import SessionError
 from autopilot.home import sync_folder
 from autopilot.sessions.info import Ranges, SessionInfo
 from autopilot.sessions.segments import PART, SCHEMA, SEALED, Row, encode, seal
-from autopilot.sessions.session import delete_last
+from autopilot.sessions.session import Session
 from autopilot.types import ActionSpace
 
 _MIN_FREE_MB = 50
@@ -111,7 +111,7 @@ class SessionWriter:
 
         Raises SessionError when the disk fails.
         """
-        return delete_last(self.path, self.frames, count)
+        return Session.open(self.path).delete_last(self.frames, count)
 
     def close(self, ended: str = "saved", human: Ranges | None = None, lap_time_s: float | None = None) -> None:
         """Seal what is left and note how the session ended, which rows a human took over, and a lap's time.

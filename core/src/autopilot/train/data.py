@@ -134,12 +134,17 @@ def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session
         odd = [s.info.id for s in found if s.info.game != game.spec.name]
         if odd:
             raise UserError(f"session {odd[0]} is not of {game.spec.name}")
+        if rejected := [s.info.id for s in found if s.edits().review == "rejected"]:
+            raise UserError(f"session {rejected[0]} was rejected: `autopilot sessions {rejected[0]} --review new`")
     else:
         every, broken = store.all()
         mine = [s for s in every if s.info.game == game.spec.name]
         found = [s for s in mine if s.info.ended != "recording"]
         left_out += [f"{i}: {what}" for i, what in broken]
         left_out += [f"{s.info.id}: is being recorded" for s in mine if s not in found]
+        rejected = [s.info.id for s in found if s.edits().review == "rejected"]
+        left_out += [f"{id}: was rejected" for id in rejected]
+        found = [s for s in found if s.info.id not in rejected]
     names: dict[str, list[str]] = {}
     if options.tracks is not None:
         names["track"] = game.tracks(options.tracks)
@@ -181,7 +186,7 @@ def _wanted(session: Session, laps: Sequence[Lap] | None) -> NDArray[np.bool_]:
         if lap.session == session.info.id:
             wanted[lap.start : lap.stop] = True
     if session.info.policy or session.info.auto:
-        wanted &= [moment.action is not None for moment in session.moments()]
+        wanted &= session.labels()[session.there()] >= 0
     return wanted
 
 

@@ -22,6 +22,8 @@ def _span(text: str) -> tuple[int, int]:
         "autopilot sessions --json",
         "autopilot sessions ID --delete 120-180      leave these frames out of training",
         "autopilot sessions ID --restore 120-180",
+        "autopilot sessions ID --review rejected     leave all of it out of training",
+        "autopilot sessions ID --undo",
         "autopilot sessions ID --purge               remove what was deleted for good",
     )
 )
@@ -29,26 +31,29 @@ def _span(text: str) -> tuple[int, int]:
 @click.option("--game", help="Only sessions of this game.")
 @click.option("--delete", metavar="A-B", help="Mark frames A to B as deleted (can be undone).")
 @click.option("--restore", metavar="A-B", help="Undo a deletion.")
+@click.option("--review", type=click.Choice(["new", "approved", "rejected"]), help="Say what it is worth.")
+@click.option("--undo", is_flag=True, help="Take the newest change back.")
 @click.option("--purge", is_flag=True, help="Remove deleted frames for good.")
 @common
-def command(
-    app: App, session_id: str | None, game: str | None, delete: str | None, restore: str | None, purge: bool
-) -> None:
+def command(app: App, session_id: str | None, game: str | None, **do: Any) -> None:
     """List sessions with duration, labels and health; mark or purge frames of one."""
     from autopilot.cli import ui
     from autopilot.sessions import SessionStore
 
     store = SessionStore(app.home.sessions)
-    if (delete or restore or purge) and not session_id:
+    if any(do.values()) and not session_id:
         raise click.UsageError("name the session whose frames you mean")
     broken: list[tuple[str, str]] = []
     if session_id:
         one = store.open(session_id)
-        if delete:
-            one.delete(*_span(delete))
-        if restore:
-            one.restore(*_span(restore))
-        if purge:
+        for how, change in (("delete", one.delete), ("restore", one.restore)):
+            if do[how]:
+                change(*_span(do[how]))
+        if do["review"]:
+            one.review(do["review"])
+        if do["undo"]:
+            click.echo(f"undone: {one.undo()}", err=True)
+        if do["purge"]:
             one.purge()
         found = [store.open(session_id)]
     else:
@@ -60,6 +65,7 @@ def command(
             "duration_s": round(s.duration_s(), 2),
             "labels": s.label_counts(),
             "deleted": s.deleted(),
+            "review": s.edits().review,
             "health": s.health.text,
         }
         for s in found
@@ -68,7 +74,7 @@ def command(
     data = {"sessions": rows, "broken": [{"id": i, "error": e} for i, e in broken]}
 
     def show() -> None:
-        columns = ["session", "driver", "track", "mode", "length", "labels", "health"]
+        columns = ["session", "driver", "track", "mode", "length", "labels", "review", "health"]
         cells = []
         for r in rows:
             total = max(sum(r["labels"].values()), 1)
@@ -76,7 +82,7 @@ def command(
             length = f"{r['frames']} frames, {r['duration_s']:.0f} s"
             lap = "" if r["lap_time_s"] is None else f", lap {r['lap_time_s']:.2f} s"
             driver = r["driver"] + (f" (auto{lap})" if r["auto"] else "")
-            cells.append([r["id"], driver, r["track"], r["mode"], length, labels, r["health"]])
+            cells.append([r["id"], driver, r["track"], r["mode"], length, labels, r["review"], r["health"]])
         if cells:
             ui.table(f"Sessions in {app.home.sessions}", columns, cells)
         else:

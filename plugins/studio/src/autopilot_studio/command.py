@@ -1,0 +1,29 @@
+"""`autopilot studio`."""
+
+from __future__ import annotations
+
+import click
+from autopilot.cli.common import App, common, examples
+
+
+@click.command(
+    epilog=examples(
+        "autopilot studio", "autopilot studio --port 8800 --no-browser", "autopilot studio --home demo --json"
+    )
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen there (default: a free one).")
+@click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
+@common
+def studio(app: App, port: int, browser: bool) -> None:
+    """Look at sessions, mend and compare, in a browser on this machine.
+
+    The page is for this machine alone (127.0.0.1), and only for who has the printed address: its token is new
+    each time. Ctrl-C ends it; nothing is lost.
+    """
+    from autopilot_studio.server import Server
+
+    server = Server(app.home, app.registry, port)
+    app.print(
+        {"url": server.url, "home": str(app.home.root)}, f"studio of {app.home.root}: {server.url}  (Ctrl-C ends)"
+    )
+    server.run(browser)

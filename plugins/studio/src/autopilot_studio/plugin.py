@@ -1,0 +1,16 @@
+"""What this plugin provides: the command `studio`."""
+
+from __future__ import annotations
+
+from autopilot.hookspecs import API_VERSION, hookimpl
+from autopilot.specs import CommandSpec
+
+AUTOPILOT_API = API_VERSION
+
+
+@hookimpl
+def autopilot_commands() -> list[CommandSpec]:
+    """The studio, a web page on this machine."""
+    return [
+        CommandSpec("studio", "Look at sessions, mend and compare, in a browser.", "autopilot_studio.command:studio")
+    ]

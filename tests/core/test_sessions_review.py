@@ -1,0 +1,240 @@
+"""Sessions: relabelling, verdicts, splitting and undo; the index that is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from autopilot.errors import SessionError
+from autopilot.sessions import Session, SessionStore, cached
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_sessions_rows import SPACE, make_row, plain, record
+
+ROWS = 24
+FIXTURES = [HealthCheck.differing_executors, HealthCheck.function_scoped_fixture]
+RANGE = st.tuples(st.integers(0, ROWS), st.integers(0, ROWS)).map(sorted).filter(lambda r: r[0] < r[1])
+EDIT = st.one_of(
+    st.tuples(st.sampled_from(["delete", "restore"]), RANGE),
+    st.tuples(st.just("relabel"), RANGE, st.sampled_from([None, "left", "gas"])),
+    st.tuples(st.just("review"), st.sampled_from(["new", "approved", "rejected"])),
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    return record(tmp_path_factory.mktemp("sessions"), ROWS, segments=4)
+
+
+@pytest.fixture
+def session(whole: Session, tmp_path: Path) -> Session:
+    return Session.open(shutil.copytree(whole.path, tmp_path / "sessions" / whole.path.name))
+
+
+def apply(session: Session, edit: tuple) -> None:
+    if edit[0] == "relabel":
+        held = None if edit[2] is None else frozenset({edit[2]})
+        session.relabel(*edit[1], held, None if edit[2] is None else (0, 1))
+    elif edit[0] == "review":
+        session.review(edit[1])
+    else:
+        getattr(session, edit[0])(*edit[1])
+
+
+def test_relabelled_rows_mean_something_else_to_all_who_read(session: Session, tmp_path: Path) -> None:
+    before = session.fingerprint()
+    session.relabel(3, 9, frozenset({"left"}), (0, 0))
+    session.relabel(5, 7, frozenset({"right", "gas"}), (2, 1))
+    again = Session.open(session.path)
+    rows = list(again.rows())
+    assert [sorted(r.held) for r in rows[3:9]] == [["left"]] * 2 + [["gas", "right"]] * 2 + [["left"]] * 2
+    assert [r.action for r in rows[3:9]] == [(0, 0)] * 2 + [(2, 1)] * 2 + [(0, 0)] * 2
+    assert rows[2].action == make_row(2).action
+    assert [r.sent for r in rows] == [make_row(i).sent for i in range(ROWS)], "what was sent stays"
+    assert again.row(6).action == (2, 1)
+    assert again.labels()[3:9].tolist() == [SPACE.joint(a) for a in [(0, 0)] * 2 + [(2, 1)] * 2 + [(0, 0)] * 2]
+    assert again.label_counts()["right+coast"] >= 2
+    assert again.fingerprint() != before, "caches are made anew"
+    found = cached(again, tmp_path / "cache", "plain", (again.info.width, again.info.height), lambda image: image)
+    assert found.held[4] == {"left"}
+    again.relabel(4, 5, None)
+    assert list(again.rows())[4].held == make_row(4).held
+    assert [(r.start, r.stop) for r in again.edits().relabelled] == [(3, 4), (5, 7), (7, 9)]
+
+
+@pytest.mark.parametrize(("held", "action"), [({"jump"}, None), ({"left"}, (0,)), ({"left"}, (0, 2))])
+def test_a_label_that_the_session_does_not_know_is_refused(session: Session, held: set, action: tuple | None) -> None:
+    with pytest.raises(SessionError):
+        session.relabel(0, 1, frozenset(held), action)
+    assert not (session.path / "edits.json").exists()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=FIXTURES)
+@given(edits=st.lists(EDIT, max_size=8))
+def test_whatever_was_changed_can_be_undone_and_redone(session: Session, edits: list[tuple]) -> None:
+    (session.path / "edits.json").unlink(missing_ok=True)
+    segments = {p: p.read_bytes() for p in session.path.glob("seg-*")}
+    states = [session.edits().state()]
+    for edit in edits:
+        apply(session, edit)
+        if session.edits().state() != states[-1]:
+            states.append(session.edits().state())
+    for state in states[-2::-1]:
+        session.undo()
+        assert session.edits().state() == state
+    with pytest.raises(SessionError, match="nothing to undo"):
+        session.undo()
+    again = Session.open(session.path)
+    assert [plain(row) for row in again.rows()] == [plain(make_row(i)) for i in range(ROWS)]
+    for state in states[1:]:
+        session.redo()
+        assert session.edits().state() == state
+    with pytest.raises(SessionError, match="nothing to redo"):
+        session.redo()
+    assert {p: p.read_bytes() for p in session.path.glob("seg-*")} == segments
+
+
+def test_a_change_after_an_undo_forgets_what_was_undone(session: Session) -> None:
+    session.delete(0, 2)
+    assert session.undo() == "delete 0 to 1"
+    session.review("approved")
+    with pytest.raises(SessionError, match="nothing to redo"):
+        session.redo()
+
+
+def test_a_purge_ends_what_can_be_undone(session: Session) -> None:
+    session.review("approved")
+    session.delete(0, 2)
+    session.purge()
+    with pytest.raises(SessionError, match="nothing to undo"):
+        session.undo()
+    assert session.edits().review == "approved"
+
+
+def test_older_edits_are_read_and_kept(session: Session) -> None:
+    (session.path / "edits.json").write_text(json.dumps({"format": 1, "deleted": [[2, 4]], "purged": []}))
+    assert len(session) == ROWS - 2
+    session.review("rejected")
+    data = json.loads((session.path / "edits.json").read_text())
+    assert (data["format"], data["deleted"], data["review"]) == (2, [[2, 4]], "rejected")
+
+
+def indices(session: Session) -> list[int]:
+    return [row.index for row in session.rows(include_deleted=True)]
+
+
+def test_a_split_makes_two_sessions_of_the_same_rows(session: Session) -> None:
+    session.delete(8, 12)
+    id = session.split(10)
+    store = SessionStore(session.path.parent)
+    assert store.ids() == [session.path.name, id]
+    first, second = store.open(session.path.name), store.open(id)
+    assert indices(first) == [*range(10)]
+    assert indices(second) == [*range(10, ROWS)]
+    assert (len(first), len(second)) == (8, ROWS - 12)
+    assert first.health.text == second.health.text == "ok"
+    assert second.info.part_of == first.info.id
+    third = store.open(second.split(20))
+    assert third.path.name == f"{first.info.id}-20"
+    assert indices(third) == [*range(20, ROWS)]
+    with pytest.raises(SessionError, match="has been changed since"):
+        store.open(first.info.id).undo()
+    assert store.open(id).undo() == "split at 20"
+    assert store.open(first.info.id).undo() == "split at 10"
+    assert store.ids() == [session.path.name]
+    assert indices(store.open(session.path.name)) == [*range(ROWS)]
+    assert [p.name for p in session.path.parent.iterdir()] == [session.path.name], "no leftovers"
+
+
+def test_a_purge_of_one_part_leaves_the_other(session: Session) -> None:
+    id = session.split(7)
+    store = SessionStore(session.path.parent)
+    store.open(session.path.name).delete(0, 7)
+    assert store.open(session.path.name).purge() == 7
+    assert [plain(r) for r in store.open(id).rows()] == [plain(make_row(i)) for i in range(7, ROWS)]
+    store.open(id).delete(7, 9)
+    store.open(id).purge()
+    assert indices(store.open(id)) == [*range(9, ROWS)]
+
+
+@pytest.mark.parametrize("at", [0, ROWS, ROWS + 5, -1])
+def test_a_split_needs_rows_on_both_sides(session: Session, at: int) -> None:
+    with pytest.raises(SessionError, match=f"choose from 1 to {ROWS - 1}"):
+        session.split(at)
+
+
+def test_a_split_that_a_crash_interrupted_is_finished_by_another(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "_save", lambda *a, **k: (_ for _ in ()).throw(OSError(5, "power cut")))
+        with pytest.raises(SessionError, match="nothing is lost"):
+            session.split(10)
+    assert indices(Session.open(session.path)) == [*range(ROWS)], "all rows are in both for now"
+    id = Session.open(session.path).split(10)
+    assert indices(Session.open(session.path)) == [*range(10)]
+    assert indices(Session.open(session.path.parent / id)) == [*range(10, ROWS)]
+
+
+def test_a_split_copies_where_there_are_no_hard_links(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*args: object) -> None:
+        raise OSError(1, "not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    id = session.split(5)
+    assert indices(Session.open(session.path.parent / id)) == [*range(5, ROWS)]
+
+
+def test_the_kept_index_is_what_a_full_read_finds_and_notices_changes(session: Session, tmp_path: Path) -> None:
+    store = SessionStore(session.path.parent, tmp_path / "index")
+    name = session.path.name
+    first = store.open(name).index
+    kept = tmp_path / "index" / f"{name}.npz"
+    written = kept.stat().st_mtime_ns
+    second = store.open(name).index
+    assert kept.stat().st_mtime_ns == written, "read, not made again"
+    for field in ("index", "t_ns", "action", "held", "at", "stop", "lap", "flags", "score"):
+        assert np.array_equal(getattr(first, field), getattr(second, field), equal_nan=field == "score"), field
+    assert (first.sets, first.files, first.lap_times_s) == (second.sets, second.files, second.lap_times_s)
+    for i in (0, 5, ROWS - 1):
+        assert plain(store.open(name).row(i)) == plain(make_row(i))
+    with pytest.raises(SessionError, match="no intact row"):
+        store.open(name).row(ROWS)
+    for damage in (b"", b"PK\3\4 no archive", kept.read_bytes()[:-200]):
+        kept.write_bytes(damage)
+        assert len(store.open(name).index) == ROWS
+    store.open(name).delete(0, 6)
+    store.open(name).purge()
+    assert store.open(name).index.index.tolist() == [*range(6, ROWS)]
+
+
+def test_a_row_that_changed_behind_an_open_session_is_refused(session: Session) -> None:
+    assert len(session.index) == ROWS
+    path = session.path / session.index.files[0]
+    data = bytearray(path.read_bytes())
+    data[int(session.index.at[0]) + 40 : int(session.index.stop[0])] = bytes(
+        int(session.index.stop[0]) - int(session.index.at[0]) - 40
+    )
+    path.write_bytes(bytes(data))
+    with pytest.raises(SessionError, match="has changed on the disk"):
+        session.row(0)
+
+
+def test_the_command_line_reviews_and_undoes(
+    session: Session, autopilot: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    home, name = str(tmp_path), session.path.name
+    done = autopilot("sessions", name, "--review", "rejected", "--delete", "2-5", "--json", "--home", home)
+    row = json.loads(done.stdout)["sessions"][0]
+    assert (row["review"], row["deleted"]) == ("rejected", [[2, 6]])
+    done = autopilot("sessions", name, "--undo", "--home", home)
+    assert done.stderr == "undone: mark as rejected\n"
+    assert Session.open(session.path).edits().review == "new"
+    done = autopilot("sessions", "--undo", "--home", home)
+    assert done.returncode == 2
