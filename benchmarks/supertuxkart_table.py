@@ -21,12 +21,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from autopilot.game import Game
 from autopilot.home import write_json
 from autopilot.plugins import Registry
 from autopilot.race import RaceResult, Run, save_reports
 from autopilot.race.reference import add_reference
 from autopilot.sessions import SessionStore
+from autopilot.sessions.index import FINISHED
 from autopilot_supertuxkart.plugin import TRACKS
 
 GAME = ["--game", "supertuxkart"]
@@ -116,16 +118,27 @@ class Table:
         rows: list[dict[str, Any]] = result.to_json()["by_track"]
         return rows
 
-    def film(self, driver: str, *where: str) -> None:
-        """Film a race of three laps of olivermath."""
+    def film(self, driver: str, *where: str) -> Any:
+        """Film a race of three laps of olivermath; return what the drive says of itself."""
         path = str(self.home / "table" / f"{driver}{''.join(where)}.mp4")
         what = ["--bundle", driver, "--track", "olivermath", "--laps", "3", "--select", "argmax"]
-        self.run("drive", *GAME, *what, "--engine", "onnx", "--film", path, *where)
+        return self.run("drive", *GAME, *what, "--engine", "onnx", "--film", path, *where)
+
+    def real(self, driver: str) -> dict[str, Any]:
+        """Let a driver race in the real game, and time its laps by a stopwatch on the frames."""
+        drive = self.film(driver, "--clock", "wall", "--record")
+        rows = SessionStore(self.home / "sessions").open(drive["session"]).index
+        begun = rows.t_ns[np.argmax(rows.race_time_s > 0)]
+        lines = [rows.t_ns[np.argmax((rows.lap > lap) | (rows.flags & FINISHED > 0))] for lap in range(3)]
+        stopwatch_s = np.diff([begun, *lines]) / 1e9
+        off = np.array(rows.lap_times_s) / stopwatch_s - 1
+        told = {"laps_s": rows.lap_times_s, "stopwatch_s": stopwatch_s.round(2).tolist()}
+        return told | {"largest_difference": round(float(np.abs(off).max()), 4), "timing": drive["timing"]}
 
     def minutes(self) -> float:
-        """Return how long all recordings of the home are, in minutes of game time."""
+        """Return how long all recordings of the home with labels are, in minutes of game time."""
         sessions, _ = SessionStore(self.home / "sessions").all()
-        return round(sum(len(s) / s.info.hz for s in sessions) / 60, 1)
+        return round(sum(len(s) / s.info.hz for s in sessions if not s.info.policy) / 60, 1)
 
 
 def main() -> None:
@@ -138,16 +151,15 @@ def main() -> None:
     parser.add_argument("--inception-epochs", type=int, default=0, help="0: leave it out, it takes an hour or two")
     parser.add_argument("--held-out", choices=TRACKS, help="train on the other three tracks, and race on this one")
     parser.add_argument("--race", action="store_true", help="race the networks when they are trained, and film them")
-    parser.add_argument(
-        "--real", action="store_true", help="then let the first one drive the real game; takes a screen"
-    )
+    parser.add_argument("--real", metavar="BUNDLE", help="then let this one drive the real game; takes a screen")
+    parser.add_argument("--round-epochs", type=int, help="of the networks that are taught; as many as NVIDIA's")
     asked = parser.parse_args()
     asked.home.mkdir(parents=True, exist_ok=True)
     label_map = "supertuxkart" if asked.demonstrator == "demonstrator" else "supertuxkart-pro"
     table = Table(asked.home, asked.demonstrator, label_map)
     table.demonstrations()
     for number in range(asked.rounds):
-        table.train("nvidia", f"round-{number}", asked.epochs)
+        table.train("nvidia", f"round-{number}", asked.round_epochs or asked.epochs)
         table.teach(f"round-{number}", number)
     minutes = table.minutes()
     races = {}
@@ -165,9 +177,8 @@ def main() -> None:
             races = {select: table.race([asked.demonstrator, *drivers, "random"], select) for select in SELECT}
             for driver in drivers:
                 table.film(driver)
-        if asked.real:
-            table.film("nvidia", "--clock", "wall")
-    print(json.dumps({"minutes of game time": minutes, "races": races}, indent=2))
+    real = {"real game": table.real(asked.real)} if asked.real else {}
+    print(json.dumps({"minutes of game time": minutes, "races": races, **real}, indent=2))
 
 
 if __name__ == "__main__":
