@@ -61,9 +61,9 @@ class Loop:
         program = [sys.executable, "-m", "autopilot", *command, "--json"]
         with (self.home / "stderr").open("w+") as err, (self.home / "stdout").open("w+") as out:
             with subprocess.Popen(program, env=self._env, stdout=out, stderr=err) as process:
-                counts = command[0] in ("record", "drive", "race")
+                go = {"learn-hud": "looking on", "setup": "", "train": ""}.get(command[0], "3…")
                 while process.poll() is None:
-                    if not counted and (not counts or "3…" in (self.home / "stderr").read_text()):
+                    if not counted and (go in (self.home / "stderr").read_text()):
                         counted = True
                         at_go()
                     if time.monotonic() - begun > LIMIT_S:
