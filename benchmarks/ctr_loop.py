@@ -112,7 +112,8 @@ def mistakes(player: Player) -> None:
         player.play(True)
 
 
-def loop(it: Loop, epochs: int, races: int) -> None:
+def set_up(it: Loop) -> None:
+    """Set the window up, and learn to read its clock; which a home that is kept needs but once."""
     player = it.window()
     player.play(True)
     found = it.run("setup --game ctr --emulator duckstation --yes --window", "Crash Team")
@@ -132,6 +133,12 @@ def loop(it: Loop, epochs: int, races: int) -> None:
         if said is not None:
             break
     it.note(learned=said["learned"])
+
+
+def loop(it: Loop, epochs: int, races: int, hz: float) -> None:
+    """Record, train, drive, train on the best laps, race."""
+    player = it.window()
+    player.play(True)
     finish(player, 3)
 
     def start() -> None:
@@ -140,12 +147,14 @@ def loop(it: Loop, epochs: int, races: int) -> None:
 
     for mode, begin in (("N", start), ("N", start), ("A", lambda: mistakes(player))):
         before = len(player.laps)
-        (done,) = it.run(f"record --game ctr --driver anna --track coco --mode {mode}", at_go=begin)
+        (done,) = it.run(f"record --game ctr --driver anna --track coco --mode {mode} --hz {hz:g}", at_go=begin)
         player.play(False)
         session = next(s for s in SessionStore(it.home / "sessions").all()[0] if s.info.id == done["session"])
-        read = [round(lap.time_s * 100) for lap in laps_of(session)]
+        readings = [moment.reading for moment in session.moments() if moment.reading]
+        read = [round(t * 100) for t in readings[-1].lap_times_s]
+        whole = [round(lap.time_s * 100) for lap in laps_of(session)]
         facts = {"frames": done["frames"], "ending": done["ending"], "labels": done["labels"]}
-        it.note(**facts, laps_read=read, laps_true=player.laps[before:])
+        it.note(**facts, laps_read=read, laps_true=player.laps[before:], laps_whole=whole)
         finish(player, before + 3)
 
     small = f"--model nvidia --game ctr --epochs {epochs} --batch-size 64 --balance oversample"
@@ -179,6 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--races", type=int, default=2)
+    parser.add_argument("--hz", type=float, default=10.0, help="to record and drive at; less on a busy machine")
     parser.add_argument("--display", type=int, help="number of the X display (default: a free one)")
     parser.add_argument("--home", type=Path, help="keep everything here (default: a folder that is removed)")
     args = parser.parse_args()
@@ -187,7 +197,9 @@ def main() -> None:
         home.mkdir(parents=True, exist_ok=True)
         it = Loop(home, args.display)
         try:
-            loop(it, args.epochs, args.races)
+            if not (home / "hud").exists():
+                set_up(it)
+            loop(it, args.epochs, args.races, args.hz)
         finally:
             it.desktop.stop()
         print(json.dumps(it.steps, indent=2))

@@ -13,7 +13,7 @@ import pytest
 from autopilot.home import Home
 from autopilot.sessions import SessionStore
 
-SHOWN = ("--odd", "--fps", "30", "--draw-every", "3", "--lap-m", "70")
+SHOWN = ("--odd", "--fps", "30", "--draw-every", "6", "--lap-m", "70")
 WORLD = ("--window", "Crash Team", "--json")
 
 
