@@ -50,7 +50,7 @@ class Loop:
         assert game.stdout is not None
         while game.stdout.readline() != "drawn\n":
             pass
-        self.desktop.point(300, 300)
+        self.desktop.point(640, 480)
         return Player(self.desktop, game)
 
     def run(self, line: str, *args: str, at_go: Callable[[], None] = lambda: None, may_fail: bool = False) -> Any:

@@ -54,7 +54,7 @@ def test_kept_laps_and_races_have_the_times_that_the_game_says(desktop, tmp_path
     home = Home(tmp_path / "home")
     templates.save(home.hud / "ctr/duckstation.npz")
     told = listen(desktop.show(*SHOWN))
-    desktop.point(300, 200)
+    desktop.point(640, 480)
 
     # `random` holds the gas and steers anyhow; the walls keep it on the road.
     drive = ("drive", "--game", "ctr", "--bundle", "random", "--track", "coco", "--laps", "3", "--seconds", "150")
