@@ -116,9 +116,6 @@ def main() -> None:
             steps += 1
             if len(race.view.lap_times) > len(laps):
                 print("lap", race.view.lap_times[-1] * 100 // drawn.UNITS, flush=True)
-        if args.tell and race.drive() != wish:
-            wish = race.drive()
-            print("wish", *sorted(wish), flush=True)
         image = drawn.frame(race.view, race.look)
         picture = drawn.present(image, drawn.ODD, rng) if args.odd else shown.window(image)
         window.blit(pygame.image.frombuffer(picture.tobytes(), shown.size, "RGB"), (0, 0))
@@ -126,6 +123,9 @@ def main() -> None:
         if not told:
             print("drawn", flush=True)
             told = True
+        if args.tell and race.drive() != wish:
+            wish = race.drive()
+            print("wish", *sorted(wish), flush=True)
         clock.tick(args.fps / args.draw_every)
 
 
