@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +76,15 @@ def _check_edits(edits: Edits, info: SessionInfo, sizes: tuple[int, ...]) -> Non
 def _check_ranges(ranges: Ranges, what: str, apart: bool = True) -> None:
     """Refuse ranges that are out of order or bounds; where they must be `apart`, such as touch, too."""
     fine = all(0 <= start < stop <= _ROWS for start, stop in ranges)
-    fine = fine and all(a[1] <= b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+    fine = fine and all(a[1] <= b[0] for a, b in pairwise(ranges))
     _need(fine and (not apart or merged(ranges) == list(ranges)), f"its ranges of {what} rows make no sense")
 
 
 def _check_row(record: Record, info: SessionInfo, sizes: tuple[int, ...]) -> None:
     values: dict[str, Any] = record.values
-    names: Iterable[str] = {*values["held"], *values["sent"]}
-    _need(set(names) <= set(info.controls), f"row {record.index} holds what is no control")
+    _need({*values["held"], *values["sent"]} <= set(info.controls), f"row {record.index} holds what is no control")
     _need(_fits(record.action, sizes), f"row {record.index} has an unknown label")
-    _need(0 <= record.t_ns, f"row {record.index} has no time")
+    _need(record.t_ns >= 0, f"row {record.index} has no time")
     if (said := values["reading"]) is not None:
         known = [said[k] for k in ("lap", "lap_times_s", "incident", "wrong_way", "finished", "confidence")]
         fine = None not in known and 0 <= said["lap"] < 1 << 31 and None not in said["lap_times_s"]
@@ -105,5 +104,3 @@ def _fits(action: Action | None, sizes: tuple[int, ...]) -> bool:
 def _need(true: bool, otherwise: str) -> None:
     if not true:
         raise SessionError(otherwise)
-
-

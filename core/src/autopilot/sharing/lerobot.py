@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,18 +49,21 @@ class Exported:
     frames: int
 
 
-@dataclass
 class _Tally:
-    """How often each value of a feature occurred: of it, all statistics are made exactly."""
+    """How often each value of a feature occurred, by dimension: of it, all statistics are made exactly."""
 
-    counts: list[dict[float, int]] = field(default_factory=list)
+    def __init__(self, dimensions: int) -> None:
+        self.counts: list[Counter[float]] = [Counter() for _ in range(dimensions)]
 
     def add(self, values: NDArray[Any]) -> None:
         """Take in values, shape (N, dimensions)."""
-        self.counts = self.counts or [{} for _ in range(values.shape[1])]
         for seen, column in zip(self.counts, values.T, strict=True):
-            for value, n in zip(*(a.tolist() for a in np.unique(column, return_counts=True)), strict=True):
-                seen[value] = seen.get(value, 0) + n
+            seen.update(dict(zip(*(a.tolist() for a in np.unique(column, return_counts=True)), strict=True)))
+
+    def update(self, other: _Tally) -> None:
+        """Take in what another one has."""
+        for seen, new in zip(self.counts, other.counts, strict=True):
+            seen.update(new)
 
     def stats(self, frames: int, scale: float = 1, picture: bool = False) -> dict[str, list[Any]]:
         """Return the statistics that LeRobot keeps, each a list; of a picture, of shape (channels, 1, 1)."""
@@ -141,7 +145,7 @@ class _DataSet:
         self._features: dict[str, dict[str, Any]] = {
             CAMERA: {"dtype": "video", "shape": size, "names": ["height", "width", "channels"]},
             "action": {"dtype": "float32", "shape": [len(self._info.controls)], "names": list(self._info.controls)},
-            "label": {"dtype": "int64", "shape": [self._axes], "names": [a.name for a in like.action_space.axes]},
+            "label": {"dtype": "float32", "shape": [self._axes], "names": [a.name for a in like.action_space.axes]},
         }
         self._features |= {n: {"dtype": dtype, "shape": [1], "names": None} for n, dtype in _NUMBERS.items()}
         self._features[CAMERA]["info"] = {
@@ -156,7 +160,7 @@ class _DataSet:
         }
         self._tasks: dict[str, int] = {}
         self._episodes: list[dict[str, Any]] = []
-        self._tallies = {name: _Tally() for name in self._features}
+        self._tallies = {name: _Tally(feature["shape"][-1]) for name, feature in self._features.items()}
         self._frames = 0
 
     def write(self, sessions: Sequence[Session], tell: Callable[[int], None]) -> tuple[int, int]:
@@ -182,8 +186,8 @@ class _DataSet:
             for row in rows:
                 held.append([float(c in row.held) for c in self._info.controls])
                 labels.append((-1,) * self._axes if row.action is None else row.action)
-                for channel, seen in enumerate(pictures):
-                    seen += np.bincount(row.frame.image[..., channel].ravel(), minlength=256)
+                for channel in range(3):
+                    pictures[channel] += np.bincount(row.frame.image[..., channel].ravel(), minlength=256)
                 tell(1)
                 yield row.frame.image
 
@@ -192,7 +196,7 @@ class _DataSet:
         n = len(held)
         columns: dict[str, Any] = {
             "action": np.array(held, np.float32),
-            "label": np.array(labels, np.int64),
+            "label": np.array(labels, np.float32),
             "timestamp": (np.arange(n) / self._info.hz).astype(np.float32),
             "frame_index": np.arange(n),
             "episode_index": np.full(n, number),
@@ -225,16 +229,13 @@ class _DataSet:
         """Return the statistics of an episode, and add to those of all."""
         stats = {}
         for name, whole in self._tallies.items():
-            tally = _Tally()
+            tally = _Tally(len(whole.counts))
             if name == CAMERA:
-                tally.counts = [{float(v): int(c) for v, c in enumerate(seen) if c} for seen in pictures]
+                tally.counts = [Counter({float(v): int(c) for v, c in enumerate(seen) if c}) for seen in pictures]
             else:
                 tally.add(columns[name].reshape(n, -1))
             stats[name] = _stats(name, tally, n)
-            whole.counts = whole.counts or [{} for _ in tally.counts]
-            for seen, new in zip(whole.counts, tally.counts, strict=True):
-                for value, count in new.items():
-                    seen[value] = seen.get(value, 0) + count
+            whole.update(tally)
         return stats
 
     def _write_meta(self) -> None:
@@ -254,19 +255,17 @@ class _DataSet:
             "features": self._features,
         }
         write_json(self._root / "meta/info.json", info)
-        write_json(
-            self._root / "meta/stats.json", {n: _stats(n, t, self._frames) for n, t in self._tallies.items()}
-        )
+        write_json(self._root / "meta/stats.json", {n: _stats(n, t, self._frames) for n, t in self._tallies.items()})
         names = pa.table({"task_index": pa.array(self._tasks.values(), pa.int64()), "task": list(self._tasks)})
         # LeRobot looks a task up by pandas' index, which a table names in its metadata.
-        columns = [{"name": n, "field_name": n, "pandas_type": p, "numpy_type": t, "metadata": None} for n, p, t in
-                   (("task_index", "int64", "int64"), ("task", "unicode", "object"))]
+        columns = [
+            {"name": n, "field_name": n, "pandas_type": p, "numpy_type": t, "metadata": None}
+            for n, p, t in (("task_index", "int64", "int64"), ("task", "unicode", "object"))
+        ]
         pandas = {"index_columns": ["task"], "column_indexes": [], "columns": columns}
         tasks = names.replace_schema_metadata({"pandas": json.dumps(pandas)})
         _write_table(self._root / "meta/tasks.parquet", tasks)
-        _write_table(
-            self._root / "meta/episodes/chunk-000/file-000.parquet", pa.Table.from_pylist(self._episodes)
-        )
+        _write_table(self._root / "meta/episodes/chunk-000/file-000.parquet", pa.Table.from_pylist(self._episodes))
 
 
 def _stats(name: str, tally: _Tally, frames: int) -> dict[str, list[Any]]:
