@@ -180,23 +180,24 @@ def sealed(records: Iterable[Record]) -> pa.Buffer | None:
     return sink.getvalue()
 
 
-def is_plain(data: bytes) -> bool:
-    """Return whether a segment is one that a recorder may have written, so that reading it ends soon.
+def plain_rows(data: bytes) -> int:
+    """Return how many rows a segment holds, CRCs not checked; 0 when no recorder can have written it.
 
-    That is: no row lies within another one, and none has more than 64 KiB beside its frame. Not so, a few
-    bytes could be read as the contents of very many rows.
+    None lies within another one, nor has more than 64 KiB beside its frame: else a few bytes could be read
+    as the contents of very many rows.
     """
-    buffer, end = pa.py_buffer(data), 0
+    buffer, end, rows = pa.py_buffer(data), 0, 0
     at = data.find(_MARK)
     while at >= 0:
         if (record := _decode(buffer, at)) is not None:
             batch, frame = record
             if at < end or batch.nbytes - frame.size > _HEADER_LIMIT:
-                return False
+                return 0
             size = int.from_bytes(data[at + 4 : at + 8], "little")
             end = at + 8 + size + (_body(data[at + 8 : at + 8 + size]) or 0)
+            rows += 1
         at = data.find(_MARK, at + 1)
-    return True
+    return rows
 
 
 def segments(folder: Path) -> list[str]:

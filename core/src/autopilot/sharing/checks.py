@@ -12,7 +12,7 @@ from autopilot.errors import SessionError
 from autopilot.home import check_name
 from autopilot.sessions import Edits, Session, SessionInfo
 from autopilot.sessions.info import Ranges, merged
-from autopilot.sessions.segments import Record, is_plain, read_segment, scan, segments
+from autopilot.sessions.segments import Record, plain_rows, read_segment, scan, segments
 from autopilot.types import Action, ActionSpace
 
 _ROWS = 1 << 40
@@ -32,10 +32,11 @@ def check_session_at(folder: Path) -> None:
     stored = sum(p.stat().st_size for p in folder.glob("seg-*"))
     for name in segments(folder):
         data, whole = read_segment(folder, name)
-        if not whole or not is_plain(data):
-            raise SessionError(f"{name} is no segment that was recorded")
+        found = plain_rows(data)
+        _need(whole and found > 0, f"{name} is no segment that was recorded")
         records = list(scan(data))
-        rows += len(records)
+        _need(len(records) == found, f"{name} has damaged rows")
+        rows += found
         _need(rows * info.width * info.height * 3 <= max(_SMALL, _SWELL * stored), "its frames would fill the disk")
         for record in records:
             _need(last < record.index < _ROWS, f"{name} has rows out of order")
