@@ -94,7 +94,7 @@ def code_lines(path: Path) -> int:
 def test_core_commands_and_plugins_stay_small() -> None:
     core = ROOT / "core/src/autopilot"
     lines = {path: code_lines(path) for path in core.rglob("*.py")}
-    assert sum(lines.values()) <= 8450
+    assert sum(lines.values()) <= 9250
     rooms = Counter[str]()
     for path, n in lines.items():
         rooms[path.relative_to(core).parts[0]] += n
