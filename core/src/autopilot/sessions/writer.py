@@ -97,8 +97,12 @@ class SessionWriter:
             rest = memoryview(data if self._size else bytes(SCHEMA.serialize()) + data)
             self._size += len(rest)
             self.frames += 1  # before it is written: Ctrl-C may end this right after
-            while rest:  # a disk that fills up takes a part before it refuses
-                rest = rest[self._file.write(rest) :]
+            try:
+                while rest:  # a disk that fills up takes a part before it refuses
+                    rest = rest[self._file.write(rest) :]
+            except OSError:
+                self.frames -= 1
+                raise
         except OSError as e:
             self._finish_segment()  # what comes after half a row might not be found
             self._fail(e)
