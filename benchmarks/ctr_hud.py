@@ -24,6 +24,9 @@ from drawn import FONTS, Look, Race, Screen, play
 
 LEARN_S, WRONG = 62.0, (30.0, 5.0)
 LAP_M = 420.0
+HALF_FRAME = 12
+"""Where learning said that lap times are not read but taken from the clock, one may be off by as many hundredths:
+half of the time between two frames at each end of the lap, and what cutting off to hundredths does."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,15 @@ def trials(count: int) -> list[Trial]:
 def run(trial: Trial, frames: int) -> dict[str, object]:
     """Learn, then read `frames` frames of other tracks; return counts."""
     found: dict[str, object] = {"learned": True, "frames": 0, "read": 0, "wrong_times": 0, "wrong_laps": 0}
-    found |= {"blinks": 0, "blinks_seen": 0, "false_alarms": 0, "lap_times": 0, "wrong_lap_times": 0, "finishes": 0}
+    found |= {
+        "blinks": 0,
+        "blinks_seen": 0,
+        "false_alarms": 0,
+        "lap_times": 0,
+        "from_the_clock": 0,
+        "wrong_lap_times": 0,
+        "finishes": 0,
+    }
     race = Race(3, LAP_M, trial.fps, trial.look)
     try:
         learned = learn(f for f, _ in play(race, trial.screen, LEARN_S, trial.seed, (WRONG,)))
@@ -113,8 +124,11 @@ def _judge(seen: list, found: dict) -> None:
     early = sum(b[2].finished and b[1].since_finish is None for _, b in pairwise(seen))
     found["wrong_times"] += early
     for shown, true in zip(reading.lap_times_s, view.lap_times, strict=False):
+        off = abs(round(shown * 100) - true * 100 // 960)
+        estimate = not found["rows"] and 0 < off <= HALF_FRAME
         found["lap_times"] += 1
-        found["wrong_lap_times"] += round(shown * 100) != true * 100 // 960
+        found["from_the_clock"] += estimate
+        found["wrong_lap_times"] += off > 0 and not estimate
 
 
 def main() -> None:
@@ -129,7 +143,7 @@ def main() -> None:
             rows.append({"trial": trial.seed, **run(trial, -(-args.frames // args.trials))})
             print(json.dumps({**rows[-1], "screen": asdict(trial.screen), "font": trial.look.font}), file=sys.stderr)
     keys = ("learned", "frames", "read", "wrong_times", "wrong_laps", "blinks", "blinks_seen", "false_alarms")
-    keys += ("lap_times", "wrong_lap_times", "finishes")
+    keys += ("lap_times", "from_the_clock", "wrong_lap_times", "finishes")
     total = {key: sum(int(row[key]) for row in rows) for key in keys}
     total["share_read"] = round(total["read"] / max(1, total["frames"]), 4)
     print(json.dumps({"trials": len(rows), **total, "refused": [r["why"] for r in rows if "why" in r]}, indent=2))

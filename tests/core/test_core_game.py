@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from autopilot.emitter import Emitter
 from autopilot.errors import DeviceError, PluginError, UserError
-from autopilot.game import DeviceChoice, Game, NoDevice, Readers
+from autopilot.game import DeviceChoice, Game, HudReferee, NoDevice, Readers
 from autopilot.home import Home
 from autopilot.plugins import Registry
-from autopilot.types import Frame, SourceSettings, WorldRequest
+from autopilot.types import Frame, Reading, SourceSettings, WorldRequest
 
 SOURCE = """
 import json
@@ -453,3 +453,27 @@ def test_a_game_under_its_full_name(find: Open) -> None:
     assert json.dumps(game.plugin.dist) == '"lunar"'
     with game.open(request()):
         pass
+
+
+@pytest.mark.parametrize(("laps", "finished"), [(0, [False, False, False, True]), (2, [False, False, True, True])])
+def test_a_screen_s_race_is_over_after_the_laps_that_were_asked_for(laps: int, finished: list[bool]) -> None:
+    class Three:
+        """Source and reader: a race of three laps, a lap for each frame."""
+
+        lap = 0
+
+        def read(self, frame: Frame | None = None) -> Any:
+            if frame is None:
+                return Frame(None, 0)  # type: ignore[arg-type]
+            self.lap += 1
+            return Reading(lap=self.lap - 1, lap_times_s=(9.0,) * (self.lap - 1), finished=self.lap == 4)
+
+        def close(self) -> None: ...
+
+    three = Three()
+    referee = HudReferee(three, three, laps)
+    seen = []
+    for _ in range(4):
+        referee.read()
+        seen.append(referee.reading().finished)
+    assert seen == finished

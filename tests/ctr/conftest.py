@@ -18,12 +18,10 @@ import filelock
 import pytest
 from autopilot_ctr.hud_learn import learn
 from autopilot_ctr.hud_templates import Templates
-from drawn import Look, Race, Screen, play
+from drawn import ODD, ODD_LOOK, Race, play
 
 HERE = Path(__file__).parent
-SCREEN = Screen((880, 400), (1.03, 0.95), (0.01, 0.02), blur=0.6, lines=0.3, noise=8)
-"""An odd scale, overscan, soft, with scanlines and noise."""
-LOOK = Look("serif", "map", track=5, slash=11)
+SCREEN, LOOK = ODD, ODD_LOOK
 
 
 @pytest.fixture(scope="session")
@@ -53,13 +51,14 @@ def wait(condition: Callable[[], Any], seconds: float = 60) -> Any:
 class Desktop:
     """An Xvfb; `show` starts the drawn game in a window."""
 
-    def __init__(self, size: str = "1280x960") -> None:
+    def __init__(self, size: str = "1280x960", number: int | None = None) -> None:
         if shutil.which("Xvfb") is None:
             pytest.skip("missing: Xvfb (Debian package xvfb)")
         from Xlib.display import Display
 
         read_end, write_end = os.pipe()
-        server = ["Xvfb", "-displayfd", str(write_end), "-screen", "0", f"{size}x24", "-noreset"]
+        server = ["Xvfb", *([] if number is None else [f":{number}"]), "-displayfd", str(write_end)]
+        server += ["-screen", "0", f"{size}x24", "-noreset"]
         self.process = subprocess.Popen(server, pass_fds=[write_end], stderr=subprocess.DEVNULL)
         os.close(write_end)
         with os.fdopen(read_end) as pipe:

@@ -284,6 +284,11 @@ class Screen:
     noise: float = 0.0
 
 
+ODD = Screen((880, 400), (1.03, 0.95), (0.01, 0.02), blur=0.6, lines=0.3, noise=8)
+"""An odd scale, overscan, soft, with scanlines and noise."""
+ODD_LOOK = Look("serif", "map", track=5, slash=11)
+
+
 def present(image: np.ndarray, screen: Screen, rng: np.random.Generator, rows: float = 1.0) -> np.ndarray:
     """Return what the window shows; below the share `rows` of its height it is left black (to save time)."""
     width, height = screen.size
@@ -332,6 +337,7 @@ class Race:
         self.view = View(laps=self.laps, to_go=4 * self.fps)
         self._units = 0.0
         self._far = self._back = 0.0
+        self._pages, self._ready = 0, 3 * self.fps
 
     def step(self, held: frozenset[str] = frozenset(), tapped: frozenset[str] = frozenset()) -> View:
         """Let a frame pass with these controls held; `tapped` are those that went down in it."""
@@ -342,7 +348,9 @@ class Race:
             self.view = replace(v, to_go=v.to_go - 1)
             return self.view
         if v.since_finish is not None:
-            if v.since_finish > 4 * self.fps and "accelerate" in tapped:
+            if v.since_finish > self._ready and "accelerate" in tapped:  # times, high scores, the menu's first line
+                self._pages, self._ready = self._pages + 1, v.since_finish + self.fps
+            if self._pages == 3:
                 self.restart()
             else:
                 speed = v.speed * 0.96

@@ -55,6 +55,16 @@ def test_laps_are_counted_timed_to_the_hundredth_and_the_finish_is_seen(race):
     assert seen - crossed < 1.0
 
 
+def test_a_lap_time_is_told_once_it_is_sure_and_then_stays(race):
+    told = [()]
+    for t, view, reading in race:
+        if reading.lap_times_s != told[-1]:
+            assert reading.lap_times_s[:-1] == told[-1], t
+            told.append(reading.lap_times_s)
+        assert len(view.lap_times) - len(reading.lap_times_s) <= 1
+    assert [round(times[-1] * 100) for times in told[1:]] == [u * 100 // 960 for u in race[-1][1].lap_times]
+
+
 def test_wrong_way_is_seen_at_once_held_while_it_blinks_and_never_imagined(race):
     spans, on, last, alarms = 0, None, -9.0, []
     for t, view, reading in race:

@@ -107,15 +107,20 @@ class Readers:
 
 
 class HudReferee:
-    """A frame source that shows every frame to a HUD reader, and tells what that has read."""
+    """A frame source that shows every frame to a HUD reader, and tells what that has read.
 
-    def __init__(self, source: FrameSource, hud: HudReader) -> None:
-        self._source, self._hud, self._last = source, hud, Reading()
+    With `laps` the race is over when the times of so many are known, however long the game's own is.
+    """
+
+    def __init__(self, source: FrameSource, hud: HudReader, laps: int = 0) -> None:
+        self._source, self._hud, self._laps, self._last = source, hud, laps, Reading()
 
     def read(self) -> Frame:
         """Return the next frame, which the HUD reader has seen; raises as the source does."""
         frame = self._source.read()
-        self._last = self._hud.read(frame)
+        last = self._hud.read(frame)
+        enough = 0 < self._laps <= len(last.lap_times_s)
+        self._last = replace(last, finished=True) if enough else last
         return frame
 
     def reading(self) -> Reading:
@@ -314,7 +319,7 @@ class Game:
         if world.hud is None and spec.hud_reader is not None:
             _log.warning("autopilot: %s", self._learn_first)
         if world.hud is not None:
-            world.source = world.referee = source = HudReferee(source, world.hud)
+            world.source = world.referee = source = HudReferee(source, world.hud, request.laps)
         if world.device is None:
             world.device = NoDevice() if request.human else self._device(choice, request.hz, ours)
         if world.reader is None and spec.reader is not None:

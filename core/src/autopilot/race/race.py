@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autopilot.drive.drive import DriveOptions, drive, load_policy
 from autopilot.errors import UserError
-from autopilot.game import Game
+from autopilot.game import Game, OpenWorld
 from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot.race.reference import add_reference, find_references
@@ -58,10 +58,12 @@ def race(
     options: RaceOptions,
     watch: Callable[[str, str, int, Step], None] = lambda driver, track, race, step: None,
     keep: Callable[[RaceResult], None] = lambda result: None,
+    countdown: Callable[[OpenWorld], None] = lambda world: None,
 ) -> RaceResult:
     """Let each driver race on each track and return the table's data.
 
-    `keep` is given what there is after each run, so that an interruption costs only one. Every
+    `keep` is given what there is after each run, so that an interruption costs only one. `countdown` runs
+    before the first one and before a human's; a game on the screen is told to begin the others. Every
     driver is checked before the first one starts. Raises UserError for an unknown driver or
     track, a game without a referee, or a reference of another race.
     """
@@ -97,8 +99,10 @@ def race(
                     max_s=game.spec.lap_limit_s * options.laps,
                     seed=options.drive.seed + number,
                     film=film,
+                    restart=bool(result.runs) and name != "human",
                 )
-                report = drive(name, game, home, registry, one, book, policy=policies[name])
+                before = (lambda world: None) if one.restart else countdown
+                report = drive(name, game, home, registry, one, book, before, policies[name])
                 if report.ending in ("quit", "saved"):
                     raise KeyboardInterrupt
                 run = _run(name, track, number, report.reading, book, options.laps)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from autopilot.types import Frame, Image, Reading
@@ -29,6 +31,13 @@ ESTIMATE = 30
 """A lap time on the screen is that lap's when it is as near to what the clock said: hundredths."""
 AGREE = 3
 """So many frames must say the same of a lap, a lap time, the end of the race."""
+PATIENCE = 9
+"""So many frames may pass until a lap time is read; then it is taken from the clock."""
+NEAR = 3
+"""What is cut off to hundredths adds up to less than this in a sum of laps: hundredths."""
+LOOSE_FIT, LOOSE_MARGIN = 12.0, 0.1
+"""A lap time beside the clock's own difference may fit as badly, and win by this share of the margin: on
+another row the same digit falls on other pixels of the window, and between other scanlines."""
 LATCH_NS = 400_000_000
 """WRONG WAY blinks, 133 ms on and 133 ms off; it counts for so long after it was seen."""
 
@@ -48,11 +57,14 @@ class HudReader:
     `race_time_s` is None where the clock was not read for sure, and 0 during the countdown. `lap`
     counts completed laps. A lap time is the one that the game shows below the clock, where that can be
     read, else the difference of the clock around the line, off by at most half the time between two
-    frames; `lap_times_s` begins with the first lap that was seen from its start. `incident` is WRONG WAY.
+    frames. It is told once that is decided, up to `PATIENCE` frames after the line, and stays; `lap_times_s`
+    begins with the first lap that was seen from its start. `incident` is WRONG WAY.
     """
 
     def __init__(self, templates: Templates) -> None:
         self._templates = templates
+        small = templates.small
+        self._loose = small and replace(small, fit=LOOSE_FIT, margin=LOOSE_MARGIN * small.margin)
         self._wrong_ns: int | None = None
         self._warned = False
         self.reset()
@@ -64,11 +76,13 @@ class HudReader:
         self._ahead = 0.0  # the most that the clock was ahead of the frames' times, in hundredths
         self._lap, self._of = 0, 0
         self._proposed: tuple[tuple[int, int], int] | None = None  # a counter, how often it was seen
-        self._passed = 0  # the clock at the line, should the proposed counter be true
+        self._passed = self._gap = 0  # the clock at the line, should the proposed counter be true; its leap there
         self._before: int | None = None  # the clock in the last frame of the lap before
         self._crossed: int | None = None  # the clock when this lap began, about
         self._times: list[int | None] = []
+        self._near: list[int] = []  # how far each lap's time may be from what the clock said
         self._votes: dict[int, Counter[int]] = {}
+        self._looked: Counter[int] = Counter()  # how often each lap's row was looked at
         self._gone = 0
         self._finished = False
 
@@ -82,10 +96,11 @@ class HudReader:
         if self._wrong(frame.image):
             self._wrong_ns = frame.t_ns
         wrong = self._wrong_ns is not None and 0 <= frame.t_ns - self._wrong_ns <= LATCH_NS and not self._finished
-        first = next((n for n, lap in enumerate(self._times) if lap is not None), len(self._times))
+        told = takewhile(self._decided, range(len(self._times)))
+        times = tuple(lap / 100 for lap in (self._times[n] for n in told) if lap is not None)
         return Reading(
             lap=self._lap,
-            lap_times_s=tuple((lap or 0) / 100 for lap in self._times[first:]),
+            lap_times_s=times,
             race_time_s=None if time is None else time / 100,
             incident=wrong,
             wrong_way=wrong,
@@ -137,28 +152,47 @@ class HudReader:
     def _count(self, counter: tuple[int, int] | None, gone: bool, time: int, image: Image) -> None:
         """Take in a frame whose clock was believed."""
         if counter is not None:
-            self._gone = 0
+            self._stays()
             if self._of == 0 or (counter[1] == self._of and counter[0] in (self._lap + 1, self._lap + 2)):
                 self._confirm(counter, time)
         elif gone and self._of > 0 and self._lap == self._of - 1 and self._before is not None:
-            self._gone = self._gone + 1 if time == self._before else 0
+            if time == self._before:
+                self._gone += 1
+            else:
+                self._stays()
         self._before = time
-        for n in range(min(self._lap + (self._gone > 0), len(self._templates.rows))):
-            self._vote(n, image)
-        if self._gone >= AGREE:
-            known = [lap for lap in self._times if lap is not None]
-            if len(known) == self._lap:
-                self._crossed = sum(known)
-            self._end_lap(time)
-            self._vote(self._lap - 1)
-            self._finished = True
+        for n, estimate in enumerate(self._times):
+            self._vote(n, image, estimate, self._near[n])
+        if self._gone:
+            self._over(time, image)
+
+    def _stays(self) -> None:
+        """Take back that the race seemed to be over."""
+        if self._gone:
+            self._gone = 0
+            self._votes.pop(self._lap, None)
+            self._looked.pop(self._lap, None)
+
+    def _over(self, time: int, image: Image) -> None:
+        """Take in a frame in which the race seems to be over: the clock stands at what it was at the line."""
+        n, known = self._lap, [lap for lap in self._times if lap is not None]
+        crossed = sum(known) if len(known) == n else self._crossed
+        estimate = None if crossed is None else time - crossed
+        self._vote(n, image, estimate, NEAR)
+        shown = self._agreed(n, estimate)
+        if self._gone >= (2 * AGREE if shown is None else AGREE):
+            self._times.append(estimate if shown is None else shown)
+            self._near.append(NEAR)
+            self._looked[n] = PATIENCE
+            self._lap, self._finished = n + 1, True
 
     def _confirm(self, counter: tuple[int, int], time: int) -> None:
         """Believe a counter that several frames show; its lap began before the first of them."""
         if self._proposed is None or self._proposed[0] != counter:
             same = self._of and counter[0] == self._lap + 1
             self._proposed = None if same else (counter, 0)
-            self._passed = time if self._before is None else (self._before + time) // 2
+            before = time if self._before is None else self._before
+            self._passed, self._gap = (before + time) // 2, time - before
         if self._proposed is None:
             return
         self._proposed = counter, self._proposed[1] + 1
@@ -167,27 +201,43 @@ class HudReader:
         self._proposed = None
         if self._of == 0:
             self._of, self._lap = counter[1], counter[0] - 1
-            self._times = [None] * self._lap
+            self._times, self._near = [None] * self._lap, [0] * self._lap
             self._crossed = 0 if self._lap == 0 else None
         else:
-            self._end_lap(self._passed)
+            self._times.append(None if self._crossed is None else self._passed - self._crossed)
+            self._near.append(NEAR + self._gap)
+            self._lap, self._crossed = self._lap + 1, self._passed
 
-    def _end_lap(self, crossed: int) -> None:
-        self._times.append(None if self._crossed is None else crossed - self._crossed)
-        self._lap, self._crossed = self._lap + 1, crossed
+    def _vote(self, n: int, image: Image, estimate: int | None, near: int) -> None:
+        """Read the time of lap `n` (from 0) below the clock, until several frames say the same.
 
-    def _vote(self, n: int, image: Image | None = None) -> None:
-        """Read the time of lap `n` (from 0) below the clock; what several frames say replaces the estimate."""
-        if n >= len(self._templates.rows) or self._templates.small is None:
+        `estimate` is what the clock said, off by at most `near` hundredths.
+        """
+        if self._decided(n):
             return
-        votes = self._votes.setdefault(n, Counter())
-        if votes.total() < 3 * AGREE and image is not None:
-            read = clock_hundredths(self._templates.small, self._templates.rows[n], CLOCK.cut(image))
-            votes.update([] if read is None else [read])
-        if n < len(self._times) and votes and votes.most_common(1)[0][1] >= AGREE:
-            shown, estimate = votes.most_common(1)[0][0], self._times[n]
-            if estimate is None or abs(shown - estimate) <= ESTIMATE:
-                self._times[n] = shown
+        self._looked[n] += 1
+        row, strip = self._templates.rows[n], CLOCK.cut(image)
+        read = clock_hundredths(self._templates.small, row, strip) if self._templates.small else None
+        if read is None and self._loose is not None and estimate is not None:
+            loose = clock_hundredths(self._loose, row, strip)
+            read = loose if loose is not None and abs(loose - estimate) <= near else None
+        self._votes.setdefault(n, Counter()).update([] if read is None else [read])
+        shown = self._agreed(n, estimate)
+        if shown is not None and n < len(self._times):
+            self._times[n] = shown
+            if n == self._lap - 1 and all(self._agreed(m) is not None for m in range(n)):
+                self._crossed = sum(lap for lap in self._times if lap is not None)
+
+    def _agreed(self, n: int, estimate: int | None = None) -> int | None:
+        """Return what several frames showed of lap `n`, unless the clock said otherwise."""
+        for shown, votes in self._votes.get(n, Counter()).most_common(1):
+            if votes >= AGREE and (estimate is None or abs(shown - estimate) <= ESTIMATE):
+                return shown
+        return None
+
+    def _decided(self, n: int) -> bool:
+        """Whether the time of lap `n` stays as it is."""
+        return n >= len(self._templates.rows) or self._looked[n] >= PATIENCE or self._agreed(n) is not None
 
     def _wrong(self, image: Image) -> bool:
         """Whether WRONG WAY is on the screen now."""

@@ -35,7 +35,7 @@ def command(app: App, game: str, seconds: float, devices: DeviceChoice) -> None:
     from autopilot.record import look
 
     found = Game(app.registry, game, app.home)
-    told = "looking on"
+    told = ""
     with ui.status() as line:
 
         def watch(passed_s: float, away: str | None) -> None:

@@ -79,6 +79,7 @@ def command(
         def keep(result: RaceResult) -> None:
             write_json(folder / "race.json", result.to_json())
 
-        result = race(found, app.home, app.registry, options, watch, keep)
+        before = (lambda world: None) if found.lockstep(devices) else ui.countdown
+        result = race(found, app.home, app.registry, options, watch, keep, before)
     save_reports(result, folder)
     app.print(result.to_json(), lambda: ui.race_tables(result, folder))

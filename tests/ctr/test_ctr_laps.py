@@ -1,0 +1,80 @@
+"""Lap times read from a window by the commands that need them: what the game itself said, to the hundredth."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from autopilot.home import Home
+from autopilot.sessions import SessionStore
+
+SHOWN = ("--odd", "--fps", "30", "--draw-every", "3", "--lap-m", "70")
+WORLD = ("--window", "Crash Team", "--json")
+
+
+def listen(game):
+    """Return a list that fills with the lap times that the game says, in hundredths."""
+    told = []
+
+    def read():
+        for line in game.stdout:
+            if line.startswith("lap "):
+                told.append(int(line.split()[1]))
+
+    threading.Thread(target=read, daemon=True).start()
+    return told
+
+
+def autopilot(home, *args, at_go=lambda: None):
+    """Run a command to its end; `at_go` is called when it counts 3-2-1."""
+    line = [sys.executable, "-m", "autopilot", *args, *WORLD, "--home", str(home.root)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+        said = ""
+        for text in process.stderr:
+            said += text
+            if "3…" in text:
+                at_go()
+        out = process.stdout.read()
+    assert process.returncode == 0, said
+    return json.loads(out)
+
+
+def hundredths(times_s):
+    return [round(t * 100) for t in times_s]
+
+
+@pytest.mark.slow
+def test_kept_laps_and_races_have_the_times_that_the_game_says(desktop, tmp_path, templates):
+    home = Home(tmp_path / "home")
+    templates.save(home.hud / "ctr/duckstation.npz")
+    told = listen(desktop.show(*SHOWN))
+    desktop.point(300, 200)
+
+    # `random` holds the gas and steers anyhow; the walls keep it on the road.
+    drive = ("drive", "--game", "ctr", "--bundle", "random", "--track", "coco", "--laps", "3", "--seconds", "150")
+    report = autopilot(home, *drive, "--keep-laps", "time < 100 and clean")
+    assert report["ending"] == "finished"
+    assert len(told) == 3
+    assert hundredths(report["reading"]["lap_times_s"]) == told
+    kept = {s.info.id: s.info for s in SessionStore(home.sessions).all()[0]}
+    assert list(kept) == [lap["session"] for lap in report["laps_kept"]]
+    assert hundredths(info.lap_time_s for info in kept.values())[-2:] == told[1:], (
+        "the first may not have been seen whole"
+    )
+    assert all(info.auto and info.driver == "random" for info in kept.values())
+
+    for seconds in (4.0, 1.5):  # past the times and the high scores
+        time.sleep(seconds)
+        desktop.tap("k")
+    race = ("race", "--game", "ctr", "--drivers", "random", "--tracks", "coco", "--laps", "2")
+    result = autopilot(home, *race, at_go=lambda: desktop.tap("k"))
+    (run,) = result["runs"]
+    assert run["finished"]
+    assert hundredths(run["laps_s"]) == told[3:5], "stopped after two laps, though the game's race has three"
+    assert "AI / emulator" in next(home.races.glob("*/race.md")).read_text()
