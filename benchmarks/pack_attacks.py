@@ -41,8 +41,8 @@ Files = dict[tuple[str, str], bytes]
 WIDTH, HEIGHT = 24, 16
 SPACE = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
 
-TRAVERSAL = """../evil|../../evil|/evil|/etc/passwd|..|.|./x|a/../../evil|..\\evil|C:\\evil|C:evil|\\\\host\\share\\evil|
-~/evil|$HOME/evil|%2e%2e/evil|..%2fevil|..%c0%afevil|....//evil|..../evil|.ssh|.unpacking|evil\x00.json|
+TRAVERSAL = """../evil|../../evil|/evil|/etc/passwd|..|.|./x|a/../../evil|..\\evil|C:\\evil|C:evil|\\\\host\\share\\evil
+|~/evil|$HOME/evil|%2e%2e/evil|..%2fevil|..%c0%afevil|....//evil|..../evil|.ssh|.unpacking|evil\x00.json|
 \u202eevil|\uff0e\uff0e/evil|..\u2215evil|..\u2044evil|con|nul.txt|COM1|lpt1.arrow|aux.|evil.|evil |
  evil|-rf|--help|evil/|evil//|file:///evil|evil:stream|evil::$DATA|*|?|<evil>||""".replace("\n", "").split("|")
 TRAVERSAL += [
