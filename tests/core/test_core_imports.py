@@ -56,8 +56,8 @@ def test_listing_imports_nothing_heavy(args: list[str], ribbon: Path) -> None:
 
 
 def test_the_help_of_each_command_imports_no_network_or_game() -> None:
-    names = "setup record import sessions check pack unpack view export train drive race learn-hud".split()
-    names += ["demo", "doctor", "plugins"]
+    names = "setup record import sessions check pack unpack view export train drive race".split()
+    names += "learn-hud demo doctor plugins".split()
     program = (
         "import sys\nfrom autopilot.cli import cli\n"
         f"for name in {names}:\n    cli.main([name, '--help'], standalone_mode=False)\n"

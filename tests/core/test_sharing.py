@@ -287,7 +287,7 @@ def test_what_does_not_fit_into_one_data_set_is_refused(shared: Path, tmp_path: 
 def test_a_view_holds_each_frame_to_the_bit(shared: Path, tmp_path: Path) -> None:
     pytest.importorskip("rerun")
     import cv2
-    from rerun.experimental import RrdReader
+    from rerun.chunk import RrdReader
 
     session = Session.open(shared / "one")
     file = tmp_path / "one.rrd"
