@@ -15,6 +15,10 @@ for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
+# Tests compile many networks and run each for a moment: XLA compiles a fifth quicker what runs slower.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+
 def _refuse_missing(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Under AUTOPILOT_STRICT=1, a skip whose reason begins with "missing:" becomes a failure."""
     if os.environ.get("AUTOPILOT_STRICT") != "1" or not isinstance(report.longrepr, tuple):

@@ -56,7 +56,8 @@ def test_listing_imports_nothing_heavy(args: list[str], ribbon: Path) -> None:
 
 
 def test_the_help_of_each_command_imports_no_network_or_game() -> None:
-    names = "setup record import sessions check train drive race learn-hud demo doctor plugins".split()
+    names = "setup record import sessions check pack unpack view export train drive race".split()
+    names += "learn-hud demo doctor plugins".split()
     program = (
         "import sys\nfrom autopilot.cli import cli\n"
         f"for name in {names}:\n    cli.main([name, '--help'], standalone_mode=False)\n"
@@ -94,11 +95,11 @@ def code_lines(path: Path) -> int:
 def test_core_commands_and_plugins_stay_small() -> None:
     core = ROOT / "core/src/autopilot"
     lines = {path: code_lines(path) for path in core.rglob("*.py")}
-    assert sum(lines.values()) <= 8450
+    assert sum(lines.values()) <= 9250
     rooms = Counter[str]()
     for path, n in lines.items():
         rooms[path.relative_to(core).parts[0]] += n
-    assert {room: n for room, n in rooms.items() if n > 1210} == {}
+    assert {room: n for room, n in rooms.items() if n > 1260} == {}
     commands = {p.name: n for p, n in lines.items() if p.parent.name == "commands"}
     assert {name: n for name, n in commands.items() if n > 80} == {}
     plugins = {

@@ -152,6 +152,20 @@ def test_a_split_makes_two_sessions_of_the_same_rows(session: Session) -> None:
     assert [p.name for p in session.path.parent.iterdir()] == [session.path.name], "no leftovers"
 
 
+def test_an_undo_history_from_elsewhere_removes_no_other_session(session: Session) -> None:
+    another = session.path.with_name("another")
+    shutil.copytree(session.path, another)
+    info = json.loads((another / "session.json").read_text())
+    (another / "session.json").write_text(json.dumps({**info, "id": "another"}))
+    id = session.split(10)
+    edits = (session.path / "edits.json").read_text()
+    assert id in edits
+    (session.path / "edits.json").write_text(edits.replace(id, "another"))
+    with pytest.raises(SessionError, match="was not split off here"):
+        Session.open(session.path).undo()
+    assert indices(Session.open(another)) == [*range(ROWS)]
+
+
 def test_a_purge_of_one_part_leaves_the_other(session: Session) -> None:
     id = session.split(7)
     store = SessionStore(session.path.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pty
 import select
@@ -133,6 +134,7 @@ class Terminal:
         os.close(theirs)
         self.seen = ""
         self.rest = ""
+        self.interrupted = math.inf
 
     def expect(self, text: str, seconds: float = 120) -> None:
         """Wait until a text appears, after what was expected before."""
@@ -159,13 +161,15 @@ class Terminal:
         os.write(self.fd, line.encode() + b"\n")
 
     def interrupt(self) -> None:
-        """Press Ctrl-C."""
+        """Press Ctrl-C; `end` presses it again while nothing happens, for Python may miss one just before it reads."""
         os.write(self.fd, b"\x03")
+        self.interrupted = time.monotonic()
 
     def end(self) -> int:
         """Wait for the end; return the exit code."""
         while self._read():
-            pass
+            if time.monotonic() - self.interrupted > 10:
+                self.interrupt()
         os.close(self.fd)
         return self.process.wait()
 

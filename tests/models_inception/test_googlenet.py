@@ -84,37 +84,40 @@ def test_the_plugin_offers_it_with_its_defaults():
     assert net.dropout.rate == spec.config["dropout"] == 0.4
 
 
-def test_one_array_of_logits_per_axis():
-    assert [y.shape for y in _call(_small(), jnp.zeros((2, 32, 48, 3)))] == [(2, 3), (2, 2)]
-
-
 def test_without_aux_the_loss_has_one_part():
     parts = nnx.eval_shape(lambda net: net.training_logits(jnp.zeros((1, 32, 32, 3))), _abstract(32, 32))
     assert len(parts) == 1
 
 
 def test_auxiliary_heads_feed_the_lower_blocks_only():
-    net = _build(65, 70, (3, 2), aux=True, dropout=0.0)
+    net = _build(65, 70, (3, 2), aux=True)
+    net.eval()
     images = jax.random.uniform(jax.random.key(0), (2, 65, 70, 3)) * 255
-    parts = nnx.jit(lambda net: net.training_logits(images))(net)
+    both = nnx.jit(lambda net: (net.training_logits(images), net(images)))
+
+    def heard(block):
+        """Return whether the auxiliary heads hear of a change to a block."""
+        other = nnx.clone(net)
+        kernel = other.blocks[block].one.kernel
+        kernel[...] = kernel[...] + 1.0
+        return [not np.allclose(a[0], b[0]) for (_, a), (_, b) in zip(parts[1:], both(other)[0][1:], strict=True)]
+
+    parts, logits = both(net)
     assert [float(weight) for weight, _ in parts] == pytest.approx([1.0, 0.3, 0.3])
     assert all([y.shape for y in logits] == [(2, 3), (2, 2)] for _, logits in parts)
-    np.testing.assert_allclose(parts[0][1][0], _call(net, images)[0], atol=1e-4)
-
-    def aux_loss(net):
-        return sum(y.sum() for _, logits in net.training_logits(images)[1:] for y in logits)
-
-    grads = nnx.jit(nnx.grad(aux_loss))(net)
-    assert jnp.abs(grads["blocks"]["inception4d"]["one"]["kernel"][...]).max() > 0
-    assert jnp.abs(grads["blocks"]["inception4e"]["one"]["kernel"][...]).max() == 0
+    np.testing.assert_allclose(parts[0][1][0], logits[0], atol=1e-4)
+    assert heard("inception4a") == [True, True]
+    assert heard("inception4d") == [False, True]
+    assert heard("inception4e") == [False, False]
 
 
-def test_jit_with_split_and_merge_gives_the_same_logits():
+def test_jit_with_split_and_merge_gives_the_same_logits_an_array_per_axis():
     net = _small()
     net.eval()
     images = jax.random.uniform(jax.random.key(0), (2, 32, 48, 3)) * 255
     graph, state = nnx.split(net)
     jitted = jax.jit(lambda state, x: nnx.merge(graph, state)(x))(state, images)
+    assert [y.shape for y in jitted] == [(2, 3), (2, 2)]
     for a, b in zip(jitted, _call(net, images), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
@@ -133,12 +136,9 @@ def test_dropout_acts_in_training_only_and_reads_its_own_stream():
 
 
 def test_the_same_seed_gives_the_same_network():
-    first, same, other = (
-        jax.tree.leaves(nnx.state(net, nnx.Param))
-        for net in (_built(), _build(32, 48, (3, 2)), _build(32, 48, (3, 2), seed=8))
-    )
+    first, same = (jax.tree.leaves(nnx.state(net, nnx.Param)) for net in (_built(), _build(32, 48, (3, 2))))
     assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
-    assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True) if a.ndim == 4)
+    assert all(np.std(a) > 0 for a in first if a.ndim == 4)
 
 
 @pytest.mark.parametrize(("smallest", "aux"), [(32, False), (65, True)])
@@ -150,13 +150,13 @@ def test_too_small_images_are_refused(smallest, aux):
             _abstract(height, width, aux=aux)
 
 
-@functools.cache
 def _trainer():
     """Return a jitted Adam step on 16 fixed images with random labels, and where it starts."""
-    net = _build(48, 64, (3,), dropout=0.0)
+    net = _small()
+    net.eval()
     graph, params, rest = nnx.split(net, nnx.Param, ...)
     coarse = jax.random.uniform(jax.random.key(1), (16, 3, 4, 3)) * 255
-    images = jax.image.resize(coarse, (16, 48, 64, 3), "linear")
+    images = jax.image.resize(coarse, (16, 32, 48, 3), "linear")
     labels = jax.random.randint(jax.random.key(2), (16,), 0, 3)
     adam = optax.adam(3e-4)
 
@@ -173,22 +173,18 @@ def _trainer():
     return step, params, adam.init(params)
 
 
-def _train(steps: int) -> tuple[list[float], list[bytes]]:
-    step, params, opt = _trainer()
-    losses = []
-    for _ in range(steps):
-        params, opt, value = step(params, opt)
-        losses.append(float(value))
-    return losses, [np.asarray(p).tobytes() for p in jax.tree.leaves(params)]
-
-
 @pytest.mark.slow
-def test_a_few_steps_overfit_random_labels():
-    losses, _ = _train(30)
+def test_a_few_steps_overfit_random_labels_and_twice_they_give_the_same_bits():
+    step, params, opt = _trainer()
+
+    def train(steps: int) -> tuple[list[float], list[bytes]]:
+        now, state, losses = params, opt, []
+        for _ in range(steps):
+            now, state, value = step(now, state)
+            losses.append(float(value))
+        return losses, [np.asarray(p).tobytes() for p in jax.tree.leaves(now)]
+
+    losses, _ = train(30)
     assert 0.3 < losses[0] < 3 * math.log(3), "a fresh network knows nothing and is not wild"
     assert losses[-1] < 0.1 * losses[0]
-
-
-@pytest.mark.slow
-def test_training_twice_gives_the_same_bits():
-    assert _train(3)[1] == _train(3)[1]
+    assert train(3)[1] == train(3)[1]

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -103,7 +104,7 @@ def race_tables(result: Any, folder: Any) -> None:
     out.print(f"{result.stamp}; * = incident; saved in {folder} (race.json, race.md, race.png)", soft_wrap=True)
 
 
-def preview(path: Any, width: int = 64, console: Console = out) -> None:
+def preview(path: Path, width: int = 64, console: Console = out) -> None:
     """Print a picture: two pixels to a character where there are colours, else shades of grey."""
     import cv2
 
@@ -121,3 +122,8 @@ def preview(path: Any, width: int = 64, console: Console = out) -> None:
             line.append("▀", f"rgb({a[0]},{a[1]},{a[2]}) on rgb({b[0]},{b[1]},{b[2]})")
         console.print(line, soft_wrap=True)
     console.print(f"the picture: {path}", soft_wrap=True)
+
+
+def no_sessions(folder: Path, game: str | None) -> str:
+    """Say that there are none, of a game or at all, and how to make one."""
+    return f"no sessions{f' of {game}' if game else ''} in {folder}: make one with `autopilot record`"

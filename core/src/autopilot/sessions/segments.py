@@ -10,8 +10,9 @@ zstd unless that makes them more (a simulator's pictures shrink 15-fold, noisy o
 from __future__ import annotations
 
 import json
+import struct
 import zlib
-from collections.abc import Buffer, Iterator
+from collections.abc import Buffer, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -160,15 +161,43 @@ def seal(data: bytes, target: Path, purged: Ranges) -> None:
 
     Leaves no file when no row remains. Raises OSError, and then `target` is as it was.
     """
-    batches = [r.batch for r in scan(data) if not contains(purged, r.index)]
-    if batches:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, SCHEMA) as out:
-            for batch in batches:
-                out.write_batch(batch)
-        write_atomic(target, sink.getvalue())
+    kept = sealed(r for r in scan(data) if not contains(purged, r.index))
+    if kept is not None:
+        write_atomic(target, kept)
     else:
         target.unlink(missing_ok=True)
+
+
+def sealed(records: Iterable[Record]) -> pa.Buffer | None:
+    """Return the rows as an Arrow file's bytes; None when there are none."""
+    sink, out = pa.BufferOutputStream(), None
+    for record in records:
+        out = out or pa.ipc.new_file(sink, SCHEMA)
+        out.write_batch(record.batch)
+    if out is None:
+        return None
+    out.close()
+    return sink.getvalue()
+
+
+def plain_rows(data: bytes) -> int:
+    """Return how many rows a segment holds, CRCs not checked; 0 when no recorder can have written it.
+
+    None lies within another one, nor has more than 64 KiB beside its frame: else a few bytes could be read
+    as the contents of very many rows.
+    """
+    buffer, end, rows = pa.py_buffer(data), 0, 0
+    at = data.find(_MARK)
+    while at >= 0:
+        if (record := _decode(buffer, at)) is not None:
+            batch, frame = record
+            if at < end or batch.nbytes - frame.size > _HEADER_LIMIT:
+                return 0
+            size = int.from_bytes(data[at + 4 : at + 8], "little")
+            end = at + 8 + size + (_body(data[at + 8 : at + 8 + size]) or 0)
+            rows += 1
+        at = data.find(_MARK, at + 1)
+    return rows
 
 
 def segments(folder: Path) -> list[str]:
@@ -199,6 +228,8 @@ def _decode(buffer: pa.Buffer, at: int) -> tuple[pa.RecordBatch, pa.Buffer] | No
     size = int.from_bytes(buffer[at + 4 : at + 8].to_pybytes(), "little")
     if at % 8 or not 0 < size <= min(_HEADER_LIMIT, buffer.size - at - 8):
         return None
+    if _body(buffer[at + 8 : at + 8 + size].to_pybytes()) is None:
+        return None
     try:
         batch = pa.ipc.read_record_batch(buffer.slice(at), SCHEMA)
         # Without this, a damaged offset would be followed out of the buffer.
@@ -210,6 +241,30 @@ def _decode(buffer: pa.Buffer, at: int) -> tuple[pa.RecordBatch, pa.Buffer] | No
     _, offsets, frames = batch.column("frame").buffers()
     start, stop = np.frombuffer(offsets, np.int32, 2).tolist()
     return None if frames is None else (batch, frames.slice(start, stop - start))
+
+
+def _body(header: bytes) -> int | None:
+    """Return how long a batch's body is, by its header; None for a compressed one, or no batch at all.
+
+    Compressed by Arrow, a few bytes swell without a limit, and no recorder writes that. The header is a
+    flatbuffer: https://flatbuffers.dev/internals/ and Message.fbs of Arrow.
+    """
+
+    def field(table: int, number: int) -> int:
+        vtable = table - struct.unpack_from("<i", header, table)[0]
+        (length,) = struct.unpack_from("<H", header, vtable)
+        (at,) = struct.unpack_from("<H", header, vtable + 4 + 2 * number) if 4 + 2 * number < length else (0,)
+        return table + at if at else 0
+
+    try:
+        (message,) = struct.unpack_from("<I", header)
+        batch, length = field(message, 2), field(message, 3)
+        if not batch or not length or field(batch + struct.unpack_from("<I", header, batch)[0], 3):
+            return None
+        size: int = struct.unpack_from("<q", header, length)[0]
+    except struct.error:
+        return None
+    return size if size >= 0 else None
 
 
 def _crc32(values: dict[str, Any], frame: Buffer) -> int:

@@ -372,9 +372,10 @@ class Session:
         target = self.path.with_name(check_name(id, "session"))
         if not target.exists():  # its undoing was interrupted
             return None
-        theirs = Session.open(target).edits()
-        if theirs.undo or theirs.purged != edits.purged:
-            raise SessionError(f"{id} was split off and has been changed since: undo its changes first")
+        part = Session.open(target)
+        theirs = part.edits()
+        if part.info.part_of != (self.info.part_of or self.info.id) or theirs.undo or theirs.purged != edits.purged:
+            raise SessionError(f"{id} was not split off here, or has been changed since: undo its changes first")
         hidden = target.with_name(f".{id}.undone")
         shutil.rmtree(hidden, ignore_errors=True)
         target.rename(hidden)

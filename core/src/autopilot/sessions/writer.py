@@ -96,12 +96,16 @@ class SessionWriter:
                 self._size, self._started = 0, now
             rest = memoryview(data if self._size else bytes(SCHEMA.serialize()) + data)
             self._size += len(rest)
-            while rest:  # a disk that fills up takes a part before it refuses
-                rest = rest[self._file.write(rest) :]
+            self.frames += 1  # before it is written: Ctrl-C may end this right after
+            try:
+                while rest:  # a disk that fills up takes a part before it refuses
+                    rest = rest[self._file.write(rest) :]
+            except OSError:
+                self.frames -= 1
+                raise
         except OSError as e:
             self._finish_segment()  # what comes after half a row might not be found
             self._fail(e)
-        self.frames += 1
         if now - self._synced >= _SYNC_S:
             self._synced = now
             self._tasks.append(self._pool.submit(self._sync, self._file))

@@ -54,7 +54,7 @@ def command(ctx: click.Context, app: App, sessions: tuple[str, ...], game: str |
         if cells:
             ui.table(f"Sessions in {app.home.sessions}", ["session", "verdict", "what was found"], cells)
         else:
-            click.echo(f"no sessions in {app.home.sessions}: make one with `autopilot record`")
+            click.echo(ui.no_sessions(app.home.sessions, game))
         for f in report.of(None):
             click.echo(f"{f.code}: {f.text}")
         for line in report.left_out:

@@ -13,18 +13,33 @@ from autopilot.cli.common import App, common, examples
     epilog=examples(
         "autopilot export --bundle carracing-nvidia --format onnx",
         "autopilot export --bundle carracing-nvidia --format onnx --out nvidia.onnx",
+        "autopilot export ID ID --format lerobot --out dataset",
     )
 )
-@click.option("--bundle", required=True, help="Which bundle.")
-@click.option("--format", "_kind", type=click.Choice(["onnx"]), required=True, help="What to write.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where (default: into the bundle).")
+@click.argument("session_ids", nargs=-1, metavar="[SESSION...]")
+@click.option("--bundle", help="Which bundle, for onnx.")
+@click.option("--format", "kind", type=click.Choice(["onnx", "lerobot"]), required=True, help="What to write.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Where (default: onnx into the bundle).")
 @common
-def command(app: App, bundle: str, _kind: str, out: Path | None) -> None:
-    """Write a bundle's network for another engine, and check that it answers as JAX does.
+def command(app: App, session_ids: tuple[str, ...], bundle: str | None, kind: str, out: Path | None) -> None:
+    """Write a bundle's network for another engine, or sessions for another program.
 
-    The input `image` is a preprocessed frame, uint8 RGB (height, width, 3); each axis of the action
-    space is an output, its probabilities in order.
+    Of an onnx file it is checked that it answers as JAX does. Its input `image` is a preprocessed frame,
+    uint8 RGB (height, width, 3); each axis of the action space is an output, its probabilities in order.
+
+    lerobot makes a folder that LeRobot and Rerun open, of format 3.0: Parquet and AV1 films.
     """
+    if kind == "onnx":
+        if bundle is None or session_ids:
+            raise click.UsageError("--format onnx writes the bundle that --bundle names")
+        _onnx(app, bundle, out)
+    elif bundle is not None or out is None or not session_ids:
+        raise click.UsageError("--format lerobot writes the sessions that you name into the folder --out")
+    else:
+        _lerobot(app, session_ids, out)
+
+
+def _onnx(app: App, bundle: str, out: Path | None) -> None:
     from autopilot.policy import Policy
     from autopilot.policy.onnx import LIMIT, MODEL, export
 
@@ -37,3 +52,19 @@ def command(app: App, bundle: str, _kind: str, out: Path | None) -> None:
         f"{path}: {size / 1e6:.1f} MB; probabilities differ from JAX's by {difference:.1e} at most "
         f"(the limit is {LIMIT:.0e})",
     )
+
+
+def _lerobot(app: App, session_ids: tuple[str, ...], out: Path) -> None:
+    from autopilot.cli import ui
+    from autopilot.sessions import SessionStore
+    from autopilot.sharing.lerobot import export_lerobot
+
+    store = SessionStore(app.home.sessions, app.home.cache / "index")
+    sessions = [store.open(id) for id in dict.fromkeys(session_ids)]
+    with ui.progress() as bar:
+        bar.start()
+        task = bar.add_task("exporting", total=sum(map(len, sessions)))
+        done = export_lerobot(sessions, out, lambda n: bar.advance(task, n))
+    size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
+    data = {"folder": str(out), "episodes": done.episodes, "frames": done.frames, "bytes": size}
+    app.print(data, f"{out}: {done.episodes} episodes, {done.frames} frames, {size / 1e6:.1f} MB")

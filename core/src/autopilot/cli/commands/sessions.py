@@ -86,7 +86,7 @@ def command(app: App, session_id: str | None, game: str | None, **do: Any) -> No
         if cells:
             ui.table(f"Sessions in {app.home.sessions}", columns, cells)
         else:
-            click.echo(f"no sessions in {app.home.sessions}: make one with `autopilot record`")
+            click.echo(ui.no_sessions(app.home.sessions, game))
         for i, e in broken:
             click.echo(f"{i}: {e}", err=True)
 

@@ -1,0 +1,58 @@
+"""`autopilot pack`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from autopilot.cli.common import App, common, examples
+
+
+@click.command(
+    epilog=examples(
+        "autopilot pack ID ID -o anna.pack",
+        "autopilot pack --game carracing --driver anna -o anna.pack",
+        "autopilot pack --game supertuxkart --track lighthouse -o lighthouse.pack",
+    )
+)
+@click.argument("session_ids", nargs=-1, metavar="SESSION...")
+@click.option("--game", help="All sessions of this game.")
+@click.option("--track", help="Of these, what was recorded on this track.")
+@click.option("--driver", help="Of these, what this driver drove.")
+@click.option("--mode", help="Of these, what was recorded in this mode.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@common
+def command(app: App, session_ids: tuple[str, ...], out: Path, **of: str | None) -> None:
+    """Put sessions into one file, with checksums, for somebody else to `autopilot unpack`.
+
+    The review goes along, and so do frames that are deleted but not purged.
+    """
+    from autopilot.cli import ui
+    from autopilot.sessions import SessionStore
+    from autopilot.sharing import pack
+    from autopilot.sharing.pack import weight
+
+    store = SessionStore(app.home.sessions)
+    if session_ids:
+        sessions = [store.open(id) for id in dict.fromkeys(session_ids)]
+    elif any(of.values()):
+        sessions, broken = store.all()
+        for id, error in broken:
+            ui.say(f"left out {id}: {error}")
+    else:
+        raise click.UsageError("name the sessions to pack, or say --game, --track, --driver or --mode")
+    sessions = [s for s in sessions if all(v in (None, getattr(s.info, k)) for k, v in of.items())]
+    if not sessions:
+        raise click.UsageError("no session is like that: autopilot sessions lists them")
+    with ui.progress() as bar:
+        bar.start()
+        task = bar.add_task("packing", total=sum(map(weight, sessions)))
+        done = pack(sessions, out, lambda n: bar.advance(task, n))
+    size = out.stat().st_size
+    lines = [f"{d.session}: {d.rows} frames" + (f", {d.deleted} of them deleted" * (d.deleted > 0)) for d in done]
+    if any(d.deleted for d in done):
+        lines.append("deleted frames go along; `autopilot sessions ID --purge` removes them for good")
+    data = {"file": str(out), "bytes": size, "sessions": [asdict(d) for d in done]}
+    app.print(data, "\n".join([*lines, f"{out}: {len(done)} sessions, {size / 1e6:.1f} MB"]))

@@ -1,0 +1,33 @@
+"""`autopilot view`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from autopilot.cli.common import App, common, examples
+
+
+@click.command(
+    epilog=examples("autopilot view ID", "autopilot view ID --save lap.rrd      for later, without a screen")
+)
+@click.argument("session_id", metavar="SESSION")
+@click.option("--save", type=click.Path(path_type=Path), metavar="FILE.rrd", help="Write a file instead.")
+@common
+def command(app: App, session_id: str, save: Path | None) -> None:
+    """Open a session in Rerun: frames, held controls, labels, laps (the extra `rerun`).
+
+    `autopilot studio` is the page to review and mend sessions with.
+    """
+    from autopilot.cli import ui
+    from autopilot.sessions import SessionStore
+    from autopilot.sharing.view import view
+
+    session = SessionStore(app.home.sessions, app.home.cache / "index").open(session_id)
+    with ui.progress() as bar:
+        bar.start()
+        task = bar.add_task("reading", total=len(session))
+        rows = view(session, save, lambda n: bar.advance(task, n))
+    where = "shown in Rerun" if save is None else f"{save} ({save.stat().st_size / 1e6:.1f} MB)"
+    app.print({"session": session_id, "frames": rows, "file": save and str(save)}, f"{rows} frames: {where}")

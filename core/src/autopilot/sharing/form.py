@@ -1,0 +1,150 @@
+"""The form of a pack, one file that holds sessions.
+
+In order: `MAGIC`; the members, one after the other, as they are; the manifest, JSON; its SHA-256, 32 bytes;
+its length, 8 bytes, little endian; `MAGIC` again. Nothing is compressed here, there are no links, no modes
+and no paths but those that the manifest names, so what comes out is never more than what is in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Buffer, Iterator
+from typing import Annotated, BinaryIO
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from autopilot.errors import SessionError
+from autopilot.home import check_name
+
+FORMAT = 1
+MAGIC = b"autopilot pack\r\n\x1a\n"  # a transfer that mends line ends breaks it, as it does PNG's
+INFO, EDITS = "session.json", "edits.json"
+NAMES = re.compile(r"(session\.json|edits\.json|seg-[0-9]{5,9}\.arrow)")
+MANIFEST_LIMIT, JSON_LIMIT, SEGMENT_LIMIT = 64 << 20, 4 << 20, 512 << 20
+"""Bytes that a manifest, another JSON file and a segment may have at most."""
+_BLOCK = 1 << 20
+_END = 32 + 8 + len(MAGIC)
+_DIGEST = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Member(BaseModel):
+    """A file of a session; `size` is in bytes, `sha256` of all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session: str
+    name: str
+    size: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, _DIGEST]
+
+
+class _Head(BaseModel):
+    format: int
+
+
+class Manifest(BaseModel):
+    """What a pack says of itself; `versions` names what made it, `members` stand in the order of their bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    versions: dict[str, str]
+    members: tuple[Member, ...]
+
+    @property
+    def sessions(self) -> list[str]:
+        """The ids of the sessions, in order."""
+        return list(dict.fromkeys(m.session for m in self.members))
+
+
+class Writer:
+    """Writes a pack into an open file; raises OSError."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._members: list[Member] = []
+        file.write(MAGIC)
+
+    def add(self, session: str, name: str, data: Buffer) -> None:
+        """Add a file of a session."""
+        view = memoryview(data).cast("B")
+        digest = hashlib.sha256(view).hexdigest()
+        self._members.append(Member(session=session, name=name, size=len(view), sha256=digest))
+        self._file.write(view)
+
+    def close(self, versions: dict[str, str]) -> None:
+        """Write the end; the file stays open, and what was written is on the disk."""
+        text = Manifest(versions=versions, members=tuple(self._members)).model_dump_json().encode()
+        self._file.write(text + hashlib.sha256(text).digest() + len(text).to_bytes(8, "little") + MAGIC)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def read_manifest(file: BinaryIO) -> Manifest:
+    """Return a pack's manifest, checked but for the members' bytes; the file stands at the first of them.
+
+    Raises SessionError, without naming the file, for one that is no pack, is damaged, cut or of a newer
+    format, or whose members are no files of sessions; OSError when it cannot be read.
+    """
+    total = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if file.read(len(MAGIC)) != MAGIC:
+        raise SessionError("this is no pack: `autopilot pack` makes one")
+    cut = SessionError("the pack is damaged or cut short: get it again")
+    if total < len(MAGIC) + _END:
+        raise cut
+    file.seek(total - _END)
+    end = file.read(_END)
+    length = int.from_bytes(end[32:40], "little")
+    if end[40:] != MAGIC or not 0 < length <= min(MANIFEST_LIMIT, total - len(MAGIC) - _END):
+        raise cut
+    file.seek(total - _END - length)
+    text = file.read(length)
+    if hashlib.sha256(text).digest() != end[:32]:
+        raise cut
+    try:
+        made = _Head.model_validate_json(text).format
+        if made > FORMAT:
+            raise SessionError(f"made by a newer autopilot (format {made}; this one reads {FORMAT}): upgrade")
+        manifest = Manifest.model_validate_json(text)
+    except ValueError:
+        raise SessionError("its manifest makes no sense: ask for another pack") from None
+    if sum(m.size for m in manifest.members) != total - len(MAGIC) - length - _END:
+        raise cut
+    _check_members(manifest)
+    file.seek(len(MAGIC))
+    return manifest
+
+
+def chunks(file: BinaryIO, member: Member) -> Iterator[bytes]:
+    """Yield the bytes of the next member; raises SessionError at their end when they are not those packed."""
+    left, digest = member.size, hashlib.sha256()
+    while left and (data := file.read(min(_BLOCK, left))):
+        left -= len(data)
+        digest.update(data)
+        yield data
+    if left or digest.hexdigest() != member.sha256:
+        raise SessionError(f"{member.session}/{member.name} is damaged: get the pack again")
+
+
+def _check_members(manifest: Manifest) -> None:
+    seen: set[tuple[str, str]] = set()
+    for m in manifest.members:
+        check_session(m.session)
+        limit = SEGMENT_LIMIT if m.name.startswith("seg-") else JSON_LIMIT
+        if not NAMES.fullmatch(m.name) or m.size > limit or (m.session.lower(), m.name) in seen:
+            raise SessionError(f"{m.name!r:.80} is no file of a session, is too large or twice there")
+        seen.add((m.session.lower(), m.name))
+    if len({s.lower() for s in manifest.sessions}) < len(manifest.sessions):
+        raise SessionError("two of its sessions differ in capitals alone: ask for another pack")
+    if missing := [s for s in manifest.sessions if (s.lower(), INFO) not in seen]:
+        raise SessionError(f"{missing[0]} lacks its {INFO}: ask for another pack")
+
+
+def check_session(id: str) -> None:
+    """Raise UserError for an id that is none, or cannot be a folder's name on every system."""
+    check_name(id, "session")
+    if id.endswith(".") or re.fullmatch(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", id.lower()):
+        raise SessionError(f"session name {id!r} cannot be used on Windows")

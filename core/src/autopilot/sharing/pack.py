@@ -1,0 +1,77 @@
+"""Packing: sessions into one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autopilot import __version__
+from autopilot.errors import SessionError
+from autopilot.home import sync_folder
+from autopilot.sessions import Edits, Session
+from autopilot.sessions.segments import SEALED, read_segment, scan, sealed, segments
+from autopilot.sharing.form import EDITS, INFO, Writer, check_session
+
+Tell = Callable[[int], None]
+"""Is told how many more bytes of sessions were dealt with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A session in a pack: its intact rows, and how many of them are softly deleted and go along."""
+
+    session: str
+    rows: int
+    deleted: int
+
+
+def weight(session: Session) -> int:
+    """Return the bytes of a session's segments."""
+    return sum(p.stat().st_size for p in session.path.glob("seg-*"))
+
+
+def pack(sessions: Sequence[Session], path: Path, tell: Tell = lambda n: None) -> list[Packed]:
+    """Write sessions into the file `path`, which appears whole or not at all.
+
+    Of each goes what is intact, deleted rows and the review included; what was torn is sealed. Rows that were
+    split off and what could be undone stay here. Raises SessionError when the file exists or cannot be
+    written, or a session is being recorded or cannot be read.
+    """
+    if path.exists():
+        raise SessionError(f"{path} exists already: take another name")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            writer = Writer(file)
+            done = [_add(writer, session, tell) for session in sessions]
+            writer.close({"autopilot-core": __version__})
+        part.rename(path)
+        sync_folder(path.parent)
+    except OSError as e:
+        raise SessionError(f"cannot write {path} ({e.strerror}): free space, or take another folder") from e
+    finally:
+        part.unlink(missing_ok=True)
+    return done
+
+
+def _add(writer: Writer, session: Session, tell: Tell) -> Packed:
+    id = session.path.name
+    check_session(id)
+    if session.info.ended == "recording":
+        raise SessionError(f"{id} is being recorded: end that first")
+    edits = session.edits()
+    start, stop = edits.window or (0, 1 << 62)
+    writer.add(id, INFO, session.info.model_copy(update={"id": id}).model_dump_json(indent=2).encode())
+    told = edits.model_copy(update={"format": Edits.newest, "undo": [], "redo": []})
+    if told != Edits():
+        writer.add(id, EDITS, told.model_dump_json(indent=2).encode())
+    rows = 0
+    for name in segments(session.path):
+        data = read_segment(session.path, name)[0]
+        kept = [r for r in scan(data) if start <= r.index < stop]
+        if (whole := sealed(kept)) is not None:
+            writer.add(id, name + SEALED, whole)
+        rows += len(kept)
+        tell(len(data))
+    return Packed(id, rows, sum(b - a for a, b in edits.deleted))

@@ -1,0 +1,335 @@
+"""Packs: what was sent arrives, whole or not at all, and nothing else does; data sets and views open elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from autopilot.errors import SessionError
+from autopilot.sessions import Session, SessionStore
+from autopilot.sharing import pack, unpack
+from autopilot.sharing.lerobot import CAMERA, export_lerobot
+from autopilot.sharing.view import view
+from small_disk import SmallDisk
+from test_sessions_rows import HEIGHT, SPACE, WIDTH, plain, record
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from pack_attacks import TRAVERSAL, bombs, files_of, foreign, honest, sign
+
+ROOT = Path(__file__).parents[2]
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two sessions, `one` reviewed; do not change them."""
+    root = tmp_path_factory.mktemp("theirs")
+    one = record(root, 24, segments=3, id="one")
+    one.delete(2, 5)
+    one.relabel(6, 8, frozenset({"left"}), (0, 0))
+    one.review("approved")
+    record(root, 12, segments=2, id="two")
+    return root
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return honest(tmp_path_factory.mktemp("honest"))
+
+
+def rows(session: Session) -> list[tuple[object, ...]]:
+    return [(row.index, *plain(row)) for row in session.rows(include_deleted=True)]
+
+
+def test_what_was_packed_arrives_with_its_review_and_again_is_known(shared: Path, tmp_path: Path) -> None:
+    file, home = tmp_path / "x.pack", tmp_path / "mine"
+    one, two = Session.open(shared / "one"), Session.open(shared / "two")
+    done = pack([one, two], file)
+    assert [(d.session, d.rows, d.deleted) for d in done] == [("one", 24, 3), ("two", 12, 0)]
+    assert [(u.id, u.outcome) for u in unpack(file, home)] == [("one", "new"), ("two", "new")]
+    for sent in (one, two):
+        came = Session.open(home / sent.info.id)
+        assert came.info == sent.info
+        assert rows(came) == rows(sent)
+        assert came.edits().state() == sent.edits().state()
+        assert came.edits().undo == []
+        assert came.health.text == "ok"
+        assert came.label_counts() == sent.label_counts()
+    assert [(u.id, u.outcome, u.review) for u in unpack(file, home)] == [
+        ("one", "known", False),
+        ("two", "known", False),
+    ]
+    Session.open(home / "one").review("rejected")
+    assert [(u.outcome, u.review) for u in unpack(file, home)] == [("known", True), ("known", False)]
+    assert Session.open(home / "one").edits().review == "rejected", "their review stays theirs"
+
+
+def test_the_same_name_with_other_content_gets_a_new_one(shared: Path, tmp_path: Path) -> None:
+    file, home = tmp_path / "x.pack", tmp_path / "mine"
+    mine = rows(record(home, 5, id="one"))
+    (home / "two").mkdir()  # broken, and still not ours to touch
+    pack(SessionStore(shared).all()[0], file)
+    assert [(u.id, u.outcome) for u in unpack(file, home)] == [("one.2", "renamed"), ("two.2", "renamed")]
+    assert [(u.id, u.outcome) for u in unpack(file, home)] == [("one.2", "known"), ("two.2", "known")]
+    assert rows(Session.open(home / "one")) == mine
+    assert Session.open(home / "one.2").info.id == "one.2"
+    assert rows(Session.open(home / "one.2")) == rows(Session.open(shared / "one"))
+    assert list((home / "two").iterdir()) == []
+
+
+def test_of_a_damaged_or_split_session_goes_what_is_its_own_and_intact(tmp_path: Path) -> None:
+    session = record(tmp_path / "theirs", 24, segments=3)
+    session.split(10)
+    torn = session.path / "seg-00000.arrow"
+    data = bytearray(torn.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 300] = bytes(300)
+    torn.unlink()
+    torn.with_suffix(".arrow.part").write_bytes(data)
+    again = Session.open(session.path)
+    kept = rows(again)
+    assert 8 <= len(kept) < 10
+    pack([again], tmp_path / "x.pack")
+    unpack(tmp_path / "x.pack", tmp_path / "mine")
+    came = Session.open(tmp_path / "mine" / again.info.id)
+    assert rows(came) == kept
+    assert came.health.torn == 0
+    assert {p.suffix for p in came.path.iterdir()} == {".json", ".arrow"}
+
+
+def refusal(data: bytes, tmp_path: Path) -> str:
+    """Unpack, which must be refused in a line and leave nothing; return the line."""
+    file, home = tmp_path / "evil.pack", tmp_path / "mine"
+    file.write_bytes(data)
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(SessionError) as refused:
+        unpack(file, home)
+    assert set(tmp_path.rglob("*")) - before <= {home, home / ".unpacking.lock"}
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_damage_cuts_and_newer_formats_are_refused_in_words(good: bytes, tmp_path: Path) -> None:
+    files = files_of(good)
+    assert refusal(good[:-1], tmp_path).endswith("the pack is damaged or cut short: get it again")
+    assert "cut short" in refusal(good + b"\0", tmp_path)
+    assert "no pack" in refusal(good[1:], tmp_path)
+    flipped = bytearray(good)
+    flipped[len(good) // 3] ^= 4
+    assert "is damaged: get the pack again" in refusal(bytes(flipped), tmp_path)
+    newer = sign(files, lambda m: m.update(format=2, more="unknown"))
+    assert "made by a newer autopilot (format 2; this one reads 1): upgrade" in refusal(newer, tmp_path)
+    for name, newest in (("session.json", 1), ("edits.json", 2)):
+        data = json.loads(files["one", name]) | {"format": newest + 1}
+        changed = sign(files | {("one", name): json.dumps(data).encode()})
+        assert f"made by a newer autopilot (format {newest + 1}; " in refusal(changed, tmp_path)
+
+
+def test_an_older_review_is_read(good: bytes, tmp_path: Path) -> None:
+    files = files_of(good) | {("one", "edits.json"): b'{"format": 1, "deleted": [[0, 2]], "purged": []}'}
+    (tmp_path / "old.pack").write_bytes(sign(files))
+    unpack(tmp_path / "old.pack", tmp_path / "mine")
+    assert Session.open(tmp_path / "mine/one").deleted() == [(0, 2)]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "pickle", "empty", "magic"])
+def test_other_files_are_refused_unopened(kind: str, tmp_path: Path) -> None:
+    assert "no pack" in refusal(foreign()[kind], tmp_path) or kind == "magic"
+
+
+def test_names_that_could_leave_the_folder_are_refused(good: bytes, tmp_path: Path) -> None:
+    files = files_of(good)
+    for name in TRAVERSAL:
+        refusal(sign({(name if s == "two" else s, f): v for (s, f), v in files.items()}), tmp_path)
+        refusal(sign(files | {("two", name): b"evil"}), tmp_path)
+    for name in ("kept.py", "seg-00000.arrow.part", ".lock", "Session.json", "weights.pickle"):
+        assert "is no file of a session" in refusal(sign(files | {("two", name): b"evil"}), tmp_path)
+
+
+@pytest.mark.parametrize("name", list(bombs()))
+def test_bombs_are_refused(name: str, good: bytes, tmp_path: Path) -> None:
+    files = files_of(good)
+    words, data, changes = bombs()[name]
+    info = json.dumps(json.loads(files["two", "session.json"]) | changes).encode()
+    started = time.process_time()
+    assert words in refusal(sign(files | {("two", "session.json"): info, ("two", "seg-00000.arrow"): data}), tmp_path)
+    assert time.process_time() - started < 5
+
+
+def test_an_undo_from_elsewhere_reaches_no_session_here(good: bytes, tmp_path: Path) -> None:
+    files = files_of(good)
+    change = {"what": "split at 3", "part": "mine"}
+    edits = json.dumps(json.loads(files["one", "edits.json"]) | {"undo": [change]}).encode()
+    assert "changes to undo" in refusal(sign(files | {("one", "edits.json"): edits}), tmp_path)
+
+
+def test_hundreds_of_hostile_packs() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/pack_attacks.py", "--packs", "300"], capture_output=True, text=True, cwd=ROOT
+    )
+    figures = json.loads(done.stdout)
+    assert (figures["escapes"], figures["crashes"], figures["code_run"]) == (0, 0, 0), figures["wrong"]
+    assert figures["packs"] == figures["refused"] + figures["came"] == 300
+    assert figures["peak_memory_mb"] < 1000
+
+
+def test_a_kill_leaves_no_session_and_the_next_one_cleans_up(shared: Path, tmp_path: Path) -> None:
+    file, home = tmp_path / "x.pack", tmp_path / "mine"
+    pack(SessionStore(shared).all()[0], file)
+    program = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom autopilot.sharing import unpack\n"
+        "sys.modules['autopilot.sharing.unpack']._place = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "unpack(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, file, home], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (home / ".unpacking/one/session.json").exists(), "it was killed in the midst of it"
+    assert SessionStore(home).ids() == []
+    assert len(unpack(file, home)) == 2
+    assert SessionStore(home).ids() == ["one", "two"]
+    assert not (home / ".unpacking").exists()
+
+
+def test_a_full_disk_leaves_nothing(shared: Path, tmp_path: Path, disk: SmallDisk) -> None:
+    file, home = tmp_path / "x.pack", disk.path / "sessions"
+    pack(SessionStore(shared).all()[0], file)
+    home.mkdir()
+    if not disk.mounted:
+        pytest.skip("no file system of our own can be mounted here")
+    disk.fill()
+    with pytest.raises(SessionError, match="MB are to spare"):
+        unpack(file, home)
+    (disk.path / "more").write_bytes(bytes(shutil.disk_usage(disk.path).free))
+    target = disk.path / "y.pack"
+    with pytest.raises(SessionError, match=r"cannot write .*No space left"):
+        pack(SessionStore(shared).all()[0], target)
+    assert SessionStore(home).ids() == []
+    assert sorted(p.name for p in disk.path.iterdir()) == ["ballast", "more", "sessions"]
+
+
+def test_a_data_set_is_opened_by_a_reader_of_lerobots_format(shared: Path, tmp_path: Path) -> None:
+    experimental = pytest.importorskip("rerun.experimental")
+    one, two = Session.open(shared / "one"), Session.open(shared / "two")
+    folder = tmp_path / "set"
+    done = export_lerobot([one, two], folder, lambda n: None)
+    stretches = [[0, 1], list(range(5, 24)), list(range(12))]  # what is deleted ends an episode
+    assert (done.episodes, done.frames) == (3, 33)
+    reader = experimental.LeRobotReader(folder)
+    assert reader.version == "v3"
+    assert reader.episodes() == [0, 1, 2]
+    sources = [*[{r.index: r for r in one.rows()}] * 2, {r.index: r for r in two.rows()}]
+    for episode, (wanted, source) in enumerate(zip(stretches, sources, strict=True)):
+        found: dict[str, list[object]] = {}
+        for chunk in reader.stream(episode):
+            batch = chunk.to_record_batch()
+            for name in batch.schema.names:
+                if name in ("Scalars:scalars", "VideoStream:sample", "TextDocument:text"):
+                    found.setdefault(chunk.entity_path, []).extend(batch.column(name).to_pylist())
+        held = [[float(c in source[i].held) for c in one.info.controls] for i in wanted]
+        assert found["/action"] == held
+        assert found["/label"] == [list(map(float, source[i].action or (-1, -1))) for i in wanted]
+        assert len(found[f"/{CAMERA}"]) == len(wanted)
+        assert found["/task"][0] == ["Drive toy, track 7, mode N, as anna does"]
+
+
+def test_a_data_sets_films_and_tables_say_the_same(shared: Path, tmp_path: Path) -> None:
+    import av
+
+    session = Session.open(shared / "two")
+    folder = tmp_path / "set"
+    export_lerobot([session], folder, lambda n: None)
+    info = json.loads((folder / "meta/info.json").read_text())
+    assert (info["codebase_version"], info["fps"], info["total_frames"]) == ("v3.0", 10, 12)
+    with av.open(str(folder / info["video_path"].format(video_key=CAMERA, chunk_index=0, file_index=0))) as film:
+        stream = film.streams.video[0]
+        frames = [(float(f.pts * stream.time_base), f.to_ndarray(format="rgb24")) for f in film.decode(stream)]
+        assert stream.codec_context.name in ("libdav1d", "av1")
+    table = pq.read_table(folder / info["data_path"].format(chunk_index=0, file_index=0))
+    assert np.allclose(table["timestamp"], [t for t, _ in frames])
+    assert frames[0][1].shape == (HEIGHT, WIDTH, 3)
+    for row, (_, image) in zip(session.rows(), frames, strict=True):
+        assert abs(image.mean() - row.frame.image.mean()) < 12
+    stats = json.loads((folder / "meta/stats.json").read_text())
+    pixels = np.stack([r.frame.image for r in session.rows()]) / 255
+    for name, function in (("mean", np.mean), ("std", np.std), ("min", np.min), ("max", np.max)):
+        assert np.allclose(np.ravel(stats[CAMERA][name]), function(pixels, axis=(0, 1, 2)))
+        assert np.allclose(stats["action"][name], function(np.stack(table["action"].to_pylist()), axis=0))
+    episode = pq.read_table(folder / "meta/episodes/chunk-000/file-000.parquet").to_pylist()[0]
+    assert (episode["dataset_from_index"], episode["dataset_to_index"], episode["length"]) == (0, 12, 12)
+    tasks = pq.read_table(folder / "meta/tasks.parquet")
+    assert json.loads(tasks.schema.metadata[b"pandas"])["index_columns"] == ["task"]
+    assert len(SPACE.axes) == info["features"]["label"]["shape"][0]
+
+
+def test_what_does_not_fit_into_one_data_set_is_refused(shared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    for changes, words in (({"hz": 12.5}, "differ in their hz"), ({"game": "other"}, "differ in their game")):
+        other = record(tmp_path / str(len(words)), 4, **changes)
+        with pytest.raises(SessionError, match=words):
+            export_lerobot([Session.open(shared / "one"), other], folder, lambda n: None)
+    with pytest.raises(SessionError, match="whole rates only"):
+        export_lerobot([record(tmp_path / "half", 4, hz=12.5)], folder, lambda n: None)
+    assert not folder.exists()
+    folder.mkdir()
+    with pytest.raises(SessionError, match="exists already"):
+        export_lerobot([Session.open(shared / "one")], folder, lambda n: None)
+
+
+def test_a_view_holds_each_frame_to_the_bit(shared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    import cv2
+    from rerun.chunk import RrdReader
+
+    session = Session.open(shared / "one")
+    file = tmp_path / "one.rrd"
+    assert view(session, file, lambda n: None) == 21
+    found: dict[str, list[object]] = {}
+    for chunk in RrdReader(file).stream():
+        batch = chunk.to_record_batch()
+        for name in batch.schema.names:
+            if name in ("Scalars:scalars", "EncodedImage:blob"):
+                found.setdefault(chunk.entity_path, []).extend(batch.column(name).to_pylist())
+    wanted = list(session.rows())
+    assert found["/held/left"] == [[float("left" in row.held)] for row in wanted]
+    assert found["/reading/lap"] == [[float(r.reading.lap)] for r in wanted if r.reading]
+    for [data], row in zip(found["/frame"], wanted, strict=True):
+        image = cv2.imdecode(np.array(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        assert np.array_equal(image, row.frame.image)
+    with pytest.raises(SessionError, match="exists already"):
+        view(session, file, lambda n: None)
+
+
+def test_the_command_line_packs_and_unpacks(autopilot: Run, shared: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(shared, home / "sessions")
+    done = autopilot("pack", "--game", "toy", "-o", "x.pack", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [s["session"] for s in json.loads(done.stdout)["sessions"]] == ["one", "two"]
+    other = autopilot("unpack", "x.pack", "--home", "other", cwd=tmp_path)
+    assert other.stdout.splitlines()[:2] == ["one", "two"], other.stderr
+    again = autopilot("unpack", "x.pack", cwd=tmp_path)
+    assert "one: you have it already" in again.stdout
+    (tmp_path / "cut.pack").write_bytes((tmp_path / "x.pack").read_bytes()[:-5])
+    cut = autopilot("unpack", "cut.pack", cwd=tmp_path)
+    assert (cut.returncode, cut.stdout) == (2, "")
+    assert cut.stderr.splitlines()[-1] == "autopilot: cut.pack: the pack is damaged or cut short: get it again"
+    hidden = "import sys; sys.modules['rerun'] = None; from autopilot.cli import main; main()"
+    env = {"AUTOPILOT_HOME": str(home)}
+    lacks = subprocess.run(
+        [sys.executable, "-c", hidden, "view", "one", "--save", "x.rrd"],
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=tmp_path,
+    )
+    assert lacks.returncode == 2
+    assert "autopilot view needs Rerun: pip install" in lacks.stderr.splitlines()[-1]
