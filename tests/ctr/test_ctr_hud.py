@@ -107,6 +107,13 @@ def test_a_pause_is_no_finish_and_a_new_race_begins_anew(templates):
     assert again[6].race_time_s is None, "a clock that jumps back is not believed at once"
 
 
+def test_with_a_second_between_two_frames_the_time_is_the_one_shown(templates):
+    crossed = 9_600 + 960 * 5 + 40  # just after a frame: the middle between two is half a second off
+    first = [View(clock=9_600 + 960 * n, at=9.0 * n) for n in range(6)]
+    then = [View(clock=9_600 + 960 * n, at=9.0 * n, lap=2, lap_times=(crossed,)) for n in range(6, 12)]
+    assert show(templates, [*first, *then], hz=1.0)[-1].lap_times_s == (crossed * 100 // 960 / 100,)
+
+
 def test_a_clock_that_runs_backwards_or_leaps_is_not_believed(templates):
     readings = show(templates, [*driving(9_600, 5), *driving(8_000, 1), *driving(60_000, 1), *driving(10_272, 2)])
     assert [r.race_time_s is not None for r in readings] == [False, *[True] * 4, False, False, True, True]

@@ -28,7 +28,7 @@ LEAP = 80
 GAP = 100
 """With the clock gone for longer than this and back near zero, a new race has begun: hundredths."""
 ESTIMATE = 30
-"""A lap time on the screen is that lap's when it is as near to what the clock said: hundredths."""
+"""A lap time on the screen is that lap's when it is as near to what the clock may have said: hundredths."""
 AGREE = 3
 """So many frames must say the same of a lap, a lap time, the end of the race."""
 PATIENCE = 9
@@ -178,11 +178,12 @@ class HudReader:
         n, known = self._lap, [lap for lap in self._times if lap is not None]
         crossed = sum(known) if len(known) == n else self._crossed
         estimate = None if crossed is None else time - crossed
-        self._vote(n, image, estimate, NEAR)
-        shown = self._agreed(n, estimate)
+        near = NEAR if all(self._agreed(m) is not None for m in range(n)) else NEAR + max(self._near, default=0)
+        self._vote(n, image, estimate, near)
+        shown = self._agreed(n, estimate, near)
         if self._gone >= (2 * AGREE if shown is None else AGREE):
             self._times.append(estimate if shown is None else shown)
-            self._near.append(NEAR)
+            self._near.append(near)
             self._looked[n] = PATIENCE
             self._lap, self._finished = n + 1, True
 
@@ -222,16 +223,16 @@ class HudReader:
             loose = clock_hundredths(self._loose, row, strip)
             read = loose if loose is not None and abs(loose - estimate) <= near else None
         self._votes.setdefault(n, Counter()).update([] if read is None else [read])
-        shown = self._agreed(n, estimate)
+        shown = self._agreed(n, estimate, near)
         if shown is not None and n < len(self._times):
             self._times[n] = shown
             if n == self._lap - 1 and all(self._agreed(m) is not None for m in range(n)):
                 self._crossed = sum(lap for lap in self._times if lap is not None)
 
-    def _agreed(self, n: int, estimate: int | None = None) -> int | None:
+    def _agreed(self, n: int, estimate: int | None = None, near: int = 0) -> int | None:
         """Return what several frames showed of lap `n`, unless the clock said otherwise."""
         for shown, votes in self._votes.get(n, Counter()).most_common(1):
-            if votes >= AGREE and (estimate is None or abs(shown - estimate) <= ESTIMATE):
+            if votes >= AGREE and (estimate is None or abs(shown - estimate) <= ESTIMATE + near):
                 return shown
         return None
 
