@@ -17,7 +17,7 @@ demo: setup ## Record, train and race on CarRacing, and film it (into ./demo)
 
 test: lint ## Lint, then all tests; PYTEST_ARGS="-k name" chooses some
 	@scripts/setup.sh tests
-	@$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
 test-qemu: setup ## Keyboards and pads on a real kernel's uinput, inside QEMU
 	@$(BIN)/python tests/qemu/boot.py

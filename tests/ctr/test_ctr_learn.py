@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,7 +14,6 @@ from autopilot.errors import UserError
 from autopilot.game import DeviceChoice, Game
 from autopilot.home import Home
 from autopilot.plugins import Registry
-from autopilot.sessions import Session
 from autopilot.types import Frame
 from autopilot_ctr.hud_learn import learn
 from drawn import ORANGE, Look, Race, Screen, View, frame, present, scene, write
@@ -112,46 +108,6 @@ def test_too_little_and_changing_sizes_are_refused():
 def autopilot(*args, **env):
     program = [sys.executable, "-m", "autopilot", *args]
     return subprocess.run(program, capture_output=True, text=True, env={**os.environ, **env}, timeout=280)
-
-
-@pytest.mark.slow
-def test_a_user_learns_from_the_window_and_then_recordings_have_lap_times(tmp_path):
-    """The drawn game in a window of its own; every command is the documented one."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("missing: Xvfb (Debian package xvfb)")
-    read, send = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(send), "-screen", "0", "640x480x24", "-noreset"],
-        pass_fds=[send],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(send)
-    with os.fdopen(read) as pipe:
-        display = f":{pipe.readline().strip()}"
-    env = {"DISPLAY": display, "AUTOPILOT_HOME": str(tmp_path), "XDG_SESSION_TYPE": "x11", "WAYLAND_DISPLAY": ""}
-    drawn = [sys.executable, str(Path(__file__).with_name("drawn.py")), "--auto", "--scale", "1"]
-    shown = ["--lap-m", "280", "--laps", "5", "--draw-every", "3"]
-    window = ("--window", "Crash Team")
-    started = [server]
-    try:
-        started.append(subprocess.Popen([*drawn, *shown], env={**os.environ, **env}, stdout=subprocess.DEVNULL))
-        learned = autopilot("learn-hud", "--game", "ctr", "--seconds", "44", *window, "--json", **env)
-        assert learned.returncode == 0, learned.stderr
-        said = json.loads(learned.stdout)
-        assert said["profile"] == "duckstation"
-        assert "learned the clock, laps " in said["learned"]
-        assert (tmp_path / "hud/ctr/duckstation.npz").exists()
-        recorded = autopilot("record", "--game", "ctr", "--seconds", "4", *window, "--json", **env)
-        assert recorded.returncode == 0, recorded.stderr
-        rows = list(Session.open(tmp_path / "sessions" / json.loads(recorded.stdout)[0]["session"]).rows())
-        read_times = [r.reading.race_time_s for r in rows if r.reading and r.reading.race_time_s is not None]
-        assert len(read_times) > 0.8 * len(rows)
-        assert read_times == sorted(read_times)
-        assert all(r.reading.confidence > 0.5 for r in rows if r.reading.race_time_s is not None)
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
 
 
 def test_without_templates_there_is_no_race_but_a_hint(tmp_path):

@@ -135,12 +135,6 @@ def test_dropout_acts_in_training_only_and_reads_its_own_stream():
     np.testing.assert_array_equal(_call(a, images)[0], _call(a, images)[0])
 
 
-def test_the_same_seed_gives_the_same_network():
-    first, same = (jax.tree.leaves(nnx.state(net, nnx.Param)) for net in (_built(), _build(32, 48, (3, 2))))
-    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
-    assert all(np.std(a) > 0 for a in first if a.ndim == 4)
-
-
 @pytest.mark.parametrize(("smallest", "aux"), [(32, False), (65, True)])
 def test_too_small_images_are_refused(smallest, aux):
     net = _abstract(smallest, smallest, aux=aux)
@@ -151,13 +145,13 @@ def test_too_small_images_are_refused(smallest, aux):
 
 
 def _trainer():
-    """Return a jitted Adam step on 16 fixed images with random labels, and where it starts."""
+    """Return a jitted Adam step on 8 fixed images with random labels, and where it starts."""
     net = _small()
     net.eval()
     graph, params, rest = nnx.split(net, nnx.Param, ...)
-    coarse = jax.random.uniform(jax.random.key(1), (16, 3, 4, 3)) * 255
-    images = jax.image.resize(coarse, (16, 32, 48, 3), "linear")
-    labels = jax.random.randint(jax.random.key(2), (16,), 0, 3)
+    coarse = jax.random.uniform(jax.random.key(1), (8, 3, 4, 3)) * 255
+    images = jax.image.resize(coarse, (8, 32, 48, 3), "linear")
+    labels = jax.random.randint(jax.random.key(2), (8,), 0, 3)
     adam = optax.adam(3e-4)
 
     def loss(params):
@@ -184,7 +178,7 @@ def test_a_few_steps_overfit_random_labels_and_twice_they_give_the_same_bits():
             losses.append(float(value))
         return losses, [np.asarray(p).tobytes() for p in jax.tree.leaves(now)]
 
-    losses, _ = train(30)
+    losses, _ = train(20)
     assert 0.3 < losses[0] < 3 * math.log(3), "a fresh network knows nothing and is not wild"
     assert losses[-1] < 0.1 * losses[0]
     assert train(3)[1] == train(3)[1]
