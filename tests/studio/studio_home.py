@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from dataclasses import dataclass
@@ -124,10 +125,19 @@ class Client:
         return {"Host": self.host, "Origin": f"http://{self.host}", "Cookie": cookie}
 
     def ask(self, method: str, path: str, headers: dict[str, str | None] | None = None, body: str = "") -> Answer:
-        """Send one request; `headers` replace the page's own, None leaves one out."""
+        """Send one request; `headers` replace the page's own, None leaves one out.
+
+        A refusal may come before the body was read: then the system may throw the answer away, and it is asked again.
+        """
+        for _ in range(5):
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                return self._ask(method, path, headers or {}, body)
+        raise ConnectionResetError(path)
+
+    def _ask(self, method: str, path: str, headers: dict[str, str | None], body: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        for name, value in {**self.headers, **(headers or {})}.items():
+        for name, value in {**self.headers, **headers}.items():
             if value is not None:
                 connection.putheader(name, value)
         if body:
