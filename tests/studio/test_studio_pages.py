@@ -12,7 +12,7 @@ from autopilot.game import Game
 from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot.sessions import SessionStore
-from autopilot_studio.library import Library
+from autopilot_studio.catalogue import Catalogue
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from studio_home import HEIGHT, LABELS, ROWS, WIDTH, Client, frame, make_race, make_session
@@ -116,19 +116,19 @@ def test_the_list_filters_sorts_and_counts(client: Client, home: Home) -> None:
 
 
 def test_a_session_is_read_again_only_when_it_changed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = Library(home)
-    assert [e.id for e in library.entries()] == [A, B]
-    first = library.entries()[0]
-    assert library.entries()[0] is first, "not read again"
-    library.session(A).delete(0, 5)
-    entry = library.entries()[0]
+    catalogue = Catalogue(home)
+    assert [e.id for e in catalogue.entries()] == [A, B]
+    first = catalogue.entries()[0]
+    assert catalogue.entries()[0] is first, "not read again"
+    catalogue.session(A).delete(0, 5)
+    entry = catalogue.entries()[0]
     assert entry is not first
-    summary = library.count(entry)
+    summary = catalogue.count(entry)
     assert summary is not None
     assert (summary.frames, summary.deleted, summary.laps_s) == (ROWS - 5, 5, (2.5, 2.25))
-    monkeypatch.setattr("autopilot_studio.library.FIRST_S", 0)
-    library.count_all(threading.Event())
-    assert all(e.summary for e in library.entries())
+    monkeypatch.setattr("autopilot_studio.catalogue.FIRST_S", 0)
+    catalogue.count_all(threading.Event())
+    assert all(e.summary for e in catalogue.entries())
 
 
 def test_the_data_page_shows_what_training_would_take(client: Client, home: Home, registry: Registry) -> None:

@@ -16,11 +16,11 @@ from starlette.staticfiles import StaticFiles
 
 from autopilot_studio import data, player, policy, races, runs, sessions
 from autopilot_studio.beside import Beside
-from autopilot_studio.library import Library
+from autopilot_studio.catalogue import Catalogue
 from autopilot_studio.page import Studio, page
 
 
-def make_app(home: Home, registry: Registry, library: Library) -> Starlette:
+def make_app(home: Home, registry: Registry, catalogue: Catalogue) -> Starlette:
     """Return the application, to be put behind a `Guard`."""
     routes = [
         Route("/", sessions.listing),
@@ -44,7 +44,7 @@ def make_app(home: Home, registry: Registry, library: Library) -> Starlette:
     ]
     handlers = {AutopilotError: refused, OSError: refused, HTTPException: refused}
     app = Starlette(routes=routes, exception_handlers=handlers)
-    app.state.studio = Studio(home, registry, library, Beside(home, registry))
+    app.state.studio = Studio(home, registry, catalogue, Beside(home, registry))
     return app
 
 

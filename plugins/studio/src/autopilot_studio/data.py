@@ -11,7 +11,7 @@ from autopilot.sessions import SessionStore
 from starlette.requests import Request
 from starlette.responses import Response
 
-from autopilot_studio.library import Entry, tally
+from autopilot_studio.catalogue import Entry, tally
 from autopilot_studio.page import Studio, page, studio
 
 GROUPS = {"": "All", "track": "Tracks", "mode": "Modes", "driver": "Drivers"}
@@ -20,8 +20,8 @@ GROUPS = {"": "All", "track": "Tracks", "mode": "Modes", "driver": "Drivers"}
 def show(request: Request) -> Response:
     """Show how often each label occurs, over all and by track, mode and driver; and the form for a training set."""
     s = studio(request)
-    entries = s.library.entries()
-    s.library.count_some(entries)
+    entries = s.catalogue.entries()
+    s.catalogue.count_some(entries)
     by_game: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.info is not None and entry.review != "rejected":

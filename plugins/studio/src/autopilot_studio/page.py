@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse
 
 from autopilot_studio import charts
 from autopilot_studio.beside import Beside
-from autopilot_studio.library import Library
+from autopilot_studio.catalogue import Catalogue
 
 FORM_LIMIT = 1 << 16  # bytes
 
@@ -28,7 +28,7 @@ class Studio:
 
     home: Home
     registry: Registry
-    library: Library
+    catalogue: Catalogue
     beside: Beside
 
 

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from autopilot_studio.library import lap_times
+from autopilot_studio.catalogue import lap_times
 from autopilot_studio.page import Studio, form, number, page, studio
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ STRIP = 8
 def show(request: Request) -> Response:
     """Show the player; with `?bundle=` a policy beside the human."""
     s, query = studio(request), request.query_params
-    session = s.library.session(request.path_params["id"])
-    ids = s.library.store.ids()
+    session = s.catalogue.session(request.path_params["id"])
+    ids = s.catalogue.store.ids()
     i = ids.index(session.path.name)
     return page(
         request,
@@ -56,7 +56,7 @@ def _labels(session: Session) -> list[str]:
 
 def rows(request: Request) -> Response:
     """Return all rows as columns: what the timeline and the panels show without asking for each frame."""
-    session = studio(request).library.session(request.path_params["id"], fresh=True)
+    session = studio(request).catalogue.session(request.path_params["id"], fresh=True)
     index = session.index
     t0 = int(index.t_ns[0]) if len(index) else 0
     data = {
@@ -99,7 +99,7 @@ async def edit(request: Request) -> Response:
 
 
 def _edit(s: Studio, id: str, asked: dict[str, str]) -> Response:
-    session, what = s.library.session(id), asked.get("what", "")
+    session, what = s.catalogue.session(id), asked.get("what", "")
     said = ""
     if what in ("delete", "restore", "relabel"):
         start, stop = (number(asked.get(k, ""), k) for k in ("start", "stop"))
@@ -115,7 +115,7 @@ def _edit(s: Studio, id: str, asked: dict[str, str]) -> Response:
         said = session.undo() if what == "undo" else session.redo()
     else:
         raise HTTPException(400, f"nothing is called {what!r}")
-    return JSONResponse({**_edits(s.library.session(id)), "said": said, "frames": len(s.library.session(id).index)})
+    return JSONResponse({**_edits(s.catalogue.session(id)), "said": said, "frames": len(s.catalogue.session(id).index)})
 
 
 def _meaning(s: Studio, session: Session, label: str) -> tuple[Any, Any]:
@@ -131,7 +131,7 @@ def _meaning(s: Studio, session: Session, label: str) -> tuple[Any, Any]:
 
 def frame(request: Request) -> Response:
     """Return one frame, as PNG (exact) or JPEG (`?quality=`, 90 by default): for looking at, not for training."""
-    kind, session = request.path_params["kind"], studio(request).library.session(request.path_params["id"])
+    kind, session = request.path_params["kind"], studio(request).catalogue.session(request.path_params["id"])
     if kind not in ("png", "jpg"):
         raise HTTPException(404, "frames are .png or .jpg")
     image = session.row(request.path_params["n"]).frame.image
@@ -141,7 +141,7 @@ def frame(request: Request) -> Response:
 
 def strip(request: Request) -> Response:
     """Return some frames of the session side by side, evenly spread over what is not deleted."""
-    session = studio(request).library.session(request.path_params["id"])
+    session = studio(request).catalogue.session(request.path_params["id"])
     there = session.index.index[session.there()]
     if not len(there):
         there = session.index.index

@@ -26,9 +26,9 @@ def choose(request: Request) -> Response:
     s, query = studio(request), request.query_params
     if query.get("bundle") and query.get("session"):
         s.home.bundle(query["bundle"])
-        return redirect(s.library.session(query["session"]).info.id, query["bundle"])
+        return redirect(s.catalogue.session(query["session"]).info.id, query["bundle"])
     cards: list[dict[str, Any]] = []
-    entries = [e for e in reversed(s.library.entries()) if e.info is not None]
+    entries = [e for e in reversed(s.catalogue.entries()) if e.info is not None]
     for name in s.beside.names():
         try:
             manifest = read_manifest(s.home.bundle(name))
@@ -48,7 +48,7 @@ def choose(request: Request) -> Response:
 def scores(request: Request) -> Response:
     """Return how far the probabilities are and, once they are there, all of them in thousandths."""
     s, path = studio(request), request.path_params
-    session = s.library.session(path["id"])
+    session = s.catalogue.session(path["id"])
     found = s.beside.scores(path["bundle"], session)
     if found.error:
         raise HTTPException(400, found.error)
@@ -79,4 +79,4 @@ def agreement(session: Session, axes: list[NDArray[np.float32]]) -> list[float |
 def saliency(request: Request) -> Response:
     """Return the saliency map of a frame as a transparent PNG."""
     s, path = studio(request), request.path_params
-    return picture(s.beside.saliency(path["bundle"], s.library.session(path["id"]), path["n"]), "png", 0)
+    return picture(s.beside.saliency(path["bundle"], s.catalogue.session(path["id"]), path["n"]), "png", 0)

@@ -14,8 +14,8 @@ from autopilot.plugins import Registry
 
 from autopilot_studio.app import make_app
 from autopilot_studio.beside import Beside
+from autopilot_studio.catalogue import Catalogue
 from autopilot_studio.guard import Guard
-from autopilot_studio.library import Library
 
 
 class Server:
@@ -34,8 +34,8 @@ class Server:
             raise UserError(f"cannot listen on port {port} ({e.strerror}): choose another --port") from e
         self.port: int = self._socket.getsockname()[1]
         self.token = secrets.token_urlsafe(24)
-        self.library = Library(home)
-        pages = make_app(home, registry, self.library)
+        self.catalogue = Catalogue(home)
+        pages = make_app(home, registry, self.catalogue)
         self._beside: Beside = pages.state.studio.beside
         app = Guard(pages, self.port, self.token)
         self._uvicorn = uvicorn.Server(
@@ -52,7 +52,7 @@ class Server:
     def run(self, browser: bool = False) -> None:
         """Serve until Ctrl-C."""
         ended = threading.Event()
-        threading.Thread(target=self.library.count_all, args=(ended,), daemon=True).start()
+        threading.Thread(target=self.catalogue.count_all, args=(ended,), daemon=True).start()
         if browser:
             threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
         try:

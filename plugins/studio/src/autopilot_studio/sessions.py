@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from autopilot_studio.library import Entry, Library
+from autopilot_studio.catalogue import Catalogue, Entry
 from autopilot_studio.page import form, number, page, studio
 
 PER_PAGE = 25
@@ -29,8 +29,8 @@ SORTS: dict[str, tuple[str, Callable[[Entry], Any], bool]] = {
 
 def listing(request: Request) -> Response:
     """Show a page of the list, filtered and sorted as the query says."""
-    library, query = studio(request).library, request.query_params
-    every = library.entries()
+    catalogue, query = studio(request).catalogue, request.query_params
+    every = catalogue.entries()
     found = [e for e in every if _matches(e, query.get("q", "").lower(), query.get("review", ""))]
     _, key, backwards = SORTS.get(query.get("sort", ""), SORTS["newest"])
     found.sort(key=key, reverse=backwards)
@@ -38,7 +38,7 @@ def listing(request: Request) -> Response:
     at = min(max(1, number(query.get("page", "1"), "page")), pages)
     shown = found[(at - 1) * PER_PAGE : at * PER_PAGE]
     values: dict[str, Any] = {
-        "rows": [_row(library, entry) for entry in shown],
+        "rows": [_row(catalogue, entry) for entry in shown],
         "found": len(found),
         "total": len(every),
         "frames": sum(entry.frames for entry in every),
@@ -58,8 +58,8 @@ def _matches(entry: Entry, text: str, review: str) -> bool:
     return all(word in said for word in text.split()) and review in ("", entry.review)
 
 
-def _row(library: Library, entry: Entry) -> dict[str, Any]:
-    summary = library.count(entry)
+def _row(catalogue: Catalogue, entry: Entry) -> dict[str, Any]:
+    summary = catalogue.count(entry)
     space = ActionSpace.from_json(entry.info.action_space) if entry.info else None
     labels = [space.describe(space.split(i)) for i in range(space.joint_size)] if space else []
     return {"entry": entry, "info": entry.info, "summary": summary, "order": labels}
@@ -72,9 +72,9 @@ async def review(request: Request) -> Response:
 
 
 def _review(request: Request, verdict: str) -> Response:
-    library, id = studio(request).library, request.path_params["id"]
+    catalogue, id = studio(request).catalogue, request.path_params["id"]
     if verdict not in VERDICTS:
         raise SessionError(f"no verdict {verdict!r}: say {', '.join(VERDICTS)}")
-    library.session(id).review(verdict)  # type: ignore[arg-type]  # one of them
-    entry = next(e for e in library.entries() if e.id == id)
-    return page(request, "_row.html", row=_row(library, entry))
+    catalogue.session(id).review(verdict)  # type: ignore[arg-type]  # one of them
+    entry = next(e for e in catalogue.entries() if e.id == id)
+    return page(request, "_row.html", row=_row(catalogue, entry))

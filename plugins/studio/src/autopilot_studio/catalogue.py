@@ -51,7 +51,7 @@ class Entry:
         return self.summary.frames if self.summary else (self.info and self.info.frames) or 0
 
 
-class Library:
+class Catalogue:
     """All sessions of a home. Safe to be asked by several threads."""
 
     def __init__(self, home: Home) -> None:
