@@ -167,7 +167,8 @@ class Race:
     """Gives frames, holds controls, and lets the engine run at each tick: `ticks` of 1/60 s.
 
     The engine draws no lots in a time trial: what tells two races apart is how many of its ticks have
-    passed before the first decision. `seed` chooses that, as chance does where a screen is captured.
+    passed before the first decision, up to a second. `seed` chooses that: at 60 ticks a second
+    there are 60 different races of a deterministic driver.
     """
 
     lockstep = True
@@ -176,7 +177,7 @@ class Race:
         self.simulation = simulation
         self._ticks = max(1, round(TICKS_PER_S / hz))
         self._held: Held = NOTHING
-        simulation.step(NOTHING, 1 + seed % self._ticks)
+        simulation.step(NOTHING, 1 + seed % TICKS_PER_S)
 
     def read(self) -> Frame:
         """Return the screen as it is now; `t_ns` is the race's time. Raises DeviceError when the engine ended."""
