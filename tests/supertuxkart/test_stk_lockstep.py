@@ -80,6 +80,7 @@ def lap(simulation, driver):
     assert reading.finished
     assert reading.lap_times_s == (pytest.approx(simulation.kart.finish_time, abs=0.001),)
     assert reading.tallies["rescues"] == 0
+    assert reading.tallies["laps driven"] == pytest.approx(1, abs=0.05)
     assert reading.tallies["s off the road"] < 0.15 * reading.race_time_s
     return reading.lap_times_s[0]
 

@@ -42,6 +42,7 @@ class Referee:
             wrong_way=wrong,
             finished=kart.finished or 0 < self._laps <= len(self._times),
             tallies={
+                "laps driven": round(max(0.0, kart.overall) / self._line.length, 2),
                 "rescues": self.rescues,
                 "walls": self.walls,
                 "s off the road": round(self.off_track * self._period_s, 1),
