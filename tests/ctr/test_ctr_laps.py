@@ -61,3 +61,17 @@ def test_kept_laps_have_the_times_that_the_game_says(desktop, tmp_path, template
     assert times, "no lap was seen whole: is the machine so busy?"
     assert set(times) <= set(told)
     assert all(info.auto and info.driver == "random" for info in kept.values())
+
+
+@pytest.mark.slow
+def test_a_race_begins_its_second_run_by_itself(desktop, tmp_path, templates):
+    home = Home(tmp_path / "home")
+    templates.save(home.hud / "ctr/duckstation.npz")
+    told = listen(desktop.show(*SHOWN))
+    desktop.point(640, 480)
+
+    what = ("--drivers", "random", "--tracks", "coco", "--laps", "3", "--races", "2", "--name", "twice")
+    result = autopilot(home, "race", "--game", "ctr", *what)
+    assert len(told) == 6
+    assert [hundredths(run["laps_s"]) for run in result["runs"]] == [told[:3], told[3:]]
+    assert [run["finished"] for run in result["runs"]] == [True, True]
