@@ -1,7 +1,7 @@
 """SuperTuxKart's race table, from nothing: recordings, networks, races and films; prints JSON.
 
     python benchmarks/supertuxkart_table.py --home kart --race                 three actions
-    python benchmarks/supertuxkart_table.py --home kart-pro --demonstrator demonstrator-pro
+    python benchmarks/supertuxkart_table.py --home kart-pro --demonstrator demonstrator-pro --rounds 4 --polish --race
     python benchmarks/supertuxkart_table.py --home kart --held-out sandtrack   after the first
 
 Every step is a command that a user could type, and is printed. What is done already is not done
@@ -43,6 +43,8 @@ ROUNDS = (
     ("argmax", (TRACKS[2],) * 3 + (TRACKS[3],)),
 )
 """How the network of each round drives under its teacher, and where: the long tracks take more."""
+POLISH = ("weighted", (*LONG * 2, *TRACKS[:2]))
+"""The same for a network that was trained as in the end."""
 SELECT = ("weighted", "argmax")
 NETWORKS = {
     "nvidia": ("16", "--shift", "8", "--brightness", "0.3", "--set", "dropout=0.3"),
@@ -100,9 +102,8 @@ class Table:
         what = ["--model", model, "--actions", self.label_map, "--name", name, "--epochs", epochs]
         self.run("train", *GAME, *what, *last, "--batch-size", "64", "--validation", "0.05", *more)
 
-    def teach(self, bundle: str, number: int) -> None:
-        """Let a bundle drive under its teacher."""
-        select, tracks = ROUNDS[number]
+    def teach(self, bundle: str, number: int, select: str, tracks: tuple[str, ...]) -> None:
+        """Let a bundle drive under its teacher in round `number`."""
         taught = ["--driver", bundle, "--teacher", self.demonstrator, "--laps", str(TAUGHT_LAPS)]
         how = ["--seconds", str(TAUGHT_S), "--select", select]
         seeds = [str(100 * (1 + tracks[:i].count(t)) + number) for i, t in enumerate(tracks)]
@@ -169,14 +170,18 @@ def main() -> None:
     parser.add_argument("--race", action="store_true", help="race the networks when they are trained, and film them")
     parser.add_argument("--real", metavar="BUNDLE", help="then let this one drive the real game; takes a screen")
     parser.add_argument("--round-epochs", default="8", help="of the networks that are taught")
+    parser.add_argument("--polish", action="store_true", help="one round more, with the network that came of them")
     asked = parser.parse_args()
     asked.home.mkdir(parents=True, exist_ok=True)
     label_map = "supertuxkart" if asked.demonstrator == "demonstrator" else "supertuxkart-pro"
     table = Table(asked.home, asked.demonstrator, label_map)
     table.demonstrations()
-    for number in range(asked.rounds):
+    for number, how in enumerate(ROUNDS[: asked.rounds]):
         table.train("nvidia", f"round-{number}", asked.round_epochs)
-        table.teach(f"round-{number}", number)
+        table.teach(f"round-{number}", number, *how)
+    if asked.polish:
+        table.train("nvidia", "unpolished", *NETWORKS["nvidia"])
+        table.teach("unpolished", asked.rounds, *POLISH)
     minutes = table.minutes()
     races = {}
     drivers = asked.networks.split(",")
