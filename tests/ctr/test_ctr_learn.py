@@ -93,6 +93,25 @@ def test_what_is_no_race_is_refused_in_one_line(image, why):
     assert "\n" not in str(refused.value)
 
 
+def test_laps_before_the_one_that_was_seen_best_are_learned_from_as_well():
+    """The counter of the last lap stands stillest here, and says 3/3."""
+    laps = [1] * 170 + [2] * 50 + [3] * 140
+    ends = (170 * 96, 50 * 96)
+    learned = learn(
+        Frame(
+            present(
+                frame(View(clock=96 * n, at=1.6 * n, lap=lap, lap_times=ends[: lap - 1]), LOOK),
+                replace(SCREEN, noise=0 if lap == 3 else 8),
+                RNG,
+                0.52,
+            ),
+            n * 10**8,
+        )
+        for n, lap in enumerate(laps)
+    )
+    assert (learned.laps, learned.lap_times) == ("123", True)
+
+
 def test_too_little_and_changing_sizes_are_refused():
     some = list(frames(road))
     with pytest.raises(UserError, match="no frames"):

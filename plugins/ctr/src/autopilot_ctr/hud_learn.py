@@ -310,13 +310,13 @@ def _laps(
     """Find `n/3` at the top right and learn its digits; also return which lap each frame shows (0: none).
 
     Its colours are not the clock's, so it is found by shape: steady where a glyph is. Where it is and
-    what it says at first is what fits best; then its first digit must count upwards.
+    what it says for a while is what fits best; from there its first digit must count, forwards and backwards.
     """
     shapes = np.exp(-clock.sigma.max(-1) / 20)
     running = np.flatnonzero(shown > 0)
     n, total, box, total_box, begin = _counter(laps, running, shapes, boxes)
     lap_of = _segments(laps, shown, box, total_box, n, total, begin)
-    if lap_of.max() == n:
+    if set(lap_of) <= {0, n}:
         raise UserError(f"the lap counter never changed from {n}/{total}: drive over the line while recording")
     counted = laps[lap_of > 0]
     fixed = Glyphs.learn(total_box.of(counted), np.full(len(counted), total), DIGITS)
@@ -325,7 +325,7 @@ def _laps(
         patches = np.concatenate([patches, total_box.of(counted)])
         labels = np.concatenate([labels, np.full(len(counted), total)])
     glyphs = Glyphs.learn(patches, labels, DIGITS)
-    for digit in sorted(set(lap_of[lap_of > n])):
+    for digit in sorted(set(lap_of) - {0, n}):
         segment = np.flatnonzero(lap_of == digit)
         steady = np.exp(-laps[segment].astype(np.float32).std(0).max(2) / 20)
         part = steady[box.y : box.y + box.height, int(box.x) : int(box.x) + box.width]
@@ -369,26 +369,25 @@ def _counter(
 def _segments(
     laps: Strips, shown: NDArray[np.intp], box: Box, total_box: Box, n: int, total: int, begin: int
 ) -> NDArray[np.intp]:
-    """Return the lap that each frame shows (0: unknown), `n` at `begin`.
+    """Return the lap that each frame shows (0: unknown), `n` at `begin`; before it, too, the laps are counted.
 
-    The first digit counts up when its own pixels change for good.
+    The first digit is another one when its own pixels change for good.
     """
     lap_of = np.zeros(len(shown), np.intp)
     steady = np.flatnonzero((shown > 0) & (np.arange(len(shown)) >= begin))[:60]
     fixed = Glyphs.learn(total_box.of(laps[steady]), np.zeros(len(steady), np.intp), "T")
-    there = (shown > 0) & (fixed.judge(total_box.of(laps))[1] <= 2 * fixed.fit)
-    left = np.flatnonzero(there & (np.arange(len(shown)) >= begin))
-    while n <= total and len(left) >= 5:
-        some = left[:60] if (lap_of == 0).all() else left[:20]
-        known = Glyphs.learn(box.of(laps[some]), np.zeros(len(some), np.intp), "n")
-        other = known.judge(box.of(laps[left]))[1] > max(known.fit * 2, 3.0)
-        gone = np.convolve(other, np.ones(5), "valid") >= 5  # five in a row
-        end = int(gone.argmax()) if gone.any() else len(left)
-        if (lap_of == 0).all():  # the lap may have begun before
-            same = there & (known.judge(box.of(laps))[1] <= known.fit)
-            lap_of[same & (np.arange(len(shown)) < begin)] = n
-        lap_of[left[:end]] = n
-        left, n = left[end:], n + 1
+    there = np.flatnonzero((shown > 0) & (fixed.judge(total_box.of(laps))[1] <= 2 * fixed.fit))
+    before, after = there[there < begin], there[there >= begin]
+    for left, step in ((after, 1), (before[::-1], -1)):
+        lap, some = n, after[:60]
+        while 1 <= lap <= total and len(left) >= 5:
+            known = Glyphs.learn(box.of(laps[some]), np.zeros(len(some), np.intp), "n")
+            other = known.judge(box.of(laps[left]))[1] > max(known.fit * 2, 3.0)
+            gone = np.convolve(other, np.ones(5), "valid") >= 5  # five in a row
+            end = int(gone.argmax()) if gone.any() else len(left)
+            lap_of[left[:end]] = lap
+            left, lap = left[end:], lap + step
+            some = left[:20]
     return lap_of
 
 
