@@ -15,8 +15,11 @@ from autopilot.game import DeviceChoice, Game
 from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot.types import Frame
+from autopilot_ctr.hud_glyphs import LAPS
 from autopilot_ctr.hud_learn import learn
-from drawn import ORANGE, Look, Race, Screen, View, frame, present, scene, write
+from autopilot_ctr.hud_learn_clock import Clock
+from autopilot_ctr.hud_learn_laps import learn_counter
+from drawn import ODD, ODD_LOOK, ORANGE, Look, Race, Screen, View, frame, present, scene, write
 
 RNG = np.random.default_rng(12)
 SCREEN = Screen((512, 216), noise=4)
@@ -93,23 +96,15 @@ def test_what_is_no_race_is_refused_in_one_line(image, why):
     assert "\n" not in str(refused.value)
 
 
-def test_laps_before_the_one_that_was_seen_best_are_learned_from_as_well():
-    """The counter of the last lap stands stillest here, and says 3/3."""
-    laps = [1] * 170 + [2] * 50 + [3] * 140
-    ends = (170 * 96, 50 * 96)
-    learned = learn(
-        Frame(
-            present(
-                frame(View(clock=96 * n, at=1.6 * n, lap=lap, lap_times=ends[: lap - 1]), LOOK),
-                replace(SCREEN, noise=0 if lap == 3 else 8),
-                RNG,
-                0.52,
-            ),
-            n * 10**8,
-        )
-        for n, lap in enumerate(laps)
-    )
-    assert (learned.laps, learned.lap_times) == ("123", True)
+def test_laps_before_the_one_whose_counter_stood_longest_are_learned_from_as_well(templates):
+    """Only the last lap is long enough here to find the counter in."""
+    laps = np.repeat((1, 2, 3), (50, 50, 130))
+    views = [View(clock=96 * n, at=2.0 * n, lap=int(lap)) for n, lap in enumerate(laps, 1)]
+    strips = np.stack([LAPS.cut(present(frame(view, ODD_LOOK), ODD, RNG, 0.3)) for view in views])
+    shown = np.array([view.clock * 100 // 960 for view in views])
+    counter = learn_counter(strips, Clock(templates.clock, templates.boxes, shown, 1.0))
+    assert np.array_equal(counter.lap_of, laps)
+    assert counter.laps.characters == "123"
 
 
 def test_too_little_and_changing_sizes_are_refused():

@@ -231,9 +231,9 @@ class HudReader:
         shown = self._agreed(n, estimate, near)
         if shown is not None and n < len(self._times):
             self._times[n], self._near[n] = shown, 0
-            read = [lap for lap, off in zip(self._times, self._near, strict=True) if lap is not None and off == 0]
-            if len(read) == self._lap:
-                self._crossed, self._leap = sum(read), 0
+            known = [lap for lap, off in zip(self._times, self._near, strict=True) if lap is not None and off == 0]
+            if len(known) == self._lap:
+                self._crossed, self._leap = sum(known), 0
 
     def _agreed(self, n: int, estimate: int | None = None, near: int = 0) -> int | None:
         """Return what several frames showed of lap `n`, unless the clock said otherwise."""
