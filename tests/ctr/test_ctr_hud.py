@@ -82,13 +82,15 @@ def test_wrong_way_is_seen_at_once_held_while_it_blinks_and_never_imagined(race)
     assert alarms == []
 
 
-def show(templates, views, hz=10.0):
-    """Read frames that show these views, one after another."""
-    reader = HudReader(templates)
-    return [
-        reader.read(Frame(present(frame(view, OTHER), SCREEN, RNG, 0.52), round((1 + n / hz) * 1e9)))
-        for n, view in enumerate(views)
-    ]
+def show(templates, views, hz=10.0, covered=()):
+    """Read frames that show these views, one after another; in some the lap counter is covered."""
+    reader, readings = HudReader(templates), []
+    for n, view in enumerate(views):
+        image = present(frame(view, OTHER), SCREEN, RNG, 0.52)
+        if n in covered:
+            image[:, image.shape[1] * 3 // 4 :] = 0
+        readings.append(reader.read(Frame(image, round((1 + n / hz) * 1e9))))
+    return readings
 
 
 def driving(begin, count, **more):
@@ -112,6 +114,25 @@ def test_with_a_second_between_two_frames_the_time_is_the_one_shown(templates):
     first = [View(clock=9_600 + 960 * n, at=9.0 * n) for n in range(6)]
     then = [View(clock=9_600 + 960 * n, at=9.0 * n, lap=2, lap_times=(crossed,)) for n in range(6, 12)]
     assert show(templates, [*first, *then], hz=1.0)[-1].lap_times_s == (crossed * 100 // 960 / 100,)
+
+
+def test_where_lap_times_are_not_read_the_clock_tells_them_if_the_line_was_seen(templates):
+    blind = replace(templates, small=None, rows=())
+    crossed = 960 * 12 + 40
+    race = driving(960 * 11, 11) + driving(960 * 12 + 96, 20, lap=2, lap_times=(crossed,))
+    (time,) = show(blind, race)[-1].lap_times_s
+    assert abs(time - crossed / 960) <= 0.06
+    unseen = show(blind, race, covered=range(9, 17))
+    assert (unseen[-1].lap, unseen[-1].lap_times_s) == (1, ()), "it may be off by half a second"
+    assert show(templates, race, covered=range(9, 17))[-1].lap_times_s == (crossed * 100 // 960 / 100,)
+
+
+def test_times_begin_with_the_first_lap_or_there_are_none(templates):
+    blind = replace(templates, small=None, rows=())
+    race = driving(9_600, 5, lap=2, lap_times=(960,)) + driving(10_080, 20, lap=3, lap_times=(960, 9_100))
+    race += [replace(race[-1], since_finish=0, lap_times=(960, 9_100, race[-1].clock - 10_060))] * 9
+    last = show(blind, race)[-1]
+    assert (last.lap, last.finished, last.lap_times_s) == (3, True, ()), "the third lap's is no first one's"
 
 
 def test_a_clock_that_runs_backwards_or_leaps_is_not_believed(templates):

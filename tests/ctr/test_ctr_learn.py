@@ -15,8 +15,11 @@ from autopilot.game import DeviceChoice, Game
 from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot.types import Frame
+from autopilot_ctr.hud_glyphs import LAPS
 from autopilot_ctr.hud_learn import learn
-from drawn import ORANGE, Look, Race, Screen, View, frame, present, scene, write
+from autopilot_ctr.hud_learn_clock import Clock
+from autopilot_ctr.hud_learn_laps import learn_counter
+from drawn import ODD, ODD_LOOK, ORANGE, Look, Race, Screen, View, frame, present, scene, write
 
 RNG = np.random.default_rng(12)
 SCREEN = Screen((512, 216), noise=4)
@@ -91,6 +94,17 @@ def test_what_is_no_race_is_refused_in_one_line(image, why):
     with pytest.raises(UserError, match=why) as refused:
         learn(frames(image))
     assert "\n" not in str(refused.value)
+
+
+def test_laps_before_the_one_whose_counter_stood_longest_are_learned_from_as_well(templates):
+    """Only the last lap is long enough here to find the counter in."""
+    laps = np.repeat((1, 2, 3), (50, 50, 130))
+    views = [View(clock=96 * n, at=2.0 * n, lap=int(lap)) for n, lap in enumerate(laps, 1)]
+    strips = np.stack([LAPS.cut(present(frame(view, ODD_LOOK), ODD, RNG, 0.3)) for view in views])
+    shown = np.array([view.clock * 100 // 960 for view in views])
+    counter = learn_counter(strips, Clock(templates.clock, templates.boxes, shown, 1.0))
+    assert np.array_equal(counter.lap_of, laps)
+    assert counter.laps.characters == "123"
 
 
 def test_too_little_and_changing_sizes_are_refused():

@@ -33,6 +33,9 @@ AGREE = 3
 """So many frames must say the same of a lap, a lap time, the end of the race."""
 PATIENCE = 9
 """So many frames may pass until a lap time is read; then it is taken from the clock."""
+SURE = 17
+"""A lap time that only the clock says is told where less than this lies between the two frames before and after
+each line, in hundredths: at ten frames a second no frame there was left unread."""
 NEAR = 3
 """What is cut off to hundredths adds up to less than this in a sum of laps: hundredths."""
 LOOSE_FIT, LOOSE_MARGIN = 12.0, 0.1
@@ -56,9 +59,10 @@ class HudReader:
 
     `race_time_s` is None where the clock was not read for sure, and 0 during the countdown. `lap`
     counts completed laps. A lap time is the one that the game shows below the clock, where that can be
-    read, else the difference of the clock around the line, off by at most half the time between two
-    frames. It is told once that is decided, up to `PATIENCE` frames after the line, and stays; `lap_times_s`
-    begins with the first lap that was seen from its start. `incident` is WRONG WAY.
+    read, else the difference of the clock around the lines, off by at most half the time between two
+    frames at each, or none where these were not near enough (`SURE`). It is told once that is decided, up
+    to `PATIENCE` frames after the line, and stays. `lap_times_s` begins with the first lap and ends before
+    one whose time is not known, so that it may be shorter than `lap`. `incident` is WRONG WAY.
     """
 
     def __init__(self, templates: Templates) -> None:
@@ -77,10 +81,12 @@ class HudReader:
         self._lap, self._of = 0, 0
         self._proposed: tuple[tuple[int, int], int] | None = None  # a counter, how often it was seen
         self._passed = self._gap = 0  # the clock at the line, should the proposed counter be true; its leap there
-        self._before: int | None = None  # the clock in the last frame of the lap before
+        self._before: int | None = None  # the clock in the frame before
+        self._on_lap: int | None = None  # the clock in the last frame that showed the lap being driven
         self._crossed: int | None = None  # the clock when this lap began, about
+        self._leap = 0  # the clock's leap there; 0 where that was read
         self._times: list[int | None] = []
-        self._near: list[int] = []  # how far each lap's time may be from what the clock said
+        self._near: list[int] = []  # how far off each lap's time may be, in hundredths; 0 where it was read
         self._votes: dict[int, Counter[int]] = {}
         self._looked: Counter[int] = Counter()  # how often each lap's row was looked at
         self._gone = 0
@@ -96,11 +102,10 @@ class HudReader:
         if self._wrong(frame.image):
             self._wrong_ns = frame.t_ns
         wrong = self._wrong_ns is not None and 0 <= frame.t_ns - self._wrong_ns <= LATCH_NS and not self._finished
-        told = takewhile(self._decided, range(len(self._times)))
-        times = tuple(lap / 100 for lap in (self._times[n] for n in told) if lap is not None)
+        told = takewhile(lambda lap: lap is not None, map(self._told, range(len(self._times))))
         return Reading(
             lap=self._lap,
-            lap_times_s=times,
+            lap_times_s=tuple(lap / 100 for lap in told if lap is not None),
             race_time_s=None if time is None else time / 100,
             incident=wrong,
             wrong_way=wrong,
@@ -155,6 +160,8 @@ class HudReader:
             self._stays()
             if self._of == 0 or (counter[1] == self._of and counter[0] in (self._lap + 1, self._lap + 2)):
                 self._confirm(counter, time)
+            if counter == (self._lap + 1, self._of):
+                self._on_lap = time
         elif gone and self._of > 0 and self._lap == self._of - 1 and self._before is not None:
             if time == self._before:
                 self._gone += 1
@@ -175,15 +182,13 @@ class HudReader:
 
     def _over(self, time: int, image: Image) -> None:
         """Take in a frame in which the race seems to be over: the clock stands at what it was at the line."""
-        n, known = self._lap, [lap for lap in self._times if lap is not None]
-        crossed = sum(known) if len(known) == n else self._crossed
-        estimate = None if crossed is None else time - crossed
-        near = NEAR if all(self._agreed(m) is not None for m in range(n)) else NEAR + max(self._near, default=0)
+        n, near = self._lap, NEAR + self._leap
+        estimate = None if self._crossed is None else time - self._crossed
         self._vote(n, image, estimate, near)
         shown = self._agreed(n, estimate, near)
         if self._gone >= (2 * AGREE if shown is None else AGREE):
             self._times.append(estimate if shown is None else shown)
-            self._near.append(near)
+            self._near.append(near if shown is None else 0)
             self._looked[n] = PATIENCE
             self._lap, self._finished = n + 1, True
 
@@ -192,7 +197,7 @@ class HudReader:
         if self._proposed is None or self._proposed[0] != counter:
             same = self._of and counter[0] == self._lap + 1
             self._proposed = None if same else (counter, 0)
-            before = time if self._before is None else self._before
+            before = time if self._on_lap is None else self._on_lap
             self._passed, self._gap = (before + time) // 2, time - before
         if self._proposed is None:
             return
@@ -206,8 +211,8 @@ class HudReader:
             self._crossed = 0 if self._lap == 0 else None
         else:
             self._times.append(None if self._crossed is None else self._passed - self._crossed)
-            self._near.append(NEAR + self._gap)
-            self._lap, self._crossed = self._lap + 1, self._passed
+            self._near.append(NEAR + max(self._leap, self._gap))
+            self._lap, self._crossed, self._leap = self._lap + 1, self._passed, self._gap
 
     def _vote(self, n: int, image: Image, estimate: int | None, near: int) -> None:
         """Read the time of lap `n` (from 0) below the clock, until several frames say the same.
@@ -225,9 +230,10 @@ class HudReader:
         self._votes.setdefault(n, Counter()).update([] if read is None else [read])
         shown = self._agreed(n, estimate, near)
         if shown is not None and n < len(self._times):
-            self._times[n] = shown
-            if n == self._lap - 1 and all(self._agreed(m) is not None for m in range(n)):
-                self._crossed = sum(lap for lap in self._times if lap is not None)
+            self._times[n], self._near[n] = shown, 0
+            known = [lap for lap, off in zip(self._times, self._near, strict=True) if lap is not None and off == 0]
+            if len(known) == self._lap:
+                self._crossed, self._leap = sum(known), 0
 
     def _agreed(self, n: int, estimate: int | None = None, near: int = 0) -> int | None:
         """Return what several frames showed of lap `n`, unless the clock said otherwise."""
@@ -239,6 +245,10 @@ class HudReader:
     def _decided(self, n: int) -> bool:
         """Whether the time of lap `n` stays as it is."""
         return n >= len(self._templates.rows) or self._looked[n] >= PATIENCE or self._agreed(n) is not None
+
+    def _told(self, n: int) -> int | None:
+        """Return the time of lap `n` if it is decided and sure."""
+        return self._times[n] if self._decided(n) and self._near[n] <= NEAR + SURE else None
 
     def _wrong(self, image: Image) -> bool:
         """Whether WRONG WAY is on the screen now."""

@@ -94,7 +94,7 @@ class Templates:
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as e:
             raise UserError(
                 f"{path} holds no templates that can be used ({' '.join(str(e).split())}):"
-                " learn them anew with `autopilot ctr learn-hud`"
+                " learn them anew with `autopilot learn-hud --game ctr`"
             ) from e
 
 

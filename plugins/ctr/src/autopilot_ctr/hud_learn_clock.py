@@ -1,0 +1,233 @@
+"""Learns the race clock's digits: it counts, so it labels them itself, and running evenly checks them.
+
+The pixels that repeat every ten seconds are the seconds' digit; the digit left of it changes when that
+one becomes 0; with these ten glyphs the other places are found, and all are learned again from all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from autopilot.errors import UserError
+from numpy.typing import NDArray
+
+from autopilot_ctr.hud_glyphs import Box, Floats, Glyphs
+from autopilot_ctr.hud_templates import clock_hundredths
+
+DIGITS = "0123456789"
+WINDOW_S, LEAST_S = 40.0, 32.0
+"""So much of a running clock is looked at, at most and at least, to find it."""
+STILL = 18.0
+"""A background whose grey values stray less than this cannot be told from the digits."""
+ALIKE = 0.15
+"""Digits that differ by less than this (nats for a pixel) are not told apart for sure."""
+
+NO_CLOCK = (
+    "no running race clock was found at the top left: record a race of Crash Team Racing's time trial,"
+    " a whole lap at least, with the game's picture filling the window or --region"
+)
+
+STANDING = "the picture behind the clock hardly changes: drive a lap, so that the digits stand out from it"
+
+type Seconds = NDArray[np.float64]
+type Strips = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What was learned: the digits, the places of the five, and what each frame shows.
+
+    `shown` is in hundredths, -1 where it was not read; `share` is how much of the race was read.
+    """
+
+    glyphs: Glyphs
+    boxes: tuple[Box, ...]
+    shown: NDArray[np.intp]
+    share: float
+
+
+def learn_clock(t_s: Seconds, strips: Strips) -> Clock:
+    """Learn the clock from frames' times and their parts that hold it, uint8 (n, H, W, 3).
+
+    Raises UserError, one line, where there is none, where it does not run with the frames' time, or where
+    what is behind it stands still.
+    """
+    if np.quantile(strips[::4].astype(np.float32).std(0).max(2), 0.75) < 12:
+        raise UserError(STANDING)
+    glyphs, boxes = _clock(t_s, strips, _seconds(t_s, strips))
+    shown = np.array([-1 if h is None else h for h in (clock_hundredths(glyphs, boxes, strip) for strip in strips)])
+    return Clock(glyphs, boxes, shown, _check(t_s, shown))
+
+
+@dataclass(frozen=True)
+class _Seconds:
+    """Where the seconds' digit is and when it changes: `digit(t) = floor(rate * t - phase) + const`."""
+
+    box: Box
+    rate: float
+    phase: float
+    rows: NDArray[np.intp]
+
+    def ticks(self, t_s: Seconds) -> Seconds:
+        return np.asarray(self.rate * t_s - self.phase, np.float64)
+
+
+def _seconds(t_s: Seconds, clock: Strips) -> _Seconds:
+    """Find what repeats every ten seconds."""
+    small = np.stack([cv2.cvtColor(cv2.resize(s, None, fx=0.5, fy=0.5), cv2.COLOR_RGB2GRAY) for s in clock])
+    small = small[:, :60].astype(np.float32)
+    shape = small.shape[1:]
+    best: tuple[float, NDArray[np.intp], float, int] | None = None
+    for begin in np.arange(0, max(1.0, t_s[-1] - LEAST_S), WINDOW_S / 2):
+        rows = np.flatnonzero((t_s >= begin) & (t_s < begin + WINDOW_S))
+        if len(rows) < 80 or t_s[rows[-1]] - t_s[rows[0]] < LEAST_S - 2:
+            continue
+        pixels = small[rows].reshape(len(rows), -1)
+        for phase in np.arange(0, 1, 0.125):
+            explained = r_squared(pixels, np.floor(t_s[rows] - phase).astype(int) % 10)
+            found = cv2.boxFilter(np.maximum(explained - 0.4, 0).reshape(shape), -1, (14, 14))
+            place = int(found.argmax())
+            if best is None or found.flat[place] > best[0]:
+                best = float(found.flat[place]), rows, float(phase), place
+    if best is None or best[0] < 0.08:
+        raise UserError(NO_CLOCK)
+    _, rows, phase, place = best
+    y, x = divmod(place, shape[1])
+    part = small[rows][:, max(0, y - 10) : y + 10, max(0, x - 10) : x + 10].reshape(len(rows), -1)
+
+    def score(rate: float, phase: float) -> float:
+        return float(r_squared(part, np.floor(rate * t_s[rows] - phase).astype(int) % 10).clip(0.3).sum())
+
+    tried = [(1 + r / 400, phase + p / 40 + t_s[rows].mean() * r / 400) for r in range(-4, 5) for p in range(-8, 9)]
+    rate, phase = max(tried, key=lambda a: score(*a))
+    return _Seconds(_extent(t_s, clock, rows, 2 * x, 2 * y, rate, phase), rate, phase, rows)
+
+
+def _extent(t_s: Seconds, clock: Strips, rows: NDArray[np.intp], x: int, y: int, rate: float, phase: float) -> Box:
+    """Return the box around the pixels near (x, y) that repeat every ten seconds."""
+    ticks = rate * t_s[rows] - phase
+    rows, ticks = rows[_settled(ticks)], ticks[_settled(ticks)]
+    left, top = max(0, x - 30), max(0, y - 30)
+    near = clock[rows][:, top : y + 30, left : x + 30].astype(np.float32).mean(3)
+    explained = r_squared(near.reshape(len(rows), -1), np.floor(ticks).astype(int) % 10).reshape(near.shape[1:])
+    mask = cv2.morphologyEx((explained > 0.55).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+    if count < 2:
+        raise UserError(NO_CLOCK)
+    name = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    bx, by, width, height, _ = (int(v) for v in stats[name])
+    if not (14 <= width <= 42 and 18 <= height <= 42):
+        raise UserError(NO_CLOCK)
+    return Box(left + bx - 1, top + by - 1, width + 2, height + 2)
+
+
+def _settled(ticks: Seconds) -> NDArray[np.bool_]:
+    """Say which frames are not near a change of the seconds."""
+    return np.abs(ticks % 1 - 0.5) < 0.4
+
+
+def r_squared(pixels: Floats, groups: NDArray[np.intp]) -> Floats:
+    """Return how much of each pixel's variance the groups explain: R squared, (pixels,).
+
+    `pixels` is float32 (frames, pixels). Some noise is granted, so that what never changes gives 0.
+    """
+    names = np.unique(groups)
+    member = (groups[None] == names[:, None]).astype(np.float32)
+    counts = member.sum(1)
+    centred = pixels - pixels.mean(0)
+    between = (np.square(member @ centred) / counts[:, None]).sum(0)
+    total = np.square(centred).sum(0) + len(pixels) * 16.0
+    return np.asarray(between / total, np.float32)
+
+
+def _clock(t_s: Seconds, clock: Strips, seconds: _Seconds) -> tuple[Glyphs, tuple[Box, ...]]:
+    """Learn the digits at the seconds' place, find the other places by them, learn from all."""
+    ticks = seconds.ticks(t_s)[seconds.rows]
+    settled = _settled(ticks)
+    rows = seconds.rows[settled]
+    box, count = seconds.box, np.floor(ticks[settled]).astype(np.intp)
+    tens = box.moved(-34).of(clock[rows]).astype(np.float32).mean(3).reshape(len(rows), -1)
+    if tens.size == 0:
+        raise UserError(NO_CLOCK)
+    split = np.stack([r_squared(tens, (count - zero) // 10) for zero in range(10)])
+    zero = int(split[:, split.max(0) > 0.5].mean(1).argmax()) if (split.max(0) > 0.5).any() else 0
+    glyphs = Glyphs.learn(box.of(clock[rows]), (count - zero) % 10, DIGITS)
+    if glyphs.characters != DIGITS:
+        raise UserError(NO_CLOCK)
+    sample = clock[rows[:: max(1, len(rows) // 40)]]
+    tens_box = locate(glyphs, sample, box, -34, 4)
+    pitch = (box.x - tens_box.x) / 17
+    boxes = (
+        locate(glyphs, sample, box, -45 * pitch, 4),
+        tens_box,
+        box,
+        locate(glyphs, sample, box, 28 * pitch, 4),
+        locate(glyphs, sample, box, 45 * pitch, 4),
+    )
+    # Now from all frames that can be read, so that many backgrounds are seen. What was learned at one place
+    # is not as exact at the others, so more is let in at first. Only digits that time has checked teach:
+    # minutes hardly change and hundredths go too fast, so those two are read with what the others taught.
+    glyphs = replace(glyphs, fit=max(6.0, glyphs.fit * 2.5), margin=glyphs.margin / 4)
+    for _ in range(2):
+        known, labels = _agreeing(t_s, [clock_hundredths(glyphs, boxes, strip) for strip in clock])
+        if len(known) < 0.5 * len(rows):
+            raise UserError(NO_CLOCK)
+        patches = np.concatenate([b.of(clock[known]) for b in boxes[1:4]])
+        glyphs = Glyphs.learn(patches, labels[:, 1:4].T.reshape(-1), DIGITS)
+        if glyphs.characters != DIGITS:
+            raise UserError(NO_CLOCK)
+        minutes, hundredths = (locate(glyphs, sample, b, 0, 2) for b in (boxes[0], boxes[4]))
+        boxes = minutes, *boxes[1:4], hundredths
+    if glyphs.margin < ALIKE:
+        raise UserError("the digits of the clock look too much alike: make the game's window larger, or less blurred")
+    if np.quantile(glyphs.sigma.max(-1).reshape(10, -1), 0.75, axis=1).max() < STILL:
+        raise UserError(STANDING)
+    return glyphs, boxes
+
+
+def _agreeing(t_s: Seconds, shown: list[int | None]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the frames whose clock agrees with the one read before, and their digits (frames, 5)."""
+    known = [n for n, h in enumerate(shown) if h is not None]
+    values = np.array([shown[n] for n in known], float)
+    good = np.abs(np.diff(values) / 100 - np.diff(t_s[known])) < 0.1
+    kept = [(n, int(v)) for n, v, ok in zip(known[1:], values[1:], good, strict=True) if ok]
+    return np.array([n for n, _ in kept], np.intp), np.array([digits_of(v) for _, v in kept], np.intp)
+
+
+def digits_of(hundredths: int) -> tuple[int, int, int, int, int]:
+    """Return the five digits of the clock."""
+    minutes, rest = divmod(hundredths, 6000)
+    return minutes, rest // 1000, rest // 100 % 10, rest // 10 % 10, rest % 10
+
+
+def locate(glyphs: Glyphs, strips: Strips, box: Box, dx: float, reach: int) -> Box:
+    """Return the place near `box` moved by `dx` where the glyphs are likeliest."""
+
+    def likely(at: Box) -> float:
+        patches = at.of(strips)
+        if patches.shape[1:3] != (box.height, box.width):
+            return -np.inf
+        _, fits, margins = glyphs.judge(patches)
+        return float(np.median(margins)) / (0.2 + float(np.median(fits)))
+
+    near = max([box.moved(round(dx) + x, y) for x in range(-reach, reach + 1) for y in (-1, 0, 1)], key=likely)
+    finer: Box = max([near.moved(x / 4) for x in range(-3, 4)], key=likely)
+    return finer
+
+
+def _check(t_s: Seconds, shown: NDArray[np.intp]) -> float:
+    """Return the share of frames read while the clock ran; raises UserError unless it ran as a clock does."""
+    known = np.flatnonzero(shown >= 0)
+    if len(known) < 100:
+        raise UserError(NO_CLOCK)
+    steps, passed = np.diff(shown[known]) / 100, np.diff(t_s[known])
+    stood, anew = steps == 0, (shown[known[1:]] < 300) & (steps < 0)  # the countdown, a pause; a new race
+    even, ran = np.abs(steps - passed) < 0.12, np.abs(steps - passed) < 0.8  # a picture may come late
+    if (stood | anew | ran & (steps > 0)).mean() < 0.995 or (even | stood | anew).mean() < 0.8:
+        raise UserError("what looks like the race clock does not run evenly: is the emulator at 100 % speed?")
+    run = max(np.split(known, np.flatnonzero(~ran) + 1), key=len)
+    if t_s[run[-1]] - t_s[run[0]] < LEAST_S - 4:
+        raise UserError("the race clock was read for too short a time: drive for a minute without pausing")
+    return float(len(run) / (run[-1] - run[0] + 1))
