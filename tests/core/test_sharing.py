@@ -216,6 +216,105 @@ def test_a_full_disk_leaves_nothing(shared: Path, tmp_path: Path, disk: SmallDis
     assert sorted(p.name for p in disk.path.iterdir()) == ["ballast", "more", "sessions"]
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder but locks, which are empty."""
+    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock"]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+@pytest.mark.parametrize("at", ["the first file", "the last file", "a session is there"])
+def test_a_disk_that_is_full_in_the_midst_of_unpacking_changes_nothing(
+    at: str, shared: Path, tmp_path: Path, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not disk.mounted:
+        pytest.skip("no file system of our own can be mounted here")
+    file, home = tmp_path / "x.pack", disk.path / "sessions"
+    pack(SessionStore(shared).all()[0], file)
+    record(home, 5, id="kept")
+    before = contents(home)
+    left = [len(files_of(file.read_bytes())) if at == "the last file" else 1]
+
+    def tell(n: int) -> None:
+        left[0] -= 1
+        if left[0] == 0 and at != "a session is there":
+            disk.choke()
+
+    def sync(folder: Path) -> None:
+        assert SessionStore(home).ids() == ["kept", "one"], "whole, until the next one fails"
+        disk.choke()
+
+    with monkeypatch.context() as patch:
+        if at == "a session is there":
+            patch.setattr(sys.modules["autopilot.sharing.unpack"], "sync_folder", sync)
+        with pytest.raises(SessionError, match=r"No space left on device\): nothing was added; mend that") as full:
+            unpack(file, home, tell)
+    assert "\n" not in str(full.value)
+    assert contents(home) == before
+    assert sorted(p.name for p in home.iterdir()) == [".unpacking.lock", "kept"]
+    disk.free()
+    assert [(u.id, u.outcome) for u in unpack(file, home)] == [("one", "new"), ("two", "new")]
+    assert rows(Session.open(home / "one")) == rows(Session.open(shared / "one"))
+    assert contents(home / "kept").items() <= {k.removeprefix("kept/"): v for k, v in before.items()}.items()
+
+
+@pytest.mark.parametrize("at", ["the second segment", "the last segment"])
+def test_a_disk_that_is_full_in_the_midst_of_packing_leaves_no_file(
+    at: str, shared: Path, tmp_path: Path, disk: SmallDisk
+) -> None:
+    if not disk.mounted:
+        pytest.skip("no file system of our own can be mounted here")
+    file, sessions = disk.path / "x.pack", SessionStore(shared).all()[0]
+    left = [1 if at == "the second segment" else 4]
+
+    def tell(n: int) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            disk.choke()
+
+    with pytest.raises(SessionError, match=r"cannot write .*\(No space left on device\): free space"):
+        pack(sessions, file, tell)
+    assert [p.name for p in disk.path.iterdir()] == ["ballast"]
+    disk.free()
+    pack(sessions, file)
+    assert len(unpack(file, tmp_path / "mine")) == 2
+
+
+def test_commands_that_cannot_write_any_more_say_so_in_a_line_and_leave_nothing_half(tmp_path: Path) -> None:
+    """A limit on the size of files, which works everywhere: it fails in the midst of a write as a full disk does."""
+    theirs, mine = tmp_path / "theirs/sessions", tmp_path / "mine/sessions"
+    record(theirs, 6, id="a-small-one")
+    record(theirs, 90, id="big")
+    record(mine, 5, id="kept")
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"
+    program = f"{limited}\nfrom autopilot.cli import main\nmain()"
+
+    def run(code: str, *args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, cwd=tmp_path)
+
+    packing = ("pack", "a-small-one", "big", "-o", "x.pack", "--home", "theirs")
+    unpacking = ("unpack", "x.pack", "--home", "mine")
+    before, there = contents(tmp_path), sorted(tmp_path.iterdir())
+    done = run(program, *packing)
+    assert (done.returncode, done.stdout) == (2, "")
+    line = "autopilot: cannot write x.pack (File too large): free space, or take another folder"
+    assert done.stderr.splitlines()[-1] == line
+    assert "Traceback" not in done.stderr
+    assert sorted(tmp_path.iterdir()) == there
+    assert contents(tmp_path) == before
+    again = run(program.removeprefix(limited), *packing)
+    assert again.returncode == 0, again.stderr
+    done = run(program, *unpacking)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "(File too large): nothing was added; mend that, unpack again" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert contents(mine) == {k.removeprefix("mine/sessions/"): v for k, v in before.items() if k.startswith("mine")}
+    assert SessionStore(mine).ids() == ["kept"]
+    assert not (mine / ".unpacking").exists()
+    again = run(program.removeprefix(limited), *unpacking)
+    assert again.returncode == 0, again.stderr
+    assert SessionStore(mine).ids() == ["a-small-one", "big", "kept"]
+
+
 def test_a_data_set_is_opened_by_a_reader_of_lerobots_format(shared: Path, tmp_path: Path) -> None:
     experimental = pytest.importorskip("rerun.experimental")
     one, two = Session.open(shared / "one"), Session.open(shared / "two")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -42,7 +43,8 @@ def unpack(path: Path, root: Path, tell: Tell = lambda n: None) -> list[Unpacked
 
     All is checked first, in a hidden folder: the digests, and that each file is what a session's file may
     be. Then each session appears by one rename, whole. A crash leaves the hidden folder at most, which the
-    next unpacking removes. Raises SessionError for whatever is wrong, and then nothing has appeared.
+    next unpacking removes. Raises SessionError for whatever is wrong, and then nothing has appeared: what did
+    before the disk failed has gone again.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -58,7 +60,9 @@ def unpack(path: Path, root: Path, tell: Tell = lambda n: None) -> list[Unpacked
     except filelock.Timeout:
         raise SessionError(f"something is being unpacked into {root}: wait for that") from None
     except OSError as e:
-        raise SessionError(f"cannot unpack {path} into {root} ({e.strerror}): nothing was added by it") from e
+        raise SessionError(
+            f"cannot unpack {path} into {root} ({e.strerror}): nothing was added; mend that, unpack again"
+        ) from e
 
 
 def _unpack(file: BinaryIO, root: Path, stage: Path, tell: Tell) -> list[Unpacked]:
@@ -78,7 +82,10 @@ def _unpack(file: BinaryIO, root: Path, stage: Path, tell: Tell) -> list[Unpacke
         except UserError as e:
             raise SessionError(f"session {id}: {str(e).replace(f'{stage}{os.sep}', '')}") from None
         _settle(stage / id)
-    return [_place(stage / id, root) for id in manifest.sessions]
+    with ExitStack() as undo:
+        done = [_place(stage / id, root, undo) for id in manifest.sessions]
+        undo.pop_all()
+    return done
 
 
 def _extract(file: BinaryIO, member: Member, target: Path) -> None:
@@ -97,8 +104,8 @@ def _settle(folder: Path) -> None:
         session.edits().save(folder / "edits.json")
 
 
-def _place(folder: Path, root: Path) -> Unpacked:
-    """Make a session appear under a name that is nobody else's, unless it is here already."""
+def _place(folder: Path, root: Path, undo: ExitStack) -> Unpacked:
+    """Make a session appear under a name that is nobody else's, unless it is here already; `undo` takes it back."""
     came = Session.open(folder)
     digest: bytes | None = None
     for n in count(1):
@@ -115,6 +122,7 @@ def _place(folder: Path, root: Path) -> Unpacked:
             pass  # whatever it is, it stays as it is
     came.info.model_copy(update={"id": id}).save(folder / "session.json")
     folder.rename(target)
+    undo.callback(target.rename, folder)
     sync_folder(root)
     return Unpacked(folder.name, id, "new" if n == 1 else "renamed")
 
