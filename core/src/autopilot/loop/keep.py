@@ -28,26 +28,26 @@ def new_info(
     lockstep: bool,
     **more: Any,
 ) -> SessionInfo:
-    """Return what is known of a session that begins now in `root`; `more` are further fields of it."""
+    """Return what is known of a session that begins now in `root`; `more` are further fields, or others."""
     width, height = game.spec.frame_size
-    return SessionInfo(
-        id=SessionStore(root).new_id(game.spec.name, request.track, driver),
-        game=game.spec.name,
-        driver=driver,
-        track=request.track,
-        mode=request.mode,
-        hz=request.hz,
-        width=width,
-        height=height,
-        controls=game.spec.controls,
-        label_map=label_map_name,
-        action_space=label_map.action_space.to_json(),
-        lockstep=lockstep,
-        created=_now(),
-        versions=versions([game.plugin]),
-        ended="recording",
-        **more,
-    )
+    fields = {
+        "id": more.get("id") or SessionStore(root).new_id(game.spec.name, request.track, driver),
+        "game": game.spec.name,
+        "driver": driver,
+        "track": request.track,
+        "mode": request.mode,
+        "hz": request.hz,
+        "width": width,
+        "height": height,
+        "controls": game.spec.controls,
+        "label_map": label_map_name,
+        "action_space": label_map.action_space.to_json(),
+        "lockstep": lockstep,
+        "created": _now(),
+        "versions": versions([game.plugin]),
+        "ended": "recording",
+    }
+    return SessionInfo.model_validate(fields | more)
 
 
 def _now() -> str:
