@@ -2,7 +2,7 @@
 
 Each is unpacked in a folder of its own. An audit hook of Python's sees every file that is opened to write,
 made, renamed or removed, and whatever could run code; what was there before is compared byte by byte; what
-arrives is read by all that reads sessions. Anything but a pack's refusal in words is a crash.
+arrives is read by all that reads sessions or bundles. Anything but a pack's refusal in words is a crash.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from autopilot.errors import SessionError
+from autopilot.home import Home
+from autopilot.policy import Preprocess, read_manifest, save_bundle
+from autopilot.policy.bundle import read_weights
 from autopilot.sessions import Row, SessionInfo, SessionStore, SessionWriter, laps_of
 from autopilot.sessions.segments import SCHEMA, encode, scan
-from autopilot.sharing import pack, unpack
-from autopilot.sharing.form import FORMAT, MAGIC, read_manifest
+from autopilot.sharing import form, pack, unpack
+from autopilot.sharing.bundles import pack_bundle
+from autopilot.sharing.form import ABOUT, FORMAT, MAGIC, WEIGHTS
 from autopilot.types import ActionSpace, Axis, Frame, Reading
 
 Files = dict[tuple[str, str], bytes]
@@ -80,7 +84,7 @@ def sign(files: Files, change: Callable[[dict[str, Any]], Any] = lambda m: None)
 def files_of(data: bytes) -> Files:
     """Return what is in an honest pack."""
     file = io.BytesIO(data)
-    return {(m.session, m.name): file.read(m.size) for m in read_manifest(file).members}
+    return {(m.session, m.name): file.read(m.size) for m in form.read_manifest(file).members}
 
 
 def make_row(i: int, width: int = WIDTH, height: int = HEIGHT, held: tuple[str, ...] = ("left",)) -> Row:
@@ -113,6 +117,57 @@ def honest(folder: Path) -> bytes:
     one.relabel(3, 5, frozenset({"right"}), (2,))
     pack([one, store.open("two")], folder / "honest.pack")
     return (folder / "honest.pack").read_bytes()
+
+
+def honest_bundle(folder: Path, name: str = "net", seed: int = 1) -> bytes:
+    """Return a pack of a bundle."""
+    about: dict[str, Any] = {"name": name, "game": "toy", "label_map": "toy", "model": "tiny", "config": {"width": 4}}
+    about |= {"action_space": SPACE.to_json(), "preprocess": Preprocess((24, 16), (24, 16)).to_json(), "hz": 10.0}
+    about |= {"sessions": ["one"], "options": {"seed": seed}, "metrics": {"loss": 0.5}, "versions": {"core": "0.1.0"}}
+    draw = np.random.default_rng(seed).random
+    save_bundle(folder / name, about, {f"conv{i}.kernel": draw((3, 4), np.float32) for i in range(3)})
+    pack_bundle(folder / name, folder / f"{name}.pack")
+    return (folder / f"{name}.pack").read_bytes()
+
+
+def bundle_bombs(files: Files) -> dict[str, bytes]:
+    """Return by name packs of a bundle whose weights, or whose manifest, are a bomb or none."""
+
+    def weights(header: Any, data: bytes = bytes(8)) -> Files:
+        text = header if isinstance(header, bytes) else json.dumps(header).encode()
+        return weighing(files, len(text).to_bytes(8, "little") + text + data)
+
+    def tensor(dtype: str, shape: list[int], size: int = 8) -> dict[str, Any]:
+        return {"a": {"dtype": dtype, "shape": shape, "data_offsets": [0, size]}}
+
+    def about(**changes: Any) -> Files:
+        return files | {("net", ABOUT): json.dumps(json.loads(files["net", ABOUT]) | changes).encode()}
+
+    axis = {"name": "x", "values": list(map(str, range(100))), "mirror": list(range(100))}
+    huge = Preprocess((8192, 8192), (8192, 8192)).to_json()
+    bombs = {
+        "more than is there": weights(tensor("F32", [1 << 40], 1 << 42)),
+        "a shape without end": weights(tensor("F32", [0, 1 << 63], 0), b""),
+        "a type that NumPy lacks": weights(tensor("F8_E4M3", [8])),
+        "an unknown type": weights(tensor("\x1b[2J", [8])),
+        "deep": weights(b'{"a":' * 50_000),
+        "a header without end": weighing(files, b"\xff" * 64),
+        "a pickle": weighing(files, pickle.dumps(Evil())),
+        "pictures without end": about(preprocess=huge),
+        "labels without end": about(action_space=[axis | {"name": str(i)} for i in range(9)]),
+        "a deep manifest": files | {("net", ABOUT): b"[" * 100_000},
+        "a terminal's own words": about(game="\x1b[2J"),
+        "another name inside": about(name="kept"),
+        "a session as well": files | {("one", "session.json"): b"{}"},
+        "no weights": {("net", ABOUT): files["net", ABOUT]},
+    }
+    return {name: sign(bomb) for name, bomb in bombs.items()}
+
+
+def weighing(files: Files, weights: bytes) -> Files:
+    """Return the files of a bundle with other weights, and a manifest that has their digest."""
+    about = json.loads(files["net", ABOUT]) | {"weights_sha256": hashlib.sha256(weights).hexdigest()}
+    return files | {("net", ABOUT): json.dumps(about).encode(), ("net", WEIGHTS): weights}
 
 
 HOSTILE: list[Any] = [None, True, -1, 0, 1 << 40, 1 << 63, 1 << 200, -(1 << 63), 1e308, float("nan"), float("inf"), ""]
@@ -270,6 +325,8 @@ def hostile(good: bytes, rng: random.Random) -> tuple[str, bytes]:
         key = rng.choice([k for k in files if k[1].endswith(".json")])
         return kind, sign(files | {key: hostile_json(files[key], rng)})
     if kind == "segment":
+        if ("net", WEIGHTS) in files:
+            return kind, sign(weighing(files, hostile_bytes(files["net", WEIGHTS], rng)))
         key = rng.choice([k for k in files if k[1].endswith(".arrow")])
         return kind, sign(files | {key: hostile_bytes(files[key], rng)})
     if kind == "member":
@@ -354,15 +411,15 @@ def snapshot(folder: Path) -> dict[str, bytes | None]:
 
 
 def attack(data: bytes, box: Path, watch: Watch) -> str:
-    """Unpack a pack beside a session that must stay as it is; return `refused`, `came`, or what went wrong."""
-    root, file = box / "home/sessions", box / "evil.pack"
+    """Unpack a pack beside what must stay as it is; return `refused`, `came`, or what went wrong."""
+    home, file = Home(box / "home"), box / "evil.pack"
     file.write_bytes(data)
     before = snapshot(box)
     here = Path.cwd()
     os.chdir(box)
     try:
-        with watch.on(root):
-            came = unpack(file, root)
+        with watch.on(home.root):
+            came = unpack(file, home)
     except SessionError as e:
         if "\n" in str(e) or not str(e).isprintable():
             return f"crash: refused in more than a line: {e!r:.300}"
@@ -371,18 +428,21 @@ def attack(data: bytes, box: Path, watch: Watch) -> str:
         return f"crash: {traceback.format_exc()}"
     finally:
         os.chdir(here)
-    names = {c.id for c in came if c.outcome != "known"}
+    new = [(home.sessions if c.kind == "session" else home.bundles) / c.id for c in came if c.outcome != "known"]
     after = snapshot(box)
-    left = {path: found for path, found in after.items() if not any(Path(path).is_relative_to(root / n) for n in names)}
+    left = {path: found for path, found in after.items() if not any(Path(path).is_relative_to(p) for p in new)}
     if left != before or any(Path(path).is_symlink() for path in after):
         return "escape: what was there has changed, or more is there"
     try:
-        for name in names:
-            session = SessionStore(root, box / "kept").open(name)
-            counts = (session.health.text, len(session), session.label_counts(), laps_of(session))
-            if sum(1 for _ in session.rows(include_deleted=True)) != len(session.index):
-                return f"crash: {name} reads otherwise: {counts}"
-            shutil.rmtree(root / name)
+        for path in new:
+            if path.parent == home.bundles:
+                read_weights(path, read_manifest(path))
+            else:
+                session = SessionStore(home.sessions, box / "kept").open(path.name)
+                counts = (session.health.text, len(session), session.label_counts(), laps_of(session))
+                if sum(1 for _ in session.rows(include_deleted=True)) != len(session.index):
+                    return f"crash: {path.name} reads otherwise: {counts}"
+            shutil.rmtree(path)
     except BaseException:  # noqa: BLE001  # whatever it is, it is a crash
         return f"crash: reading what came: {traceback.format_exc()}"
     return "came"
@@ -391,10 +451,10 @@ def attack(data: bytes, box: Path, watch: Watch) -> str:
 def run(count: int, seed: int, folder: Path, watch: Watch) -> dict[str, Any]:
     """Attack that often and return what came of it."""
     rng = random.Random(seed)
-    good = honest(folder)
+    good, net = honest(folder), honest_bundle(folder)
     box = folder / "box"
-    record(box / "home/sessions", "kept", 4)
-    assert attack(good, box, watch) == "came", "the honest pack"
+    _keep(box)
+    assert [attack(pack, box, watch) for pack in (good, net)] == ["came"] * 2, "the honest packs"
     watch.escapes.clear()
     watch.runs.clear()
     files = files_of(good)
@@ -407,13 +467,15 @@ def run(count: int, seed: int, folder: Path, watch: Watch) -> dict[str, Any]:
                 sign({("two", "session.json"): json.dumps(info).encode(), ("two", "seg-00000.arrow"): data}),
             )
         )
+    given += [(f"bundle: {k}", v) for k, v in bundle_bombs(files_of(net)).items()]
     for name in TRAVERSAL:
+        given.append(("path: bundle", sign({(name, f): v for (_, f), v in files_of(net).items()})))
         given.append(("path: session", sign({(name, f): v for (s, f), v in files.items() if s == "two"})))
         given.append(("path: file", sign(files | {("two", name): b"evil"})))
     outcomes: dict[str, Counter[str]] = {}
     slowest, wrong = 0.0, []
     for i in range(count):
-        kind, data = given[i] if i < len(given) else hostile(good, rng)
+        kind, data = given[i] if i < len(given) else hostile(net if i % 3 == 0 else good, rng)
         started = time.perf_counter()
         outcome = attack(data, box, watch)
         slowest = max(slowest, time.perf_counter() - started)
@@ -422,7 +484,7 @@ def run(count: int, seed: int, folder: Path, watch: Watch) -> dict[str, Any]:
         if word in ("crash", "escape"):
             wrong.append(f"{i} {kind}: {outcome}")
             shutil.rmtree(box)
-            record(box / "home/sessions", "kept", 4)
+            _keep(box)
     total = Counter[str]()
     for found in outcomes.values():
         total += found
@@ -438,6 +500,13 @@ def run(count: int, seed: int, folder: Path, watch: Watch) -> dict[str, Any]:
         "peak_memory_mb": _peak_mb(),
         "wrong": [*wrong, *watch.escapes, *watch.runs][:20],
     }
+
+
+def _keep(box: Path) -> None:
+    """Make a home with a session and a bundle that must stay as they are."""
+    record(box / "home/sessions", "kept", 4)
+    honest_bundle(box / "home/bundles", "kept")
+    (box / "home/bundles/kept.pack").unlink()
 
 
 def _peak_mb() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -24,6 +25,12 @@ class SmallDisk:
             (self.path / "ballast").write_bytes(bytes(45_000_000))
         else:
             resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, self.limit[1]))
+
+    def choke(self) -> None:
+        """Leave no room at all; only where it is mounted."""
+        with (self.path / "ballast").open("ab", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(1 << 16))
 
     def free(self) -> None:
         (self.path / "ballast").unlink(missing_ok=True)

@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from autopilot.errors import AutopilotError, BundleError, PluginError, UserError
+from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot.policy import Policy, Preprocess, Selector, boxes, network, read_manifest, save_bundle
 from autopilot.policy.bundle import read_weights
+from autopilot.sharing import unpack
+from autopilot.sharing.bundles import pack_bundle
 from autopilot.types import ActionSpace, Axis
 
 SPACE = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
@@ -206,6 +209,15 @@ def bundle(tmp_path: Path, weights: dict[str, Any]) -> Bundle:
         return folder
 
     return make
+
+
+def test_a_bundle_that_was_sent_decides_as_it_did(bundle: Bundle, registry: Registry, tmp_path: Path) -> None:
+    pack_bundle(bundle(), tmp_path / "b.pack")
+    home = Home(tmp_path / "theirs")
+    unpack(tmp_path / "b.pack", home)
+    image = picture(160, 90)
+    sent, came = (Policy.load(f, registry).probabilities(image) for f in (tmp_path / "bundles/b", home.bundle("b")))
+    assert np.array_equal(sent[0], came[0])
 
 
 def test_a_bundle_round_trip(bundle: Bundle, registry: Registry, weights: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from autopilot.errors import SessionError, UserError
 from autopilot.game import Game
 from autopilot.home import Home
-from autopilot.loop import LapKeeper
+from autopilot.loop import LapKeeper, new_info
 from autopilot.plugins import Registry
 from autopilot.sessions import Lap, LapFinder, LapRule, Row, Session, SessionInfo, SessionWriter, laps_of
 from autopilot.train import TrainOptions
@@ -170,8 +170,9 @@ def image(n: int) -> Any:
 
 def keep(game: Game, root: Path, told: Told, rule: str, human: tuple[int, ...] = ()) -> LapKeeper:
     request = WorldRequest("coco-park", "N", HZ)
-    about = (game, request, "coco", game.label_map(), game.label_map_name(), False)
-    with LapKeeper(root, LapRule.parse(rule, "keep-laps", ranked=False), *about) as keeper:
+    info = new_info(root, game, request, "coco", game.label_map(), game.label_map_name(), lockstep=False)
+    limit_s = game.spec.lap_limit_s
+    with LapKeeper(root, info, game.label_map(), LapRule.parse(rule, "keep-laps", ranked=False), limit_s) as keeper:
         for i, (t, reading) in enumerate(told):
             held = LEFT if i % 2 else GAS
             sent: Held = frozenset({"brake"}) if i == 60 else held  # a recovery

@@ -14,16 +14,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from autopilot.errors import SessionError
+from autopilot.errors import BundleError, SessionError
+from autopilot.home import Home
+from autopilot.policy import read_manifest
 from autopilot.sessions import Session, SessionStore
-from autopilot.sharing import pack, unpack
+from autopilot.sharing import Unpacked, pack, unpack
+from autopilot.sharing.bundles import pack_bundle
 from autopilot.sharing.lerobot import CAMERA, export_lerobot
 from autopilot.sharing.view import view
 from small_disk import SmallDisk
 from test_sessions_rows import HEIGHT, SPACE, WIDTH, plain, record
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from pack_attacks import TRAVERSAL, bombs, files_of, foreign, honest, sign
+from pack_attacks import TRAVERSAL, bombs, bundle_bombs, files_of, foreign, honest, honest_bundle, sign
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,11 +55,11 @@ def rows(session: Session) -> list[tuple[object, ...]]:
 
 
 def test_what_was_packed_arrives_with_its_review_and_again_is_known(shared: Path, tmp_path: Path) -> None:
-    file, home = tmp_path / "x.pack", tmp_path / "mine"
+    file, home = tmp_path / "x.pack", tmp_path / "mine/sessions"
     one, two = Session.open(shared / "one"), Session.open(shared / "two")
     done = pack([one, two], file)
     assert [(d.session, d.rows, d.deleted) for d in done] == [("one", 24, 3), ("two", 12, 0)]
-    assert [(u.id, u.outcome) for u in unpack(file, home)] == [("one", "new"), ("two", "new")]
+    assert [(u.id, u.outcome) for u in unpack(file, Home(home.parent))] == [("one", "new"), ("two", "new")]
     for sent in (one, two):
         came = Session.open(home / sent.info.id)
         assert came.info == sent.info
@@ -65,22 +68,22 @@ def test_what_was_packed_arrives_with_its_review_and_again_is_known(shared: Path
         assert came.edits().undo == []
         assert came.health.text == "ok"
         assert came.label_counts() == sent.label_counts()
-    assert [(u.id, u.outcome, u.review) for u in unpack(file, home)] == [
+    assert [(u.id, u.outcome, u.review) for u in unpack(file, Home(home.parent))] == [
         ("one", "known", False),
         ("two", "known", False),
     ]
     Session.open(home / "one").review("rejected")
-    assert [(u.outcome, u.review) for u in unpack(file, home)] == [("known", True), ("known", False)]
+    assert [(u.outcome, u.review) for u in unpack(file, Home(home.parent))] == [("known", True), ("known", False)]
     assert Session.open(home / "one").edits().review == "rejected", "their review stays theirs"
 
 
 def test_the_same_name_with_other_content_gets_a_new_one(shared: Path, tmp_path: Path) -> None:
-    file, home = tmp_path / "x.pack", tmp_path / "mine"
+    file, home = tmp_path / "x.pack", tmp_path / "mine/sessions"
     mine = rows(record(home, 5, id="one"))
     (home / "two").mkdir()  # broken, and still not ours to touch
     pack(SessionStore(shared).all()[0], file)
-    assert [(u.id, u.outcome) for u in unpack(file, home)] == [("one.2", "renamed"), ("two.2", "renamed")]
-    assert [(u.id, u.outcome) for u in unpack(file, home)] == [("one.2", "known"), ("two.2", "known")]
+    assert [(u.id, u.outcome) for u in unpack(file, Home(home.parent))] == [("one.2", "renamed"), ("two.2", "renamed")]
+    assert [(u.id, u.outcome) for u in unpack(file, Home(home.parent))] == [("one.2", "known"), ("two.2", "known")]
     assert rows(Session.open(home / "one")) == mine
     assert Session.open(home / "one.2").info.id == "one.2"
     assert rows(Session.open(home / "one.2")) == rows(Session.open(shared / "one"))
@@ -99,8 +102,8 @@ def test_of_a_damaged_or_split_session_goes_what_is_its_own_and_intact(tmp_path:
     kept = rows(again)
     assert 8 <= len(kept) < 10
     pack([again], tmp_path / "x.pack")
-    unpack(tmp_path / "x.pack", tmp_path / "mine")
-    came = Session.open(tmp_path / "mine" / again.info.id)
+    unpack(tmp_path / "x.pack", Home(tmp_path / "mine"))
+    came = Session.open(tmp_path / "mine/sessions" / again.info.id)
     assert rows(came) == kept
     assert came.health.torn == 0
     assert {p.suffix for p in came.path.iterdir()} == {".json", ".arrow"}
@@ -108,12 +111,13 @@ def test_of_a_damaged_or_split_session_goes_what_is_its_own_and_intact(tmp_path:
 
 def refusal(data: bytes, tmp_path: Path) -> str:
     """Unpack, which must be refused in a line and leave nothing; return the line."""
-    file, home = tmp_path / "evil.pack", tmp_path / "mine"
+    file, home = tmp_path / "evil.pack", Home(tmp_path / "mine")
     file.write_bytes(data)
     before = set(tmp_path.rglob("*"))
     with pytest.raises(SessionError) as refused:
         unpack(file, home)
-    assert set(tmp_path.rglob("*")) - before <= {home, home / ".unpacking.lock"}
+    left = set(tmp_path.rglob("*")) - before - {home.root, home.sessions, home.bundles}
+    assert {p.name for p in left} <= {".unpacking.lock"}
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -137,8 +141,8 @@ def test_damage_cuts_and_newer_formats_are_refused_in_words(good: bytes, tmp_pat
 def test_an_older_review_is_read(good: bytes, tmp_path: Path) -> None:
     files = files_of(good) | {("one", "edits.json"): b'{"format": 1, "deleted": [[0, 2]], "purged": []}'}
     (tmp_path / "old.pack").write_bytes(sign(files))
-    unpack(tmp_path / "old.pack", tmp_path / "mine")
-    assert Session.open(tmp_path / "mine/one").deleted() == [(0, 2)]
+    unpack(tmp_path / "old.pack", Home(tmp_path / "mine"))
+    assert Session.open(tmp_path / "mine/sessions/one").deleted() == [(0, 2)]
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "pickle", "empty", "magic"])
@@ -172,6 +176,82 @@ def test_an_undo_from_elsewhere_reaches_no_session_here(good: bytes, tmp_path: P
     assert "changes to undo" in refusal(sign(files | {("one", "edits.json"): edits}), tmp_path)
 
 
+WORDS = {
+    "more than is there": "weights.safetensors cannot be read",
+    "a shape without end": "weights.safetensors cannot be read",
+    "a type that NumPy lacks": "weights.safetensors cannot be read: 'F8_E4M3'",
+    "an unknown type": "weights.safetensors cannot be read",
+    "deep": "weights.safetensors cannot be read",
+    "a header without end": "weights.safetensors cannot be read",
+    "a pickle": "weights.safetensors cannot be read",
+    "pictures without end": "are too much",
+    "labels without end": "are too much",
+    "a deep manifest": "manifest.json cannot be read",
+    "a terminal's own words": "manifest.json has names that are no words",
+    "another name inside": "it is called 'kept' inside",
+    "a session as well": "'session.json' is no file of a bundle",
+    "no weights": "net lacks its weights.safetensors",
+}
+
+
+def test_bundles_that_are_bombs_or_none_are_refused(tmp_path: Path) -> None:
+    files = files_of(honest_bundle(tmp_path / "from"))
+    for name, data in bundle_bombs(files).items():
+        assert WORDS[name] in refusal(data, tmp_path), name
+    assert set(WORDS) == set(bundle_bombs(files))
+    for name in ("human", "demonstrator-fast", "net.", "con", "../net"):
+        assert "name" in refusal(sign({(name, f): data for (_, f), data in files.items()}), tmp_path)
+    refusal(sign(files | {("net", "kept.py"): b"evil"}), tmp_path)
+
+
+def test_a_bundle_arrives_and_another_of_its_name_gets_a_new_one(tmp_path: Path) -> None:
+    honest_bundle(tmp_path / "from")
+    net, file, mine = tmp_path / "from/net", tmp_path / "x.pack", Home(tmp_path / "mine")
+    (net / "model.onnx").write_bytes(b"it can be made again")
+    pack_bundle(net, file)
+    assert unpack(file, mine) == [Unpacked("net", "net", "new", kind="bundle")]
+    assert contents(mine.bundle("net")) == {k: v for k, v in contents(net).items() if k != "model.onnx"}
+    assert not mine.sessions.exists()
+    assert unpack(file, mine) == [Unpacked("net", "net", "known", kind="bundle")]
+    before = contents(mine.root)
+    other = tmp_path / "another"
+    honest_bundle(other, seed=2)
+    assert unpack(other / "net.pack", mine) == [Unpacked("net", "net.2", "renamed", kind="bundle")]
+    assert before.items() < contents(mine.root).items(), "what was there stays"
+    assert read_manifest(mine.bundle("net.2")) == read_manifest(other / "net").model_copy(update={"name": "net.2"})
+    assert unpack(other / "net.pack", mine) == [Unpacked("net", "net.2", "known", kind="bundle")]
+    (mine.bundle("net") / "weights.safetensors").write_bytes(b"damaged")
+    assert unpack(file, mine) == [Unpacked("net", "net.3", "renamed", kind="bundle")]
+    with pytest.raises(BundleError, match=r"weights\.safetensors is damaged"):
+        pack_bundle(mine.bundle("net"), tmp_path / "y.pack")
+    assert not (tmp_path / "y.pack").exists()
+
+
+def test_a_disk_that_is_full_in_the_midst_of_a_bundle_changes_nothing(tmp_path: Path, disk: SmallDisk) -> None:
+    if not disk.mounted:
+        pytest.skip("no file system of our own can be mounted here")
+    honest_bundle(tmp_path / "from")
+    file, mine = tmp_path / "from/net.pack", Home(disk.path / "home")
+    with pytest.raises(SessionError, match="No space left on device"):
+        unpack(file, mine, lambda n: disk.choke())
+    assert [p.name for p in mine.bundles.iterdir()] == [".unpacking.lock"]
+    disk.free()
+    assert unpack(file, mine) == [Unpacked("net", "net", "new", kind="bundle")]
+
+
+def test_the_command_line_packs_a_bundle(autopilot: Run, tmp_path: Path) -> None:
+    honest_bundle(tmp_path / "home/bundles")
+    done = autopilot("pack", "--bundle", "net", "-o", "x.pack", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = {"file": "x.pack", "bytes": (tmp_path / "x.pack").stat().st_size, "bundle": "net"}
+    assert json.loads(done.stdout) == told
+    came = autopilot("unpack", "x.pack", "--home", "other", cwd=tmp_path)
+    assert came.stdout.splitlines() == ["net", "1 of 1 added to other/bundles"], came.stderr
+    wrong = autopilot("pack", "one", "--bundle", "net", "-o", "y.pack", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1), wrong.stderr
+    assert "--bundle packs that bundle alone" in wrong.stderr
+
+
 def test_hundreds_of_hostile_packs() -> None:
     done = subprocess.run(
         [sys.executable, "benchmarks/pack_attacks.py", "--packs", "300"], capture_output=True, text=True, cwd=ROOT
@@ -183,18 +263,19 @@ def test_hundreds_of_hostile_packs() -> None:
 
 
 def test_a_kill_leaves_no_session_and_the_next_one_cleans_up(shared: Path, tmp_path: Path) -> None:
-    file, home = tmp_path / "x.pack", tmp_path / "mine"
+    file, home = tmp_path / "x.pack", tmp_path / "mine/sessions"
     pack(SessionStore(shared).all()[0], file)
     program = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom autopilot.sharing import unpack\n"
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from autopilot.home import Home\nfrom autopilot.sharing import unpack\n"
         "sys.modules['autopilot.sharing.unpack']._place = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "unpack(Path(sys.argv[1]), Path(sys.argv[2]))"
+        "unpack(Path(sys.argv[1]), Home(Path(sys.argv[2])))"
     )
-    killed = subprocess.run([sys.executable, "-c", program, file, home], capture_output=True, text=True)
+    killed = subprocess.run([sys.executable, "-c", program, file, home.parent], capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert (home / ".unpacking/one/session.json").exists(), "it was killed in the midst of it"
     assert SessionStore(home).ids() == []
-    assert len(unpack(file, home)) == 2
+    assert len(unpack(file, Home(home.parent))) == 2
     assert SessionStore(home).ids() == ["one", "two"]
     assert not (home / ".unpacking").exists()
 
@@ -202,18 +283,117 @@ def test_a_kill_leaves_no_session_and_the_next_one_cleans_up(shared: Path, tmp_p
 def test_a_full_disk_leaves_nothing(shared: Path, tmp_path: Path, disk: SmallDisk) -> None:
     file, home = tmp_path / "x.pack", disk.path / "sessions"
     pack(SessionStore(shared).all()[0], file)
-    home.mkdir()
+    home.mkdir(parents=True)
     if not disk.mounted:
         pytest.skip("no file system of our own can be mounted here")
     disk.fill()
     with pytest.raises(SessionError, match="MB are to spare"):
-        unpack(file, home)
+        unpack(file, Home(home.parent))
     (disk.path / "more").write_bytes(bytes(shutil.disk_usage(disk.path).free))
     target = disk.path / "y.pack"
     with pytest.raises(SessionError, match=r"cannot write .*No space left"):
         pack(SessionStore(shared).all()[0], target)
     assert SessionStore(home).ids() == []
     assert sorted(p.name for p in disk.path.iterdir()) == ["ballast", "more", "sessions"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder but locks, which are empty."""
+    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".lock"]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+@pytest.mark.parametrize("at", ["the first file", "the last file", "a session is there"])
+def test_a_disk_that_is_full_in_the_midst_of_unpacking_changes_nothing(
+    at: str, shared: Path, tmp_path: Path, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not disk.mounted:
+        pytest.skip("no file system of our own can be mounted here")
+    file, home = tmp_path / "x.pack", disk.path / "sessions"
+    pack(SessionStore(shared).all()[0], file)
+    record(home, 5, id="kept")
+    before = contents(home)
+    left = [len(files_of(file.read_bytes())) if at == "the last file" else 1]
+
+    def tell(n: int) -> None:
+        left[0] -= 1
+        if left[0] == 0 and at != "a session is there":
+            disk.choke()
+
+    def sync(folder: Path) -> None:
+        assert SessionStore(home).ids() == ["kept", "one"], "whole, until the next one fails"
+        disk.choke()
+
+    with monkeypatch.context() as patch:
+        if at == "a session is there":
+            patch.setattr(sys.modules["autopilot.sharing.unpack"], "sync_folder", sync)
+        with pytest.raises(SessionError, match=r"No space left on device\): nothing was added; mend that") as full:
+            unpack(file, Home(home.parent), tell)
+    assert "\n" not in str(full.value)
+    assert contents(home) == before
+    assert sorted(p.name for p in home.iterdir()) == [".unpacking.lock", "kept"]
+    disk.free()
+    assert [(u.id, u.outcome) for u in unpack(file, Home(home.parent))] == [("one", "new"), ("two", "new")]
+    assert rows(Session.open(home / "one")) == rows(Session.open(shared / "one"))
+    assert contents(home / "kept").items() <= {k.removeprefix("kept/"): v for k, v in before.items()}.items()
+
+
+@pytest.mark.parametrize("at", ["the second segment", "the last segment"])
+def test_a_disk_that_is_full_in_the_midst_of_packing_leaves_no_file(
+    at: str, shared: Path, tmp_path: Path, disk: SmallDisk
+) -> None:
+    if not disk.mounted:
+        pytest.skip("no file system of our own can be mounted here")
+    file, sessions = disk.path / "x.pack", SessionStore(shared).all()[0]
+    left = [1 if at == "the second segment" else 4]
+
+    def tell(n: int) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            disk.choke()
+
+    with pytest.raises(SessionError, match=r"cannot write .*\(No space left on device\): free space"):
+        pack(sessions, file, tell)
+    assert [p.name for p in disk.path.iterdir()] == ["ballast"]
+    disk.free()
+    pack(sessions, file)
+    assert len(unpack(file, Home(tmp_path / "mine"))) == 2
+
+
+def test_commands_that_cannot_write_any_more_say_so_in_a_line_and_leave_nothing_half(tmp_path: Path) -> None:
+    """A limit on the size of files, which works everywhere: it fails in the midst of a write as a full disk does."""
+    theirs, mine = tmp_path / "theirs/sessions", tmp_path / "mine/sessions"
+    record(theirs, 6, id="a-small-one")
+    record(theirs, 90, id="big")
+    record(mine, 5, id="kept")
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"
+    program = f"{limited}\nfrom autopilot.cli import main\nmain()"
+
+    def run(code: str, *args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, cwd=tmp_path)
+
+    packing = ("pack", "a-small-one", "big", "-o", "x.pack", "--home", "theirs")
+    unpacking = ("unpack", "x.pack", "--home", "mine")
+    before, there = contents(tmp_path), sorted(tmp_path.iterdir())
+    done = run(program, *packing)
+    assert (done.returncode, done.stdout) == (2, "")
+    line = "autopilot: cannot write x.pack (File too large): free space, or take another folder"
+    assert done.stderr.splitlines()[-1] == line
+    assert "Traceback" not in done.stderr
+    assert sorted(tmp_path.iterdir()) == there
+    assert contents(tmp_path) == before
+    again = run(program.removeprefix(limited), *packing)
+    assert again.returncode == 0, again.stderr
+    done = run(program, *unpacking)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "(File too large): nothing was added; mend that, unpack again" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert contents(mine) == {k.removeprefix("mine/sessions/"): v for k, v in before.items() if k.startswith("mine")}
+    assert SessionStore(mine).ids() == ["kept"]
+    assert not (mine / ".unpacking").exists()
+    again = run(program.removeprefix(limited), *unpacking)
+    assert again.returncode == 0, again.stderr
+    assert SessionStore(mine).ids() == ["a-small-one", "big", "kept"]
 
 
 def test_a_data_set_is_opened_by_a_reader_of_lerobots_format(shared: Path, tmp_path: Path) -> None:

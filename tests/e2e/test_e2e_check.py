@@ -82,6 +82,31 @@ def test_a_session_that_is_refused_stops_a_training(home: Path, run: Run) -> Non
     assert "check:" not in trusted.err
 
 
+def test_what_was_rejected_is_left_out_and_compared_with_none(home: Path, run: Run) -> None:
+    store = SessionStore(home / "sessions")
+    first, second, third = store.ids()
+    shutil.copytree(home / "sessions" / first, home / "sessions" / "copied")
+    path = home / "sessions/copied/session.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"id": "copied"}))
+    before = json.loads(run("check", "--json", home=home).out)
+    assert [f["code"] for s in before["sessions"] for f in s["findings"]] == ["copy"]
+    store.open("copied").review("rejected")
+    repaint(home, third, lambda i, images: images[min(i, 10)])
+    store.open(third).review("rejected")
+    done = run("check", home=home)
+    assert done.code == 0, done.out
+    assert done.out.count("rejected, left out") == 2
+    data = json.loads(run("check", "--json", home=home).out)
+    verdicts = {s["id"]: s["verdict"] for s in data["sessions"]}
+    assert verdicts == {first: "ok", second: "ok", third: "rejected", "copied": "rejected"}
+    assert [s["findings"] for s in data["sessions"]] == [[]] * 4
+    assert data["ok"] is True
+    named = run("check", "--session", third, "--json", home=home)
+    assert [s["verdict"] for s in json.loads(named.out)["sessions"]] == ["rejected"]
+    store.open(third).review("new")
+    assert run("check", home=home).code == 2
+
+
 def test_a_desktop_in_a_game_that_has_no_hud(home: Path, run: Run) -> None:
     desktop = np.full((90, 160, 3), (200, 200, 210), np.uint8)
     desktop[20:60, 30:110] = 255

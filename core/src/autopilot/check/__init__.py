@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from autopilot.check.check import Report, admit, check, check_home
-from autopilot.check.findings import LOOK, OK, REFUSE, Finding
+from autopilot.check.findings import LOOK, OK, REFUSE, REJECTED, Finding
 
-__all__ = ["LOOK", "OK", "REFUSE", "Finding", "Report", "admit", "check", "check_home"]
+__all__ = ["LOOK", "OK", "REFUSE", "REJECTED", "Finding", "Report", "admit", "check", "check_home"]

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from autopilot.check.alone import check_alone
-from autopilot.check.findings import REFUSE, Finding, verdict
+from autopilot.check.findings import REFUSE, REJECTED, Finding, verdict
 from autopilot.check.lag import lag
 from autopilot.check.look import Look, look
 from autopilot.check.together import check_together
@@ -25,11 +25,15 @@ LINES = 10
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in the `sessions`, by their ids; `left_out` says in words which were not looked at."""
+    """What was found in the `sessions`, by their ids; `rejected` and `left_out` were not looked at.
+
+    `rejected` are those of the `sessions` that a reviewer rejected; `left_out` are others, in words.
+    """
 
     sessions: list[str]
     findings: list[Finding]
     left_out: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
 
     def of(self, session: str | None) -> list[Finding]:
         """Return what was found in a session, the worst first; with None what concerns all of them."""
@@ -37,8 +41,8 @@ class Report:
         return sorted(mine, key=lambda f: f.severity != REFUSE)
 
     def verdict(self, session: str) -> str:
-        """Return OK, LOOK or REFUSE."""
-        return verdict(self.of(session))
+        """Return OK, LOOK, REFUSE or REJECTED."""
+        return REJECTED if session in self.rejected else verdict(self.of(session))
 
     @property
     def refused(self) -> list[Finding]:
@@ -86,18 +90,21 @@ def check_home(
 ) -> Report:
     """Look through all sessions of a home, or those named by `ids`, or of one game.
 
-    One that cannot be opened is refused. Raises SessionError for an id that is none.
+    One that cannot be opened is refused. One that was rejected is left out, as `train` does: no other is
+    compared with it. Raises SessionError for an id that is none.
     """
     store = SessionStore(home.sessions)
     found, broken = ([store.open(i) for i in ids], []) if ids else store.all()
     found = [s for s in found if game in (None, s.info.game)]
     live = [s.info.id for s in found if s.info.ended == "recording"]
-    report = check(registry, [s for s in found if s.info.id not in live], home.cache, watch)
+    rejected = [s.info.id for s in found if s.info.id not in live and s.edits().review == "rejected"]
+    report = check(registry, [s for s in found if s.info.id not in live + rejected], home.cache, watch)
     unread = [Finding(i, "broken", REFUSE, text, 1, []) for i, text in broken]
     return Report(
-        sorted(report.sessions + [i for i, _ in broken]),
+        sorted(report.sessions + rejected + [i for i, _ in broken]),
         unread + report.findings,
         [f"{i} is being recorded: not looked at" for i in live],
+        rejected,
     )
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from autopilot.sessions.info import Ranges
 
-OK, LOOK, REFUSE = "ok", "look", "refuse"
-"""Verdicts, from the best on; a finding is either of the last two."""
+OK, LOOK, REFUSE, REJECTED = "ok", "look", "refuse", "rejected"
+"""Verdicts; a finding is LOOK or REFUSE. What a reviewer rejected is not looked at."""
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,19 @@ def progress(*columns: str) -> Iterator[Progress]:
 
 
 @contextmanager
+def steps(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Make a progress bar of which `total` is all; call the result with how much more is done."""
+    with progress() as bar:
+        task = bar.add_task(what, total=total)
+
+        def more(n: int) -> None:
+            bar.start()
+            bar.advance(task, n)
+
+        yield more
+
+
+@contextmanager
 def status() -> Iterator[Callable[..., None]]:
     """Show one live line on stderr; call the result with its text, with `news=True` for what a log must have too."""
     with err.status("") as line:

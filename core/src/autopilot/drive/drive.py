@@ -27,6 +27,7 @@ from autopilot.loop import (
     TakeoverMode,
     TaughtDriver,
     Timing,
+    new_info,
     run,
 )
 from autopilot.plugins import Registry
@@ -213,24 +214,14 @@ def drive(
         limit = None if options.max_s is None else max(1, round(options.max_s * hz))
         takeover = None if name == "human" else Takeover(world.reader, options.takeover)
         keeper = laps = None
+        about = (home.sessions, game, request, name, label_map, label_name, world.clock.lockstep)
         if options.record:
-            keeper = stack.enter_context(
-                Keeper(
-                    home.sessions,
-                    game,
-                    request,
-                    name,
-                    label_map,
-                    label_name,
-                    lockstep=world.clock.lockstep,
-                    policy=name != "human" and options.teacher is None,
-                    teacher=options.teacher,
-                )
-            )
+            info = new_info(*about, policy=name != "human" and options.teacher is None, teacher=options.teacher)
+            keeper = stack.enter_context(Keeper(home.sessions, info, label_map))
             observers.append(keeper)
         if options.keep_laps is not None:
-            about = (game, request, name, label_map, label_name, world.clock.lockstep)
-            laps = stack.enter_context(LapKeeper(home.sessions, options.keep_laps, *about))
+            rule = (options.keep_laps, game.spec.lap_limit_s)
+            laps = stack.enter_context(LapKeeper(home.sessions, new_info(*about), label_map, *rule))
             observers.append(laps)
         ending = run(world, driver, timing, game.spec.frame_size, observers, limit, on_pause, on_away, takeover)
     report = DriveReport(name, track, ending, last[0], timing.report(), human_frames[0], stamp=game.spec.stamp)

@@ -11,7 +11,7 @@ from autopilot.loop.drivers import (
     RandomDriver,
     TaughtDriver,
 )
-from autopilot.loop.keep import Keeper, LapKeeper
+from autopilot.loop.keep import Keeper, LapKeeper, new_info
 from autopilot.loop.recovery import Recovering
 from autopilot.loop.run import Ending, Observer, run
 from autopilot.loop.takeover import Takeover, TakeoverMode
@@ -33,5 +33,6 @@ __all__ = [
     "TakeoverMode",
     "TaughtDriver",
     "Timing",
+    "new_info",
     "run",
 ]

@@ -28,61 +28,47 @@ def new_info(
     lockstep: bool,
     **more: Any,
 ) -> SessionInfo:
-    """Return what is known of a session that begins now; `more` are further fields of it."""
+    """Return what is known of a session that begins now in `root`; `more` are further fields, or others."""
     width, height = game.spec.frame_size
-    return SessionInfo(
-        format=1,
-        id=SessionStore(root).new_id(game.spec.name, request.track, driver),
-        game=game.spec.name,
-        driver=driver,
-        track=request.track,
-        mode=request.mode,
-        hz=request.hz,
-        width=width,
-        height=height,
-        controls=game.spec.controls,
-        label_map=label_map_name,
-        action_space=label_map.action_space.to_json(),
-        lockstep=lockstep,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=versions([game.plugin]),
-        ended="recording",
-        **more,
-    )
+    fields = {
+        "id": more.get("id") or SessionStore(root).new_id(game.spec.name, request.track, driver),
+        "game": game.spec.name,
+        "driver": driver,
+        "track": request.track,
+        "mode": request.mode,
+        "hz": request.hz,
+        "width": width,
+        "height": height,
+        "controls": game.spec.controls,
+        "label_map": label_map_name,
+        "action_space": label_map.action_space.to_json(),
+        "lockstep": lockstep,
+        "created": _now(),
+        "versions": versions([game.plugin]),
+        "ended": "recording",
+    }
+    return SessionInfo.model_validate(fields | more)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Keeper:
-    """Writes the steps of one run into a new session in `root`.
+    """Writes the steps of one run into a new session in `root`, which `info` describes.
 
-    `label_map` and its name label them. With `policy` it is a drive: the rows that the policy
+    `label_map` labels them. Where `info.policy` says that it is a drive, the rows that the policy
     drove get no label, so that training skips them; those that the human took over get theirs,
     and `session.json` lists them. Left through an exception, the session ends as `interrupted`.
 
     Raises SessionError as `SessionWriter` does.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        game: Game,
-        request: WorldRequest,
-        driver: str,
-        label_map: LabelMap,
-        label_map_name: str,
-        *,
-        lockstep: bool,
-        noise: float = 0.0,
-        policy: bool = False,
-        teacher: str | None = None,
-    ) -> None:
-        self._label_map, self._policy = label_map, policy
+    def __init__(self, root: Path, info: SessionInfo, label_map: LabelMap) -> None:
+        self._info, self._label_map = info, label_map
         self.human: list[tuple[int, int]] = []
         self.counts: Counter[str] = Counter()
-        more = {"noise": noise, "policy": policy, "teacher": teacher}
-        self._hz = request.hz
-        self._writer = SessionWriter(
-            root, new_info(root, game, request, driver, label_map, label_map_name, lockstep, **more)
-        )
+        self._writer = SessionWriter(root, info)
 
     @property
     def path(self) -> Path:
@@ -97,7 +83,7 @@ class Keeper:
     def __call__(self, step: Step) -> None:
         """Write one step."""
         decision, number = step.decision, self._writer.frames
-        labelled = decision.by_human or not self._policy
+        labelled = decision.by_human or not self._info.policy
         action = self._label_map.action(decision.held) if labelled else None
         self._writer.append(Row(step.frame, decision.held, decision.sent, action, step.reading))
         self.counts["skipped" if action is None else self._label_map.action_space.describe(action)] += 1
@@ -107,7 +93,7 @@ class Keeper:
 
     def discard(self, seconds: float) -> int:
         """Delete softly what was kept in the last seconds, and return how many frames those were."""
-        return self._writer.discard(round(seconds * self._hz))
+        return self._writer.discard(round(seconds * self._info.hz))
 
     def close(self, ended: str = "saved") -> None:
         """Seal the session. Calling it twice is harmless."""
@@ -127,30 +113,21 @@ class Keeper:
 
 
 class LapKeeper:
-    """Writes each lap that passes `rule` into a session of its own, marked `auto`, with its time.
+    """Writes each lap that passes `rule` into a session of its own in `root`, marked `auto`, with its time.
+
+    `info` describes them, but for their ids and times; `label_map` labels them.
 
     The lap that is driven is held in memory; once over and passed, it is written by a thread, so that the
-    loop does not wait. A lap with a human's help, or of twice the game's `lap_limit_s`, is not kept. Frames on
+    loop does not wait. A lap with a human's help, or of twice `lap_limit_s`, is not kept. Frames on
     which something else was sent than the driver decided (a recovery) get no label. `kept` are the sessions
     and their laps, `seen` counts all laps that were driven whole. A process that is killed may leave a
     session without a `lap_time_s`, which training leaves out.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        rule: LapRule,
-        game: Game,
-        request: WorldRequest,
-        driver: str,
-        label_map: LabelMap,
-        label_map_name: str,
-        lockstep: bool,
-    ) -> None:
-        self._label_map, self._rule = label_map, rule
-        self._root, self._about = root, (game, request, driver, label_map, label_map_name, lockstep)
-        self._finder = LapFinder(request.hz)
-        self._most = round(2 * game.spec.lap_limit_s * request.hz)
+    def __init__(self, root: Path, info: SessionInfo, label_map: LabelMap, rule: LapRule, lap_limit_s: float) -> None:
+        self._root, self._info, self._label_map, self._rule = root, info, label_map, rule
+        self._finder = LapFinder(info.hz)
+        self._most = round(2 * lap_limit_s * info.hz)
         self._rows: deque[tuple[int, Row, bool]] = deque()
         self._count = self.seen = 0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="laps")
@@ -176,8 +153,10 @@ class LapKeeper:
             self._writing.pop(0).result()
 
     def _write(self, lap: Lap, rows: list[Row]) -> None:
-        writer = SessionWriter(self._root, new_info(self._root, *self._about, auto=True))
-        with writer:
+        info = self._info
+        id = SessionStore(self._root).new_id(info.game, info.track, info.driver)
+        new = {"id": id, "created": _now(), "auto": True}
+        with SessionWriter(self._root, info.model_copy(update=new)) as writer:
             for row in rows:
                 writer.append(row)
             writer.close(lap_time_s=lap.time_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from autopilot.errors import BundleError
 from autopilot.home import sync_folder, write_atomic, write_json
@@ -80,7 +80,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = from_json(path.read_bytes())  # which bounds the depth
     except FileNotFoundError:
         raise BundleError(_missing(folder)) from None
     except (OSError, ValueError) as e:
@@ -96,7 +96,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise BundleError(f"bundle {folder.name}: {MANIFEST}: {where}: {first['msg']}") from e
+        raise BundleError(f"bundle {folder.name}: {MANIFEST}: {where!a:.80}: {first['msg']}") from e
 
 
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
@@ -112,7 +112,7 @@ def read_weights(folder: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
         raise BundleError(f"bundle {folder.name}: {WEIGHTS} is damaged: copy or train it again")
     try:
         weights: dict[str, NDArray[Any]] = load(data)
-    except SafetensorError as e:
+    except (SafetensorError, KeyError, ValueError) as e:  # the latter for types and sizes that NumPy lacks
         raise BundleError(f"bundle {folder.name}: {WEIGHTS} cannot be read: {e}") from e
     return weights
 

@@ -11,10 +11,10 @@ import cv2
 from autopilot.errors import SessionError, UserError
 from autopilot.game import Game
 from autopilot.home import Home, check_name
+from autopilot.loop import new_info
 from autopilot.plugins import Registry
-from autopilot.sessions import Row, Session, SessionInfo, SessionWriter
-from autopilot.types import Frame, ImportRequest, Recording
-from autopilot.versions import versions
+from autopilot.sessions import Row, Session, SessionWriter
+from autopilot.types import Frame, ImportRequest, Recording, WorldRequest
 
 PREVIEW = "import.png"
 
@@ -78,23 +78,9 @@ def _write(game: Game, home: Home, kind: str, recording: Recording, watch: Calla
     height, width = first[0].shape[:2]
     home.cache.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(home.cache / PREVIEW), cv2.cvtColor(first[0], cv2.COLOR_RGB2BGR))
-    info = SessionInfo(
-        id=name,
-        game=game.spec.name,
-        driver=recording.driver,
-        track=track,
-        mode=mode,
-        hz=recording.hz,
-        width=width,
-        height=height,
-        controls=game.spec.controls,
-        label_map=game.label_map_name(),
-        action_space=label_map.action_space.to_json(),
-        lockstep=False,
-        created=recording.created,
-        versions=versions([game.plugin]),
-        ended="recording",
-    )
+    about = (WorldRequest(track, mode, recording.hz), recording.driver, label_map, game.label_map_name(), False)
+    more = {"id": name, "width": width, "height": height, "created": recording.created}
+    info = new_info(home.sessions, game, *about, **more)
     with SessionWriter(home.sessions, info) as writer:
         for image, held in chain([first], frames):
             t_ns = round(writer.frames * 1e9 / recording.hz)

@@ -21,6 +21,7 @@ from autopilot.loop import (
     Observer,
     Recovering,
     Timing,
+    new_info,
     run,
 )
 from autopilot.sessions import SessionStore
@@ -127,17 +128,9 @@ def _record_one(
     with game.open(request, options.devices) as world:
         countdown(world)
         timing = Timing(request.hz, world.clock.lockstep)
-        keeper = Keeper(
-            home.sessions,
-            game,
-            request,
-            options.driver,
-            label_map,
-            label_map_name,
-            lockstep=world.clock.lockstep,
-            noise=options.noise,
-        )
-        with keeper:
+        about = (request, options.driver, label_map, label_map_name, world.clock.lockstep)
+        info = new_info(home.sessions, game, *about, noise=options.noise)
+        with Keeper(home.sessions, info, label_map) as keeper:
             progress = RecordProgress(request.track, keeper.path, timing, counts=keeper.counts)
 
             def keep(step: Step) -> None:

@@ -1,4 +1,4 @@
-"""Sessions for others: packs to send, data sets for other programs, a view in Rerun."""
+"""Sessions and bundles for others: packs to send, data sets for other programs, a view in Rerun."""
 
 from __future__ import annotations
 

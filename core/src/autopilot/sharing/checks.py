@@ -16,7 +16,7 @@ from autopilot.sessions.segments import Record, plain_rows, read_segment, scan, 
 from autopilot.types import Action, ActionSpace
 
 _ROWS = 1 << 40
-_TEXT, _WORDS, _LABELS = 200, 256, 10_000
+_TEXT, _WORDS, LABELS = 200, 256, 10_000
 _SMALL, _SWELL = 1 << 30, 200
 
 
@@ -49,9 +49,8 @@ def _check_info(info: SessionInfo) -> None:
     for axis in info.action_space:
         texts += [str(axis["name"]), *map(str, axis["values"])]
     texts += [*info.versions, *info.versions.values()]
-    _need(len(texts) <= 4 * _WORDS, "session.json has too many names")
-    _need(all(len(t) <= _TEXT and t.isprintable() for t in texts), "session.json has names that are no words")
-    _need(ActionSpace.from_json(info.action_space).joint_size <= _LABELS, "it has too many labels")
+    check_texts(texts, "session.json")
+    _need(ActionSpace.from_json(info.action_space).joint_size <= LABELS, "it has too many labels")
     _need(math.isfinite(info.hz) and info.hz <= 1000, f"its rate is {info.hz:g}")
     _need(0 <= info.noise <= 1 and math.isfinite(info.lap_time_s or 0), "session.json has numbers that are none")
     _need(info.frames is None or 0 <= info.frames < _ROWS, "its number of frames makes no sense")
@@ -62,6 +61,12 @@ def _check_info(info: SessionInfo) -> None:
         datetime.fromisoformat(info.created)
     except ValueError:
         raise SessionError(f"it was created {info.created!r:.80}, which is no time") from None
+
+
+def check_texts(texts: list[str], file: str) -> None:
+    """Raise SessionError for texts that are too many, too long, or would do something to a terminal."""
+    _need(len(texts) <= 4 * _WORDS, f"{file} has too many names")
+    _need(all(len(t) <= _TEXT and t.isprintable() for t in texts), f"{file} has names that are no words")
 
 
 def _check_edits(edits: Edits, info: SessionInfo, sizes: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The form of a pack, one file that holds sessions.
+"""The form of a pack, one file that holds sessions, or bundles.
 
 In order: `MAGIC`; the members, one after the other, as they are; the manifest, JSON; its SHA-256, 32 bytes;
 its length, 8 bytes, little endian; `MAGIC` again. Nothing is compressed here, there are no links, no modes
@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Buffer, Iterator
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,17 +20,22 @@ from autopilot.home import check_name
 
 FORMAT = 1
 MAGIC = b"autopilot pack\r\n\x1a\n"  # a transfer that mends line ends breaks it, as it does PNG's
-INFO, EDITS = "session.json", "edits.json"
-NAMES = re.compile(r"(session\.json|edits\.json|seg-[0-9]{5,9}\.arrow)")
-MANIFEST_LIMIT, JSON_LIMIT, SEGMENT_LIMIT = 64 << 20, 4 << 20, 512 << 20
-"""Bytes that a manifest, another JSON file and a segment may have at most."""
+INFO, EDITS, ABOUT, WEIGHTS = "session.json", "edits.json", "manifest.json", "weights.safetensors"
+Kind = Literal["session", "bundle"]
+NAMES: dict[Kind, str] = {
+    "session": r"session\.json|edits\.json|seg-[0-9]{5,9}\.arrow",
+    "bundle": r"manifest\.json|weights\.safetensors",
+}
+NEEDED: dict[Kind, tuple[str, ...]] = {"session": (INFO,), "bundle": (ABOUT, WEIGHTS)}
+MANIFEST_LIMIT, JSON_LIMIT, DATA_LIMIT = 64 << 20, 4 << 20, 512 << 20
+"""Bytes that a manifest, another JSON file and a segment or weights may have at most."""
 _BLOCK = 1 << 20
 _END = 32 + 8 + len(MAGIC)
 _DIGEST = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Member(BaseModel):
-    """A file of a session; `size` is in bytes, `sha256` of all of them."""
+    """A file of a session, or of the bundle that `session` names; `size` is in bytes, `sha256` of all of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,8 +60,13 @@ class Manifest(BaseModel):
 
     @property
     def sessions(self) -> list[str]:
-        """The ids of the sessions, in order."""
+        """The ids of the sessions, or the names of the bundles, in order."""
         return list(dict.fromkeys(m.session for m in self.members))
+
+    @property
+    def kind(self) -> Kind:
+        """What all of it is: nothing else may be in a pack of bundles."""
+        return "bundle" if any(m.name in NEEDED["bundle"] for m in self.members) else "session"
 
 
 class Writer:
@@ -68,7 +78,7 @@ class Writer:
         file.write(MAGIC)
 
     def add(self, session: str, name: str, data: Buffer) -> None:
-        """Add a file of a session."""
+        """Add a file of a session, or of a bundle."""
         view = memoryview(data).cast("B")
         digest = hashlib.sha256(view).hexdigest()
         self._members.append(Member(session=session, name=name, size=len(view), sha256=digest))
@@ -86,7 +96,7 @@ def read_manifest(file: BinaryIO) -> Manifest:
     """Return a pack's manifest, checked but for the members' bytes; the file stands at the first of them.
 
     Raises SessionError, without naming the file, for one that is no pack, is damaged, cut or of a newer
-    format, or whose members are no files of sessions; OSError when it cannot be read.
+    format, or whose members are no files of sessions or bundles; OSError when it cannot be read.
     """
     total = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -132,19 +142,21 @@ def chunks(file: BinaryIO, member: Member) -> Iterator[bytes]:
 def _check_members(manifest: Manifest) -> None:
     seen: set[tuple[str, str]] = set()
     for m in manifest.members:
-        check_session(m.session)
-        limit = SEGMENT_LIMIT if m.name.startswith("seg-") else JSON_LIMIT
-        if not NAMES.fullmatch(m.name) or m.size > limit or (m.session.lower(), m.name) in seen:
-            raise SessionError(f"{m.name!r:.80} is no file of a session, is too large or twice there")
+        check_id(m.session, manifest.kind)
+        limit = JSON_LIMIT if m.name.endswith(".json") else DATA_LIMIT
+        known = re.fullmatch(NAMES[manifest.kind], m.name)
+        if not known or m.size > limit or (m.session.lower(), m.name) in seen:
+            raise SessionError(f"{m.name!r:.80} is no file of a {manifest.kind}, is too large or twice there")
         seen.add((m.session.lower(), m.name))
     if len({s.lower() for s in manifest.sessions}) < len(manifest.sessions):
-        raise SessionError("two of its sessions differ in capitals alone: ask for another pack")
-    if missing := [s for s in manifest.sessions if (s.lower(), INFO) not in seen]:
-        raise SessionError(f"{missing[0]} lacks its {INFO}: ask for another pack")
+        raise SessionError(f"two of its {manifest.kind}s differ in capitals alone: ask for another pack")
+    needed = [(s, name) for s in manifest.sessions for name in NEEDED[manifest.kind]]
+    if missing := [f"{s} lacks its {name}" for s, name in needed if (s.lower(), name) not in seen]:
+        raise SessionError(f"{missing[0]}: ask for another pack")
 
 
-def check_session(id: str) -> None:
-    """Raise UserError for an id that is none, or cannot be a folder's name on every system."""
-    check_name(id, "session")
+def check_id(id: str, kind: Kind) -> None:
+    """Raise UserError for a name that is none of a session or bundle, or of no folder on some system."""
+    check_name(id, kind)
     if id.endswith(".") or re.fullmatch(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", id.lower()):
-        raise SessionError(f"session name {id!r} cannot be used on Windows")
+        raise SessionError(f"{kind} name {id!r} cannot be used on Windows")

@@ -1,8 +1,9 @@
-"""Packing: sessions into one file."""
+"""Packing: sessions, or a bundle, into one file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from autopilot.errors import SessionError
 from autopilot.home import sync_folder
 from autopilot.sessions import Edits, Session
 from autopilot.sessions.segments import SEALED, read_segment, scan, sealed, segments
-from autopilot.sharing.form import EDITS, INFO, Writer, check_session
+from autopilot.sharing.form import EDITS, INFO, Writer, check_id
 
 Tell = Callable[[int], None]
 """Is told how many more bytes of sessions were dealt with."""
@@ -38,13 +39,20 @@ def pack(sessions: Sequence[Session], path: Path, tell: Tell = lambda n: None) -
     split off and what could be undone stay here. Raises SessionError when the file exists or cannot be
     written, or a session is being recorded or cannot be read.
     """
+    with writing(path) as writer:
+        return [_add(writer, session, tell) for session in sessions]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Writer]:
+    """Make a pack that appears whole, as the file `path`, or not at all; raises SessionError as `pack` does."""
     if path.exists():
         raise SessionError(f"{path} exists already: take another name")
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
             writer = Writer(file)
-            done = [_add(writer, session, tell) for session in sessions]
+            yield writer
             writer.close({"autopilot-core": __version__})
         part.rename(path)
         sync_folder(path.parent)
@@ -52,12 +60,11 @@ def pack(sessions: Sequence[Session], path: Path, tell: Tell = lambda n: None) -
         raise SessionError(f"cannot write {path} ({e.strerror}): free space, or take another folder") from e
     finally:
         part.unlink(missing_ok=True)
-    return done
 
 
 def _add(writer: Writer, session: Session, tell: Tell) -> Packed:
     id = session.path.name
-    check_session(id)
+    check_id(id, "session")
     if session.info.ended == "recording":
         raise SessionError(f"{id} is being recorded: end that first")
     edits = session.edits()

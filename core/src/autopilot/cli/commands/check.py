@@ -24,11 +24,12 @@ from autopilot.cli.common import App, common, examples
 def command(ctx: click.Context, app: App, sessions: tuple[str, ...], game: str | None) -> None:
     """Look through recorded sessions for what would teach a network the wrong thing.
 
+    Sessions that were rejected are left out, as a training does.
     Exits with 2 if a session is refused. `autopilot train` looks through its sessions itself, before it begins.
     """
     from rich.markup import escape
 
-    from autopilot.check import LOOK, OK, REFUSE, check_home
+    from autopilot.check import LOOK, OK, REFUSE, REJECTED, check_home
     from autopilot.cli import ui
 
     with ui.progress("{task.completed}/{task.total} sessions") as bar:
@@ -45,6 +46,7 @@ def command(ctx: click.Context, app: App, sessions: tuple[str, ...], game: str |
     together = [asdict(f) for f in report.of(None)]
     data = {"ok": not report.refused, "sessions": rows, "together": together, "left_out": report.left_out}
     marks = {OK: "[green]ok[/]", LOOK: "[yellow]look[/]", REFUSE: "[red]refuse[/]"}
+    marks[REJECTED] = "[dim]rejected, left out[/]"
 
     def show() -> None:
         cells = []

@@ -61,10 +61,8 @@ def _lerobot(app: App, session_ids: tuple[str, ...], out: Path) -> None:
 
     store = SessionStore(app.home.sessions, app.home.cache / "index")
     sessions = [store.open(id) for id in dict.fromkeys(session_ids)]
-    with ui.progress() as bar:
-        bar.start()
-        task = bar.add_task("exporting", total=sum(map(len, sessions)))
-        done = export_lerobot(sessions, out, lambda n: bar.advance(task, n))
+    with ui.steps("exporting", sum(map(len, sessions))) as tell:
+        done = export_lerobot(sessions, out, tell)
     size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
     data = {"folder": str(out), "episodes": done.episodes, "frames": done.frames, "bytes": size}
     app.print(data, f"{out}: {done.episodes} episodes, {done.frames} frames, {size / 1e6:.1f} MB")

@@ -15,20 +15,27 @@ from autopilot.cli.common import App, common, examples
         "autopilot pack ID ID -o anna.pack",
         "autopilot pack --game carracing --driver anna -o anna.pack",
         "autopilot pack --game supertuxkart --track lighthouse -o lighthouse.pack",
+        "autopilot pack --bundle carracing-nvidia -o nvidia.pack",
     )
 )
-@click.argument("session_ids", nargs=-1, metavar="SESSION...")
+@click.argument("session_ids", nargs=-1, metavar="[SESSION...]")
 @click.option("--game", help="All sessions of this game.")
 @click.option("--track", help="Of these, what was recorded on this track.")
 @click.option("--driver", help="Of these, what this driver drove.")
 @click.option("--mode", help="Of these, what was recorded in this mode.")
+@click.option("--bundle", help="Not sessions, but this bundle.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="The file to write.")
 @common
-def command(app: App, session_ids: tuple[str, ...], out: Path, **of: str | None) -> None:
-    """Put sessions into one file, with checksums, for somebody else to `autopilot unpack`.
+def command(app: App, session_ids: tuple[str, ...], bundle: str | None, out: Path, **of: str | None) -> None:
+    """Put sessions, or a bundle, into one file, with checksums, for somebody else to `autopilot unpack`.
 
-    The review goes along, and so do frames that are deleted but not purged.
+    The review of sessions goes along, and so do frames that are deleted but not purged.
     """
+    if bundle is not None:
+        if session_ids or any(of.values()):
+            raise click.UsageError("--bundle packs that bundle alone: pack sessions into a file of their own")
+        _bundle(app, bundle, out)
+        return
     from autopilot.cli import ui
     from autopilot.sessions import SessionStore
     from autopilot.sharing import pack
@@ -46,13 +53,19 @@ def command(app: App, session_ids: tuple[str, ...], out: Path, **of: str | None)
     sessions = [s for s in sessions if all(v in (None, getattr(s.info, k)) for k, v in of.items())]
     if not sessions:
         raise click.UsageError("no session is like that: autopilot sessions lists them")
-    with ui.progress() as bar:
-        bar.start()
-        task = bar.add_task("packing", total=sum(map(weight, sessions)))
-        done = pack(sessions, out, lambda n: bar.advance(task, n))
+    with ui.steps("packing", sum(map(weight, sessions))) as tell:
+        done = pack(sessions, out, tell)
     size = out.stat().st_size
     lines = [f"{d.session}: {d.rows} frames" + (f", {d.deleted} of them deleted" * (d.deleted > 0)) for d in done]
     if any(d.deleted for d in done):
         lines.append("deleted frames go along; `autopilot sessions ID --purge` removes them for good")
     data = {"file": str(out), "bytes": size, "sessions": [asdict(d) for d in done]}
     app.print(data, "\n".join([*lines, f"{out}: {len(done)} sessions, {size / 1e6:.1f} MB"]))
+
+
+def _bundle(app: App, name: str, out: Path) -> None:
+    from autopilot.sharing.bundles import pack_bundle
+
+    pack_bundle(app.home.bundle(name), out)
+    size = out.stat().st_size
+    app.print({"file": str(out), "bytes": size, "bundle": name}, f"{out}: bundle {name}, {size / 1e6:.1f} MB")

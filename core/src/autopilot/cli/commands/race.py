@@ -40,15 +40,10 @@ def command(
     tracks: str | None,
     laps: int,
     races: int,
-    select: str,
-    temperature: float,
-    seed: int,
-    engine: str,
-    recover: bool,
     films: bool,
     reference: str | None,
     name: str | None,
-    devices: Any,
+    **driving: Any,
 ) -> None:
     """Let each driver race in turn; lap times by the referee, `*` for an incident."""
     from autopilot.cli import ui
@@ -60,16 +55,14 @@ def command(
 
     found = Game(app.registry, game, app.home)
     names = tuple(filter(None, (d.strip() for d in drivers.split(","))))
-    driving = DriveOptions(
-        select=select, temperature=temperature, seed=seed, recover=recover, engine=engine, say=ui.say, devices=devices
-    )
+    chosen = DriveOptions(**driving, say=ui.say)
     with ExitStack() as stack:
         if name is None:
             stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}"
             folder: Path = stack.enter_context(new_folder(app.home.races, stamp))
         else:
             folder = app.home.races / check_name(name, "race")
-        options = RaceOptions(names, tracks, laps, races, driving, folder if films else None, reference)
+        options = RaceOptions(names, tracks, laps, races, chosen, folder if films else None, reference)
         line = stack.enter_context(ui.status())
 
         def watch(driver: str, track: str, number: int, step: Step) -> None:
@@ -79,7 +72,7 @@ def command(
         def keep(result: RaceResult) -> None:
             write_json(folder / "race.json", result.to_json())
 
-        before = (lambda world: None) if found.lockstep(devices) else ui.countdown
+        before = (lambda world: None) if found.lockstep(chosen.devices) else ui.countdown
         result = race(found, app.home, app.registry, options, watch, keep, before)
     save_reports(result, folder)
     app.print(result.to_json(), lambda: ui.race_tables(result, folder))

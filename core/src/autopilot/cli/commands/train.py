@@ -62,13 +62,8 @@ def command(
             bar.update(task, completed=p.step, total=p.steps, rate=rate, news=news)
 
         say = partial(click.echo, err=True)
-        arguments: dict[str, Any] = {
-            "home": app.home,
-            "options": chosen,
-            "restart": restart,
-            "check": check,
-            "bundle_from": bundle_from,
-        }
+        how = {"restart": restart, "check": check, "bundle_from": bundle_from}
+        arguments: dict[str, Any] = {"home": app.home, "options": chosen, **how}
         if place is None:
             result = train(app.registry, watch=watch, say=say, **arguments)
         else:

@@ -14,26 +14,25 @@ from autopilot.cli.common import App, common, examples
 @click.argument("file", type=click.Path(path_type=Path))
 @common
 def command(app: App, file: Path) -> None:
-    """Add the sessions of a pack to yours; what you have already stays as it is.
+    """Add the sessions, or the bundle, of a pack to yours; what you have already stays as it is.
 
-    All of it is checked first, and nothing in it is run. A session that you have is left out; another one
-    of the same name gets a new name.
+    All of it is checked first, and nothing in it is run. A session or bundle that you have is left out;
+    another one of the same name gets a new name.
     """
     from autopilot.cli import ui
-    from autopilot.sharing import unpack
+    from autopilot.sharing import Unpacked, unpack
 
-    with ui.progress() as bar:
-        bar.start()
-        task = bar.add_task("unpacking", total=file.stat().st_size if file.is_file() else None)
-        done = unpack(file, app.home.sessions, lambda n: bar.advance(task, n))
+    with ui.steps("unpacking", file.stat().st_size if file.is_file() else None) as tell:
+        done = unpack(file, app.home, tell)
 
-    def words(outcome: str, session: str, review: bool) -> str:
-        if outcome == "renamed":
-            return f", called {session} in the pack: another session has that name here"
-        known = ": you have it already" + (", reviewed otherwise; your review stays" if review else "")
-        return known if outcome == "known" else ""
+    def words(d: Unpacked) -> str:
+        if d.outcome == "renamed":
+            return f", called {d.session} in the pack: another {d.kind} has that name here"
+        known = ": you have it already" + (", reviewed otherwise; your review stays" if d.review else "")
+        return known if d.outcome == "known" else ""
 
-    lines = [f"{d.id}{words(d.outcome, d.session, d.review)}" for d in done]
+    lines = [f"{d.id}{words(d)}" for d in done]
     new = sum(d.outcome != "known" for d in done)
-    data = {"sessions": [asdict(d) for d in done], "added": new}
-    app.print(data, "\n".join([*lines, f"{new} of {len(done)} sessions added to {app.home.sessions}"]))
+    data = {f"{kind}s": [asdict(d) for d in done if d.kind == kind] for kind in ("session", "bundle")}
+    where = app.home.bundles if data["bundles"] else app.home.sessions
+    app.print({**data, "added": new}, "\n".join([*lines, f"{new} of {len(done)} added to {where}"]))

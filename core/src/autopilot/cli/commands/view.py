@@ -25,9 +25,7 @@ def command(app: App, session_id: str, save: Path | None) -> None:
     from autopilot.sharing.view import view
 
     session = SessionStore(app.home.sessions, app.home.cache / "index").open(session_id)
-    with ui.progress() as bar:
-        bar.start()
-        task = bar.add_task("reading", total=len(session))
-        rows = view(session, save, lambda n: bar.advance(task, n))
+    with ui.steps("reading", len(session)) as tell:
+        rows = view(session, save, tell)
     where = "shown in Rerun" if save is None else f"{save} ({save.stat().st_size / 1e6:.1f} MB)"
     app.print({"session": session_id, "frames": rows, "file": save and str(save)}, f"{rows} frames: {where}")
