@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 
 from autopilot.types import Frame, Image, Reading
@@ -102,10 +102,9 @@ class HudReader:
         if self._wrong(frame.image):
             self._wrong_ns = frame.t_ns
         wrong = self._wrong_ns is not None and 0 <= frame.t_ns - self._wrong_ns <= LATCH_NS and not self._finished
-        told = takewhile(lambda lap: lap is not None, map(self._told, range(len(self._times))))
         return Reading(
             lap=self._lap,
-            lap_times_s=tuple(lap / 100 for lap in told if lap is not None),
+            lap_times_s=tuple(self._told()),
             race_time_s=None if time is None else time / 100,
             incident=wrong,
             wrong_way=wrong,
@@ -246,9 +245,12 @@ class HudReader:
         """Whether the time of lap `n` stays as it is."""
         return n >= len(self._templates.rows) or self._looked[n] >= PATIENCE or self._agreed(n) is not None
 
-    def _told(self, n: int) -> int | None:
-        """Return the time of lap `n` if it is decided and sure."""
-        return self._times[n] if self._decided(n) and self._near[n] <= NEAR + SURE else None
+    def _told(self) -> Iterator[float]:
+        """Yield the lap times in seconds, up to the first that is not decided or not sure."""
+        for n, time in enumerate(self._times):
+            if time is None or not self._decided(n) or self._near[n] > NEAR + SURE:
+                return
+            yield time / 100
 
     def _wrong(self, image: Image) -> bool:
         """Whether WRONG WAY is on the screen now."""

@@ -101,9 +101,8 @@ def _collect(frames: Iterable[Frame]) -> tuple[Seconds, Strips, Strips, Strips, 
                 del kept[1::2]
     if size is None:
         raise UserError("there are no frames to learn from")
-    t_s = (np.array(times) - times[0]) / 1e9
     clock, laps, banner = (np.stack(kept) for kept in strips)
-    return t_s, clock, laps, banner, size
+    return (np.array(times) - times[0]) / 1e9, clock, laps, banner, size
 
 
 def _banner(t_s: Seconds, banner: Strips, shown: NDArray[np.intp]) -> tuple[Glyphs, Box] | None:
@@ -128,13 +127,11 @@ def _banner(t_s: Seconds, banner: Strips, shown: NDArray[np.intp]) -> tuple[Glyp
     ys, xs = np.nonzero(words)
     left, right = (int(v) for v in np.quantile(xs, (0.01, 0.99)))
     top, bottom = (int(v) for v in np.quantile(ys, (0.01, 0.99)))
-    centred = abs((left + right) / 2 - BANNER.width / 2) < 48
-    if not (centred and right - left > 60 and bottom - top < 30):
+    if abs((left + right) / 2 - BANNER.width / 2) >= 48 or right - left <= 60 or bottom - top >= 30:
         return None
     box = Box(left, top, right - left + 1, bottom - top + 1)
     found = Glyphs.learn(box.of(banner[lit]), np.zeros(len(lit), np.intp), "W")
-    _, fits, _ = found.judge(box.of(banner))
-    again = np.flatnonzero(fits <= found.fit * 1.5)
+    again = np.flatnonzero(found.judge(box.of(banner))[1] <= found.fit * 1.5)
     if len(again) < 6 or (off[again]).mean() > 0.05:
         return None
     return Glyphs.learn(box.of(banner[again]), np.zeros(len(again), np.intp), "W"), box

@@ -56,99 +56,83 @@ def learn_clock(t_s: Seconds, strips: Strips) -> Clock:
     """
     if np.quantile(strips[::4].astype(np.float32).std(0).max(2), 0.75) < 12:
         raise UserError(STANDING)
-    glyphs, boxes = _clock(t_s, strips, _seconds(t_s, strips))
+    glyphs, boxes = _clock(t_s, strips, *_seconds(t_s, strips))
     shown = np.array([-1 if h is None else h for h in (clock_hundredths(glyphs, boxes, strip) for strip in strips)])
     return Clock(glyphs, boxes, shown, _check(t_s, shown))
 
 
-@dataclass(frozen=True)
-class _Seconds:
-    """Where the seconds' digit is and when it changes: `digit(t) = floor(rate * t - phase) + const`."""
+def _seconds(t_s: Seconds, clock: Strips) -> tuple[Box, NDArray[np.intp], NDArray[np.intp]]:
+    """Find what repeats every ten seconds: the seconds' digit.
 
-    box: Box
-    rate: float
-    phase: float
-    rows: NDArray[np.intp]
-
-    def ticks(self, t_s: Seconds) -> Seconds:
-        return np.asarray(self.rate * t_s - self.phase, np.float64)
-
-
-def _seconds(t_s: Seconds, clock: Strips) -> _Seconds:
-    """Find what repeats every ten seconds."""
-    small = np.stack([cv2.cvtColor(cv2.resize(s, None, fx=0.5, fy=0.5), cv2.COLOR_RGB2GRAY) for s in clock])
-    small = small[:, :60].astype(np.float32)
-    shape = small.shape[1:]
+    Return its place, frames in which it is not about to change, and how many seconds each of them counts
+    from some begin on.
+    """
+    small = np.stack([cv2.cvtColor(cv2.resize(s[:120], None, fx=0.5, fy=0.5), cv2.COLOR_RGB2GRAY) for s in clock])
     best: tuple[float, NDArray[np.intp], float, int] | None = None
     for begin in np.arange(0, max(1.0, t_s[-1] - LEAST_S), WINDOW_S / 2):
         rows = np.flatnonzero((t_s >= begin) & (t_s < begin + WINDOW_S))
         if len(rows) < 80 or t_s[rows[-1]] - t_s[rows[0]] < LEAST_S - 2:
             continue
-        pixels = small[rows].reshape(len(rows), -1)
         for phase in np.arange(0, 1, 0.125):
-            explained = r_squared(pixels, np.floor(t_s[rows] - phase).astype(int) % 10)
-            found = cv2.boxFilter(np.maximum(explained - 0.4, 0).reshape(shape), -1, (14, 14))
+            explained = r_squared(small[rows], np.floor(t_s[rows] - phase).astype(int) % 10)
+            found = cv2.boxFilter(np.maximum(explained - 0.4, 0), -1, (14, 14))
             place = int(found.argmax())
             if best is None or found.flat[place] > best[0]:
                 best = float(found.flat[place]), rows, float(phase), place
     if best is None or best[0] < 0.08:
         raise UserError(NO_CLOCK)
     _, rows, phase, place = best
-    y, x = divmod(place, shape[1])
-    part = small[rows][:, max(0, y - 10) : y + 10, max(0, x - 10) : x + 10].reshape(len(rows), -1)
+    y, x = divmod(place, small.shape[2])
+    part = small[rows][:, max(0, y - 10) : y + 10, max(0, x - 10) : x + 10]
 
     def score(rate: float, phase: float) -> float:
         return float(r_squared(part, np.floor(rate * t_s[rows] - phase).astype(int) % 10).clip(0.3).sum())
 
     tried = [(1 + r / 400, phase + p / 40 + t_s[rows].mean() * r / 400) for r in range(-4, 5) for p in range(-8, 9)]
     rate, phase = max(tried, key=lambda a: score(*a))
-    return _Seconds(_extent(t_s, clock, rows, 2 * x, 2 * y, rate, phase), rate, phase, rows)
-
-
-def _extent(t_s: Seconds, clock: Strips, rows: NDArray[np.intp], x: int, y: int, rate: float, phase: float) -> Box:
-    """Return the box around the pixels near (x, y) that repeat every ten seconds."""
     ticks = rate * t_s[rows] - phase
-    rows, ticks = rows[_settled(ticks)], ticks[_settled(ticks)]
+    settled = np.abs(ticks % 1 - 0.5) < 0.4
+    rows, counted = rows[settled], np.floor(ticks[settled]).astype(np.intp)
+    return _extent(clock[rows], counted % 10, 2 * x, 2 * y), rows, counted
+
+
+def _extent(clock: Strips, digits: NDArray[np.intp], x: int, y: int) -> Box:
+    """Return the box around the pixels near (x, y) that go with the digits."""
     left, top = max(0, x - 30), max(0, y - 30)
-    near = clock[rows][:, top : y + 30, left : x + 30].astype(np.float32).mean(3)
-    explained = r_squared(near.reshape(len(rows), -1), np.floor(ticks).astype(int) % 10).reshape(near.shape[1:])
-    mask = cv2.morphologyEx((explained > 0.55).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask)
-    if count < 2:
+    near = clock[:, top : y + 30, left : x + 30].astype(np.float32).mean(3)
+    found = largest(r_squared(near, digits) > 0.55, (5, 5))
+    if found is None or not (14 <= found[2] <= 42 and 18 <= found[3] <= 42):
         raise UserError(NO_CLOCK)
-    name = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    bx, by, width, height, _ = (int(v) for v in stats[name])
-    if not (14 <= width <= 42 and 18 <= height <= 42):
-        raise UserError(NO_CLOCK)
+    bx, by, width, height = found
     return Box(left + bx - 1, top + by - 1, width + 2, height + 2)
 
 
-def _settled(ticks: Seconds) -> NDArray[np.bool_]:
-    """Say which frames are not near a change of the seconds."""
-    return np.abs(ticks % 1 - 0.5) < 0.4
+def largest(mask: NDArray[np.bool_], close: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """Return x, y, width and height of the largest patch of a mask (H, W), gaps up to `close` (h, w) closed."""
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones(close, np.uint8))
+    patches = cv2.connectedComponentsWithStats(closed)[2][1:].tolist()
+    x, y, width, height, area = max(patches, key=lambda patch: patch[cv2.CC_STAT_AREA], default=(0, 0, 0, 0, 0))
+    return (x, y, width, height) if area else None
 
 
-def r_squared(pixels: Floats, groups: NDArray[np.intp]) -> Floats:
-    """Return how much of each pixel's variance the groups explain: R squared, (pixels,).
+def r_squared(pictures: NDArray[np.uint8] | Floats, groups: NDArray[np.intp]) -> Floats:
+    """Return how much of each pixel's variance the groups explain: R squared, (H, W).
 
-    `pixels` is float32 (frames, pixels). Some noise is granted, so that what never changes gives 0.
+    `pictures` are grey, (frames, H, W). Some noise is granted, so that what never changes gives 0.
     """
-    names = np.unique(groups)
-    member = (groups[None] == names[:, None]).astype(np.float32)
-    counts = member.sum(1)
+    pixels = pictures.reshape(len(pictures), -1).astype(np.float32)
+    member = (groups[None] == np.unique(groups)[:, None]).astype(np.float32)
     centred = pixels - pixels.mean(0)
-    between = (np.square(member @ centred) / counts[:, None]).sum(0)
+    between = (np.square(member @ centred) / member.sum(1, keepdims=True)).sum(0)
     total = np.square(centred).sum(0) + len(pixels) * 16.0
-    return np.asarray(between / total, np.float32)
+    return np.asarray(between / total, np.float32).reshape(pictures.shape[1:])
 
 
-def _clock(t_s: Seconds, clock: Strips, seconds: _Seconds) -> tuple[Glyphs, tuple[Box, ...]]:
+def _clock(
+    t_s: Seconds, clock: Strips, box: Box, rows: NDArray[np.intp], count: NDArray[np.intp]
+) -> tuple[Glyphs, tuple[Box, ...]]:
     """Learn the digits at the seconds' place, find the other places by them, learn from all."""
-    ticks = seconds.ticks(t_s)[seconds.rows]
-    settled = _settled(ticks)
-    rows = seconds.rows[settled]
-    box, count = seconds.box, np.floor(ticks[settled]).astype(np.intp)
-    tens = box.moved(-34).of(clock[rows]).astype(np.float32).mean(3).reshape(len(rows), -1)
+    tens = box.moved(-34).of(clock[rows]).astype(np.float32).mean(3)
     if tens.size == 0:
         raise UserError(NO_CLOCK)
     split = np.stack([r_squared(tens, (count - zero) // 10) for zero in range(10)])
@@ -159,13 +143,8 @@ def _clock(t_s: Seconds, clock: Strips, seconds: _Seconds) -> tuple[Glyphs, tupl
     sample = clock[rows[:: max(1, len(rows) // 40)]]
     tens_box = locate(glyphs, sample, box, -34, 4)
     pitch = (box.x - tens_box.x) / 17
-    boxes = (
-        locate(glyphs, sample, box, -45 * pitch, 4),
-        tens_box,
-        box,
-        locate(glyphs, sample, box, 28 * pitch, 4),
-        locate(glyphs, sample, box, 45 * pitch, 4),
-    )
+    minutes, tenths, hundredths = (locate(glyphs, sample, box, dx * pitch, 4) for dx in (-45, 28, 45))
+    boxes = minutes, tens_box, box, tenths, hundredths
     # Now from all frames that can be read, so that many backgrounds are seen. What was learned at one place
     # is not as exact at the others, so more is let in at first. Only digits that time has checked teach:
     # minutes hardly change and hundredths go too fast, so those two are read with what the others taught.

@@ -11,7 +11,7 @@ from autopilot.errors import UserError
 from numpy.typing import NDArray
 
 from autopilot_ctr.hud_glyphs import CLOCK, LAPS, Box, Floats, Glyphs
-from autopilot_ctr.hud_learn_clock import DIGITS, Clock, Strips, digits_of, locate, r_squared
+from autopilot_ctr.hud_learn_clock import DIGITS, Clock, Strips, digits_of, largest, locate, r_squared
 from autopilot_ctr.hud_templates import clock_hundredths
 
 
@@ -132,24 +132,22 @@ def learn_rows(
     pixels = strips[first][:, below:].astype(np.float32).mean(3)
     cells = []
     for place in (2, 3, 4):
-        explained = r_squared(pixels.reshape(len(first), -1), labels[:, place]).reshape(pixels.shape[1:])
-        mask = cv2.morphologyEx((explained > 0.4).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 5), np.uint8))
-        _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
-        if len(stats) < 2:
+        cell = largest(r_squared(pixels, labels[:, place]) > 0.4, (3, 5))
+        if cell is None:
             return None
-        cells.append(stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())])
+        cells.append(cell)
     # The hundredths go with the tenths where ten frames a second meet 25 or 30, so that these two may
     # look like one: only the tenths' left edge and the hundredths' right one are sure.
-    width, height = int(cells[0][cv2.CC_STAT_WIDTH]), int(cells[0][cv2.CC_STAT_HEIGHT])
-    last = int(cells[2][cv2.CC_STAT_LEFT] + cells[2][cv2.CC_STAT_WIDTH]) - width
+    ones_x, _, width, height = cells[0]
+    last = cells[2][0] + cells[2][2] - width
     if not (8 <= width <= 32 and 6 <= height <= 24):
         return None
-    box = Box(int(cells[1][0]), below + int(cells[1][1]), width, height)
+    box = Box(cells[1][0], below + cells[1][1], width, height)
     glyphs = Glyphs.learn(box.of(strips[first]), labels[:, 3], DIGITS)
     if len(glyphs.characters) < 10:
         return None
     sample = strips[first[:: max(1, len(first) // 40)]]
-    ones = locate(glyphs, sample, box, int(cells[0][0]) - box.x, 3)
+    ones = locate(glyphs, sample, box, ones_x - box.x, 3)
     hundredths = locate(glyphs, sample, box, last - box.x, 3)
     step = hundredths.x - box.x
     tens = locate(glyphs, sample, ones, -step, 2)
