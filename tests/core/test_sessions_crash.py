@@ -51,7 +51,7 @@ for line in sys.stdin:
 class Server:
     def __init__(self) -> None:
         # One thread, so that forking is safe.
-        more = {"PYTHONPATH": str(Path(__file__).parent), "OPENBLAS_NUM_THREADS": "1"}
+        more = {"PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2])), "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVER],
             stdin=subprocess.PIPE,

@@ -14,10 +14,11 @@ from autopilot.game import Game
 from autopilot.home import Home
 from autopilot.loop import LapKeeper, new_info
 from autopilot.plugins import Registry
-from autopilot.sessions import Lap, LapFinder, LapRule, Row, Session, SessionInfo, SessionWriter, laps_of
+from autopilot.sessions import Lap, LapFinder, LapRule, Row, Session, SessionWriter, laps_of
 from autopilot.train import TrainOptions
 from autopilot.train.data import load_dataset
 from autopilot.types import NOTHING, Decision, Frame, Held, Reading, Step, WorldRequest
+from described import make_info
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -211,18 +212,9 @@ def write(
     home: Home, game: Game, id: str, told: Told, labelled: bool = True, lap_s: float | None = None, **more: Any
 ) -> None:
     labels = game.label_map()
-    known = {"game": "ctr", "driver": "anna", "track": "coco-park", "mode": "N", "hz": HZ, "width": 160, "height": 90}
-    info = SessionInfo(
-        id=id,
-        **{**known, **more},
-        controls=game.spec.controls,
-        label_map=game.label_map_name(),
-        action_space=labels.action_space.to_json(),
-        lockstep=False,
-        created="2026-01-01T00:00:00+00:00",
-        versions={},
-        ended="recording",
-    )
+    known = {"game": "ctr", "track": "coco-park", "hz": HZ, "width": 160, "height": 90, "controls": game.spec.controls}
+    known |= {"label_map": game.label_map_name(), "action_space": labels.action_space.to_json()}
+    info = make_info(id, **{**known, **more})
     with SessionWriter(home.sessions, info) as writer:
         for i, (t, reading) in enumerate(told):
             held = LEFT if i % 2 else GAS

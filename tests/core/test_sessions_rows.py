@@ -13,33 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from autopilot.errors import SessionError, UserError
-from autopilot.sessions import FORMAT, Row, Session, SessionInfo, SessionStore, SessionWriter
-from autopilot.types import ActionSpace, Axis, Frame, Reading
-
-WIDTH, HEIGHT = 32, 18
-SPACE = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)), Axis("pedal", ("gas", "coast"), (0, 1))))
-
-
-def make_info(id: str = "a-session", **changes: object) -> SessionInfo:
-    values = {
-        "format": FORMAT,
-        "id": id,
-        "game": "toy",
-        "driver": "anna",
-        "track": "7",
-        "mode": "N",
-        "hz": 10.0,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "controls": ("left", "right", "gas"),
-        "label_map": "toy",
-        "action_space": SPACE.to_json(),
-        "lockstep": False,
-        "created": "2026-01-31T14:25:01+00:00",
-        "versions": {"autopilot-core": "0.1.0"},
-        "ended": "recording",
-    }
-    return SessionInfo.model_validate(values | changes)
+from autopilot.sessions import Row, Session, SessionStore, SessionWriter
+from autopilot.types import Frame, Reading
+from described import HEIGHT, SPACE, WIDTH, make_info
 
 
 def make_row(i: int, width: int = WIDTH, height: int = HEIGHT) -> Row:

@@ -11,10 +11,11 @@ from urllib.parse import urlencode
 
 import numpy as np
 from autopilot.home import Home, write_json
-from autopilot.sessions import Row, SessionInfo, SessionWriter
+from autopilot.sessions import Row, SessionWriter
 from autopilot.types import Frame, Reading
 from autopilot_carracing.labels import make_label_map
 from autopilot_studio.server import Server
+from described import make_info
 
 ROWS, WIDTH, HEIGHT = 60, 64, 36
 LABELS = make_label_map()
@@ -24,24 +25,9 @@ LEFT_RIGHT = 4
 
 
 def make_session(home: Home, id: str, rows: int = ROWS, **changes: Any) -> None:
-    values = {
-        "id": id,
-        "game": "carracing",
-        "driver": "anna",
-        "track": "7",
-        "mode": "N",
-        "hz": 10.0,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "controls": ("left", "right", "accelerate", "brake"),
-        "label_map": "carracing",
-        "action_space": LABELS.action_space.to_json(),
-        "lockstep": True,
-        "created": "2026-01-31T14:25:01+00:00",
-        "versions": {},
-        "ended": "saved",
-    }
-    info = SessionInfo.model_validate(values | changes)
+    kart = {"game": "carracing", "label_map": "carracing", "action_space": LABELS.action_space.to_json()}
+    kart |= {"controls": ("left", "right", "accelerate", "brake"), "width": WIDTH, "height": HEIGHT, "lockstep": True}
+    info = make_info(id, **{**kart, "versions": {}, "ended": "saved", **changes})
     with SessionWriter(home.sessions, info) as writer:
         for i in range(rows):
             held = frozenset(HELD[i // 5 % len(HELD)])
