@@ -38,17 +38,28 @@ def autopilot(home, *args):
     return json.loads(done.stdout)
 
 
+@pytest.fixture
+def home(tmp_path, templates):
+    """Return a home in which the HUD was learned."""
+    found = Home(tmp_path / "home")
+    templates.save(found.hud / "ctr/duckstation.npz")
+    return found
+
+
+@pytest.fixture
+def told(desktop):
+    """Show the game, and return what it says of its laps."""
+    laps = listen(desktop.show(*SHOWN))
+    desktop.point(640, 480)
+    return laps
+
+
 def hundredths(times_s):
     return [round(t * 100) for t in times_s]
 
 
 @pytest.mark.slow
-def test_kept_laps_have_the_times_that_the_game_says(desktop, tmp_path, templates):
-    home = Home(tmp_path / "home")
-    templates.save(home.hud / "ctr/duckstation.npz")
-    told = listen(desktop.show(*SHOWN))
-    desktop.point(640, 480)
-
+def test_kept_laps_have_the_times_that_the_game_says(home, told):
     # `random` holds the gas and steers anyhow; the walls keep it on the road.
     drive = ("drive", "--game", "ctr", "--bundle", "random", "--track", "coco", "--laps", "3", "--seconds", "150")
     report = autopilot(home, *drive, "--keep-laps", "time < 100 and clean")
@@ -64,12 +75,7 @@ def test_kept_laps_have_the_times_that_the_game_says(desktop, tmp_path, template
 
 
 @pytest.mark.slow
-def test_a_race_begins_its_second_run_by_itself(desktop, tmp_path, templates):
-    home = Home(tmp_path / "home")
-    templates.save(home.hud / "ctr/duckstation.npz")
-    told = listen(desktop.show(*SHOWN))
-    desktop.point(640, 480)
-
+def test_a_race_begins_its_second_run_by_itself(home, told):
     what = ("--drivers", "random", "--tracks", "coco", "--laps", "3", "--races", "2", "--name", "twice")
     result = autopilot(home, "race", "--game", "ctr", *what)
     assert len(told) == 6
