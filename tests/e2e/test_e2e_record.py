@@ -165,7 +165,8 @@ def test_the_rate_may_be_chosen_and_is_kept(run: Run, tmp_path: Path) -> None:
     timing = row["timing"]
     assert timing["wanted_hz"] == 25
     assert timing["clock"] == "wall"
-    assert timing["achieved_hz"] == pytest.approx(25, rel=0.5)
+    assert timing["achieved_hz"] == pytest.approx(timing["steps"] / timing["seconds"], rel=0.01)
+    assert timing["achieved_hz"] < 27
     assert sessions(tmp_path / "home")[0].info.hz == 25
     slow = args.replace("--seconds 1", "--seconds 0.4")
     (row,) = json.loads(run(*slow.split(), PITLANE=pit(slow_s=0.06)).out)
