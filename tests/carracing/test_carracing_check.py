@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from autopilot.check import REFUSE, Report, check, check_home
 from autopilot.check.lag import Lag
-from autopilot.check.look import Look
+from autopilot.check.look import Look, look
+from autopilot.check.together import check_together
 from autopilot.game import Game
 from autopilot.home import Home
 from autopilot.plugins import Registry
@@ -268,6 +269,17 @@ def test_what_most_frames_are_not_of_the_game_is_refused(clean: Clean, tmp_path:
 def test_a_session_by_itself_is_late_when_the_picture_turns_before_the_keys(clean: Clean, tmp_path: Path) -> None:
     planted = write(tmp_path, clean.sessions[PLANTED].info, late(clean.rows[PLANTED], 5))
     assert found(check(REGISTRY, [planted], clean.cache)) == {"planted": {"lag"}}
+
+
+def test_a_weak_answer_at_the_usual_time_is_an_answer(clean: Clean) -> None:
+    looks = [look(session, clean.cache) for session in clean.sessions]
+    # measured on a kart that skids: while it does, it turns whatever is held
+    usual = [0.01, 0.04, 0.07, 0.1, 0.12, 0.14, 0.18, 0.25, 0.37, 0.5, 0.56, 0.52, 0.47, 0.41, 0.37, 0.33, 0.28]
+    weak = [-0.1, -0.11, -0.13, -0.14, -0.17, -0.18, -0.16, -0.1, 0.03, 0.19, 0.25, 0.23, 0.19, 0.14, 0.12, 0.1, 0.09]
+    others = Lag(usual, 0.56, 0.12)
+    assert not [*check_together(looks, [others, Lag(weak, 0.25, 0.7), others])]
+    (finding,) = check_together(looks, [others, Lag([0.03] * len(weak), 0.03, None), others])
+    assert (finding.session, finding.code) == (looks[1].info.id, "unrelated")
 
 
 @pytest.mark.parametrize("code", ["geometry", "rate", "label-map"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autopilot.check.alone import found
 from autopilot.check.findings import LOOK, REFUSE, Finding
-from autopilot.check.lag import REACH, Lag
+from autopilot.check.lag import Lag
 from autopilot.check.look import Flags, Floats, Look, likeness
 
 PIXELS = 20
@@ -151,7 +151,7 @@ def _steering(look: Look, own: Lag | None, others: Sequence[Lag | None]) -> Iter
         if own.frames is not None and own.frames < -LATE and abs(own.strength) > 0.3:
             yield _late(look, -own.frames, "the picture turns before the keys are held, by so much at least")
         return
-    there = own.curve[REACH + round(normal)]
+    there = own.curve[int(np.abs(np.median([k.curve for k in agreed], 0)).argmax())]
     if own.frames is not None and own.strength * usual < 0:
         text = f"the picture turns the other way than in the other sessions (correlation {own.strength:+.2f}, "
         text += f"{usual:+.2f} there): it is mirrored, or left and right are swapped; record again"
