@@ -65,6 +65,24 @@ def test_ctrl_c_in_the_middle_of_an_epoch(trained: Path, home: Path, begin: Begi
     assert files(home / "bundles/tiny") == files(trained / "bundles/tiny")
 
 
+def test_a_training_begins_with_the_weights_of_a_bundle(trained: Path, run: Run, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(trained, tmp_path / "home"))
+    how = "train --model tiny --epochs 1 --batch-size 64 --set width=8 --learning-rate 0.0001 --json --name".split()
+    begun = json.loads(run(*how, "more", "--from", "tiny", home=home).out)
+    tiny = json.loads((trained / "bundles/tiny/manifest.json").read_text())["metrics"]
+    assert begun["best"]["loss"] < tiny["loss"] + 0.05, "as good as it was, where a new one knows nothing yet"
+    for wrong, said in (
+        (["more"], "was made with other start"),
+        (["thin", "--from", "tiny", "--set", "width=4"], "the weights do not fit the network"),
+        (["other", "--from", "none"], "no bundle 'none'"),
+        (["other", "--from", "../tiny"], "../tiny"),
+    ):
+        refused = run(*how, *wrong, home=home)
+        assert refused.code == 2
+        assert said in refused.err
+        assert "Traceback" not in refused.err
+
+
 def test_a_finished_training_given_again_writes_the_same_bundle(trained: Path, run: Run, tmp_path: Path) -> None:
     home = Path(shutil.copytree(trained, tmp_path / "home"))
     shutil.rmtree(home / "bundles")

@@ -69,6 +69,7 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--validation", type=SHARE, default=0.1, show_default=True, help="Share held out.")
     @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
     @click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
+    @click.option("--from", "start", metavar="BUNDLE", help="Begin with the weights of this one.")
     @click.option("--set", "settings", multiple=True, callback=_settings, metavar="NAME=VALUE", help="Network setting.")
     @click.option("--check/--no-check", default=True, help="Look through the sessions first; see `autopilot check`.")
     @click.option("--restart", is_flag=True, help="Throw away an earlier run of this name.")

@@ -292,15 +292,11 @@ def batches(data: Dataset, options: TrainOptions, own: slice = slice(None)) -> t
     thread while the network trains.
     """
     rows, weights = balanced(data, options)
-
-    def read(positions: NDArray[np.int64]) -> Batch:
-        return data.batch(rows[positions[own]], weights)
-
     order = grain.MapDataset.range(len(rows)).seed(options.seed).shuffle().repeat(options.epochs)
     dataset = order.batch(options.batch_size, drop_remainder=True)
-    steps = len(dataset)
     ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
-    return iter(dataset.map(read).to_iter_dataset(ahead)), steps
+    read = dataset.map(lambda positions: data.batch(rows[positions[own]], weights))
+    return iter(read.to_iter_dataset(ahead)), len(dataset)
 
 
 def validation_batches(data: Dataset, size: int) -> list[NDArray[np.int64]]:

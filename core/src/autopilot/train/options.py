@@ -25,7 +25,8 @@ class TrainOptions:
     and contrast, `shift` the largest sideways shift in pixels, `rotate` the largest turn in degrees;
     `label_shift` says how many milliseconds after a frame its label was held; `validation` is the
     share of frames, by whole sessions, held out. `precision` is what the network computes in, while its
-    weights stay float32. `devices` share each batch; None takes what suits.
+    weights stay float32. `devices` share each batch; None takes what suits. `start` names the bundle whose
+    weights it begins with; None draws them.
     """
 
     model: str
@@ -54,6 +55,7 @@ class TrainOptions:
     keep_best: int = 1
     precision: str = "float32"
     devices: int | None = None
+    start: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -80,11 +82,9 @@ class TrainOptions:
 
     def recipe(self) -> dict[str, Any]:
         """Return all that decides the weights besides the data: stored in run and bundle."""
-        data = asdict(self)
         of_the_data = ("sessions", "tracks", "drivers", "modes", "laps", "actions", "game")
-        for other in ("devices", "name", "model", "config", *of_the_data):
-            del data[other]
-        return data
+        other = ("devices", "name", "model", "config", *of_the_data)
+        return {key: value for key, value in asdict(self).items() if key not in other}
 
 
 @dataclass

@@ -16,6 +16,7 @@ from typing import Any
 import filelock
 import jax
 import numpy as np
+from flax import nnx
 from jax.sharding import Mesh
 from safetensors.numpy import load, save
 
@@ -24,7 +25,8 @@ from autopilot.errors import UserError
 from autopilot.game import Game
 from autopilot.home import Home, check_name, write_atomic, write_json
 from autopilot.plugins import Registry
-from autopilot.policy import network, save_bundle
+from autopilot.policy import network, read_manifest, save_bundle
+from autopilot.policy.bundle import read_weights
 from autopilot.sessions import SessionStore
 from autopilot.train import schedule
 from autopilot.train.augment import make_augment
@@ -82,7 +84,8 @@ def train(
     very weights that it would have reached. `say` is told what the user should know before it goes
     on. Where `processes` were joined by `jax.distributed`, all call this, and the first one writes.
     Ctrl-C, or `stop()` in any of them, ends it with a checkpoint and KeyboardInterrupt. Raises
-    UserError when the data or the options cannot work, PluginError for an unknown model.
+    UserError when the data or the options cannot work, PluginError for an unknown model, BundleError where
+    the weights to begin with do not fit it.
     """
     options.check()
     if bundle_from is not None and not (options.keep_best > 1 and bundle_from <= options.epochs):
@@ -100,6 +103,8 @@ def train(
         registry, options.model, options.config, data.preprocess.size, data.space.sizes, options.seed
     )
     team, what, made_by = Team(mesh), _what(data, options, mesh.size, processes), versions([game.plugin, plugin])
+    if options.start is not None:
+        what["start"] = _start(module, home.bundles / check_name(options.start, "bundle"), data)
     team.agree({**what, "versions": {**made_by, "jax": jax.__version__}})
     if check:
         admit(registry, data.recordings, home.cache, say if team.leads else lambda line: None)
@@ -107,12 +112,10 @@ def train(
         checkpoints = Checkpoints(run / "checkpoints", what)
         found = team.share(_begin(run, checkpoints, what, restart, say) if team.leads else b"")
         if team.leads:
-            counts = {"train": data.counts(data.train), "validation": data.counts(data.validation)}
-            plot_labels(run / "labels.png", counts)
+            plot_labels(run / "labels.png", {p: data.counts(getattr(data, p)) for p in ("train", "validation")})
         fit = _Fit(module, data, options, mesh, team, run, checkpoints, watch)
         fit.run(Checkpoint.parse(found) if found else None, stop)
         best = fit.kept(bundle_from)
-        weights = load(fit.files[BEST if bundle_from is None else epoch_file(best)])
         if team.leads:
             manifest = {
                 "name": name,
@@ -128,7 +131,9 @@ def train(
                 "metrics": best,
                 "versions": made_by,
             }
-            save_bundle(home.bundles / name, manifest, weights)
+            save_bundle(
+                home.bundles / name, manifest, load(fit.files[BEST if bundle_from is None else epoch_file(best)])
+            )
             plot_confusion(run / "confusion.png", best["confusion"], data.space)
             plot_curves(run / "curves.png", fit.history)
     return TrainResult(
@@ -160,6 +165,15 @@ def _only_game(home: Home) -> str:
     raise UserError(f"no sessions in {home.sessions}: record some with `autopilot record`")
 
 
+def _start(module: nnx.Module, folder: Path, data: Dataset) -> str:
+    """Give a network the weights of a bundle that chooses among the same actions; return their digest."""
+    manifest = read_manifest(folder)
+    if manifest.space != data.space:
+        raise UserError(f"bundle {folder.name} has other actions, of label map {manifest.label_map}: see --actions")
+    nnx.update(module, network.with_weights(network.split(module)[1], read_weights(folder, manifest)))
+    return manifest.weights_sha256
+
+
 @contextmanager
 def _alone(run: Path) -> Iterator[None]:
     """Keep a second training out of the run's folder; a killed one holds nothing."""
@@ -185,8 +199,7 @@ def _what(data: Dataset, options: TrainOptions, devices: int, processes: int) ->
         "devices": devices,
         "processes": processes,
     }
-    plain: dict[str, Any] = json.loads(json.dumps(what))
-    return plain
+    return dict(json.loads(json.dumps(what)))
 
 
 def _begin(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         "autopilot train --model inception --game ctr --epochs 40 --balance oversample",
         "autopilot train --model nvidia --name try2 --set dropout=0.2",
         'autopilot train --model nvidia --game ctr --laps "best 50%" --driver anna,coco --mode N',
+        "autopilot train --model nvidia --from ctr-nvidia --name ctr-2 --epochs 5 --learning-rate 0.0003",
         "autopilot train --model nvidia --epochs 200 --patience 20 --keep-best 3",
         "tensorboard --logdir HOME/runs             look at the curves",
     )
