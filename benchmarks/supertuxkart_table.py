@@ -28,7 +28,7 @@ from autopilot.plugins import Registry
 from autopilot.race import RaceResult, Run, save_reports
 from autopilot.race.reference import add_reference
 from autopilot.sessions import SessionStore
-from autopilot.sessions.index import FINISHED
+from autopilot.sessions.index import FINISHED, INCIDENT
 from autopilot_supertuxkart.plugin import TRACKS
 
 GAME = ["--game", "supertuxkart"]
@@ -45,6 +45,13 @@ ROUNDS = (
 """How the network of each round drives under its teacher, and where: the long tracks take more."""
 POLISH = ("weighted", (*LONG * 2, *TRACKS[:2]))
 """The same for a network that was trained as in the end."""
+MENDED = ("argmax", LONG * 3)
+"""The same for one that is to be mended; only what lies around an incident is kept,"""
+MEND_ROUND = len(ROUNDS) + 1
+AROUND = (60, 40)
+"""so many frames before it and after."""
+MEND = ("3", "--learning-rate", "0.0003")
+"""Epochs, and a rate that keeps what was learned."""
 SELECT = ("weighted", "argmax")
 NETWORKS = {
     "nvidia": ("16", "--shift", "8", "--brightness", "0.3", "--set", "dropout=0.3"),
@@ -60,7 +67,10 @@ class Table:
     def __init__(self, home: Path, demonstrator: str, label_map: str) -> None:
         self.home, self.demonstrator, self.label_map = home, demonstrator, label_map
         self._note, self._lock = home / "done.json", threading.Lock()
-        self._done: dict[str, Any] = json.loads(self._note.read_text()) if self._note.exists() else {}
+        self._done = self._noted()
+
+    def _noted(self) -> dict[str, Any]:
+        return json.loads(self._note.read_text()) if self._note.exists() else {}  # type: ignore[no-any-return]
 
     def run(self, *arguments: str) -> Any:
         """Return what the command printed, as data."""
@@ -72,7 +82,7 @@ class Table:
             if done.returncode:
                 raise SystemExit(f"autopilot {key}\nexit status {done.returncode}: {done.stderr[-2000:]}")
             with self._lock:
-                self._done[key] = json.loads(done.stdout)
+                self._done = self._noted() | {key: json.loads(done.stdout)}  # another may have written meanwhile
                 write_json(self._note, self._done)
         return self._done[key]
 
@@ -102,15 +112,17 @@ class Table:
         what = ["--model", model, "--actions", self.label_map, "--name", name, "--epochs", epochs]
         self.run("train", *GAME, *what, *last, "--batch-size", "64", "--validation", "0.05", *more)
 
-    def teach(self, bundle: str, number: int, select: str, tracks: tuple[str, ...]) -> None:
-        """Let a bundle drive under its teacher in round `number`."""
+    def teach(self, bundle: str, number: int, select: str, tracks: tuple[str, ...]) -> list[str]:
+        """Let a bundle drive under its teacher in round `number`; return the sessions' ids."""
         taught = ["--driver", bundle, "--teacher", self.demonstrator, "--laps", str(TAUGHT_LAPS)]
         how = ["--seconds", str(TAUGHT_S), "--select", select]
         seeds = [str(100 * (1 + tracks[:i].count(t)) + number) for i, t in enumerate(tracks)]
         runs = [[*taught, "--track", t, *how, "--seed", s] for t, s in zip(tracks, seeds, strict=True)]
         self.record(*runs)
+        sessions = [str(self.run("record", *GAME, *run)[0]["session"]) for run in runs]
         if select == "argmax":
-            self._leave_out_stuck([self.run("record", *GAME, *run)[0]["session"] for run in runs])
+            self._leave_out_stuck(sessions)
+        return sessions
 
     def _leave_out_stuck(self, sessions: list[str]) -> None:
         """Reject those without a lap: what always does the likeliest repeats its one mistake for minutes."""
@@ -118,6 +130,19 @@ class Table:
         for id in sessions:
             if not store.open(id).index.lap_times_s:
                 self.run("sessions", id, "--review", "rejected")
+
+    def mend(self, model: str, number: int) -> str:
+        """Let a network drive under its teacher, train it further on its incidents; return the new bundle's name."""
+        for id in self.teach(model, number, *MENDED):
+            session = SessionStore(self.home / "sessions").open(id)
+            far = np.ones(len(session.index.flags), bool)
+            for row in np.flatnonzero(session.index.flags & INCIDENT):
+                far[max(0, row - AROUND[0]) : row + AROUND[1]] = False
+            edges = np.flatnonzero(np.diff(far, prepend=False, append=False))
+            for start, stop in edges.reshape(-1, 2).tolist():
+                session.delete(start, stop)
+        self.train(model, f"{model}-mended", MEND[0], *NETWORKS[model][1:], "--from", model, *MEND[1:])
+        return f"{model}-mended"
 
     def race(self, drivers: list[str], select: str, tracks: str = ",".join(TRACKS)) -> list[dict[str, Any]]:
         """Let each driver race five times three laps; write the table and the chart, return the rows by track."""
@@ -156,7 +181,7 @@ class Table:
         """Return how much is trained on, in minutes of game time."""
         sessions, _ = SessionStore(self.home / "sessions").all()
         taught = [s for s in sessions if not s.info.policy and s.edits().review != "rejected"]
-        return round(sum(s.duration_s() for s in taught) / 60, 1)
+        return round(sum(len(s) / s.info.hz for s in taught) / 60, 1)
 
 
 def main() -> None:
@@ -171,6 +196,7 @@ def main() -> None:
     parser.add_argument("--real", metavar="BUNDLE", help="then let this one drive the real game; takes a screen")
     parser.add_argument("--round-epochs", default="8", help="of the networks that are taught")
     parser.add_argument("--polish", action="store_true", help="one round more, with the network that came of them")
+    parser.add_argument("--mend", action="store_true", help="train the networks further on their incidents")
     asked = parser.parse_args()
     asked.home.mkdir(parents=True, exist_ok=True)
     label_map = "supertuxkart" if asked.demonstrator == "demonstrator" else "supertuxkart-pro"
@@ -194,6 +220,9 @@ def main() -> None:
     else:
         for model in drivers:
             table.train(model, model, *NETWORKS[model])
+        if asked.mend:
+            drivers = [table.mend(model, MEND_ROUND) for model in drivers]
+            minutes = table.minutes()
         if asked.race:
             races = {select: table.race([asked.demonstrator, *drivers, "random"], select) for select in SELECT}
             for driver in drivers:
