@@ -28,7 +28,7 @@ from autopilot.plugins import Registry
 from autopilot.race import RaceResult, Run, save_reports
 from autopilot.race.reference import add_reference
 from autopilot.sessions import SessionStore
-from autopilot.sessions.index import FINISHED, INCIDENT
+from autopilot.sessions.index import FINISHED
 from autopilot_supertuxkart.plugin import TRACKS
 
 GAME = ["--game", "supertuxkart"]
@@ -46,10 +46,9 @@ ROUNDS = (
 POLISH = ("weighted", (*LONG * 2, *TRACKS[:2]))
 """The same for a network that was trained as in the end."""
 MENDED = ("argmax", LONG * 3)
-"""The same for one that is to be mended; only what lies around an incident is kept,"""
-MEND_ROUND = len(ROUNDS) + 1
-AROUND = (60, 40)
-"""so many frames before it and after."""
+"""The same for one that is to be mended; only these seconds of each of its laps are kept, where it fails: behind the
+second bridge, and where a wall slows it down."""
+MEND_ROUND, MEND_S = len(ROUNDS) + 1, {"snowtuxpeak": (16, 26), "sandtrack": (31, 41)}
 MEND = ("3", "--learning-rate", "0.0003")
 """Epochs, and a rate that keeps what was learned."""
 SELECT = ("weighted", "argmax")
@@ -132,12 +131,12 @@ class Table:
                 self.run("sessions", id, "--review", "rejected")
 
     def mend(self, model: str, number: int) -> str:
-        """Let a network drive under its teacher, train it further on its incidents; return the new bundle's name."""
+        """Let a network drive under its teacher, train it further where it fails; return the new bundle's name."""
         for id in self.teach(model, number, *MENDED):
             session = SessionStore(self.home / "sessions").open(id)
-            far = np.ones(len(session.index.flags), bool)
-            for row in np.flatnonzero(session.index.flags & INCIDENT):
-                far[max(0, row - AROUND[0]) : row + AROUND[1]] = False
+            lap, (begin, end) = session.index.lap, MEND_S[session.info.track]
+            since_s = (np.arange(len(lap)) - np.searchsorted(lap, lap)) / session.info.hz
+            far = (since_s < begin) | (since_s >= end)
             edges = np.flatnonzero(np.diff(far, prepend=False, append=False))
             for start, stop in edges.reshape(-1, 2).tolist():
                 session.delete(start, stop)
@@ -196,7 +195,7 @@ def main() -> None:
     parser.add_argument("--real", metavar="BUNDLE", help="then let this one drive the real game; takes a screen")
     parser.add_argument("--round-epochs", default="8", help="of the networks that are taught")
     parser.add_argument("--polish", action="store_true", help="one round more, with the network that came of them")
-    parser.add_argument("--mend", action="store_true", help="train the networks further on their incidents")
+    parser.add_argument("--mend", action="store_true", help="train the networks further where they fail")
     asked = parser.parse_args()
     asked.home.mkdir(parents=True, exist_ok=True)
     label_map = "supertuxkart" if asked.demonstrator == "demonstrator" else "supertuxkart-pro"
