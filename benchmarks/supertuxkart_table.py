@@ -45,10 +45,9 @@ ROUNDS = (
 """How the network of each round drives under its teacher, and where: the long tracks take more."""
 POLISH = ("weighted", (*LONG * 2, *TRACKS[:2]))
 """The same for a network that was trained as in the end."""
-MENDED = ("argmax", LONG * 3)
-"""The same for one that is to be mended; only these seconds of each of its laps are kept, where it fails: behind the
-second bridge, and where a wall slows it down."""
-MEND_ROUND, MEND_S = len(ROUNDS) + 1, {"snowtuxpeak": (16, 26), "sandtrack": (31, 41)}
+MENDED, MEND_ROUND = ("argmax", (TRACKS[3],) * 3), len(ROUNDS) + 2
+"""The same for one that is to be mended; only these seconds of each of its laps are kept, where bananas lie."""
+MEND_S = (31, 41)
 MEND = ("3", "--learning-rate", "0.0003")
 """Epochs, and a rate that keeps what was learned."""
 SELECT = ("weighted", "argmax")
@@ -134,7 +133,7 @@ class Table:
         """Let a network drive under its teacher, train it further where it fails; return the new bundle's name."""
         for id in self.teach(model, number, *MENDED):
             session = SessionStore(self.home / "sessions").open(id)
-            lap, (begin, end) = session.index.lap, MEND_S[session.info.track]
+            lap, (begin, end) = session.index.lap, MEND_S
             since_s = (np.arange(len(lap)) - np.searchsorted(lap, lap)) / session.info.hz
             far = (since_s < begin) | (since_s >= end)
             edges = np.flatnonzero(np.diff(far, prepend=False, append=False))

@@ -92,6 +92,28 @@ def test_the_demonstrators_lap_every_track_and_skids_and_nitro_are_faster(start,
     assert pro < 0.95 * plain
 
 
+@pytest.mark.parametrize("side", [-1, 1], ids=["left", "right"])
+def test_the_demonstrator_passes_a_banana(start, side):
+    def path(bananas):
+        simulation = start("lighthouse")
+        simulation.step(NOTHING, 1)
+        simulation.track["bananas"] = bananas
+        driver, places = Demonstrator(simulation), []
+        for _ in range(60):
+            simulation.step(driver.decide(), 6)
+            places.append(simulation.kart.at)
+        assert simulation.kart.down_track > 50
+        return np.array(places)
+
+    there = path([])
+    ahead = there[41] - there[40]
+    banana = there[40] + 0.2 * side * np.array([ahead[2], 0, -ahead[0]])  # a little to the right or the left
+    assert np.linalg.norm(there - banana, axis=1).min() < 0.5
+    around = path([banana.tolist()])
+    assert 1.2 < np.linalg.norm(around - banana, axis=1).min() < 2.5
+    assert np.linalg.norm(around[-1] - there[-1]) < 4, "and back"
+
+
 def test_the_same_keys_give_the_same_race_and_the_same_pixels_but_for_the_clock(start):
     def drive():
         simulation = start(size=(160, 90))

@@ -19,6 +19,8 @@ LOOK_M, LOOK_S = 7.0, 0.6
 RADIUS = ((0.0, 2.0), (10.0, 7.5), (25.0, 15.0), (45.0, 30.0))
 """Speed in m/s, and the radius in metres that the kart then turns at most: the game's
 kart_characteristics.xml (turn radius)."""
+CLEAR_M, CLEAR_AHEAD_M = 1.6, 20.0
+"""A banana is passed at this distance; it is looked out for from so far away. Touching one costs two seconds."""
 KEY_FROM = 0.15
 """The share of the full steering from which a key is worth holding for a decision."""
 SKID_AHEAD_S = (0.1, 1.2)
@@ -41,6 +43,7 @@ class Demonstrator:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._line = CentreLine(simulation.track)
+        self._bananas = [(x, z) for x, _, z in simulation.track["bananas"]]
 
     def decide(self) -> Held:
         """Return what to hold now."""
@@ -56,8 +59,18 @@ class Demonstrator:
         bearing = wrap(math.atan2(dx, dz) - kart.heading)
         if abs(bearing) > math.pi / 2:
             return math.copysign(1.0, bearing)
+        bearing += self._around(kart, kart.heading + bearing)
         bend = 2 * math.sin(bearing) / max(math.hypot(dx, dz), 1.0)
         return bend * turning_radius(kart.speed)
+
+    def _around(self, kart: Kart, course: float) -> float:
+        """Return by what angle to leave a course, to pass the nearest banana on it."""
+        sin, cos = math.sin(course), math.cos(course)
+        seen = [(x - kart.at[0], z - kart.at[2]) for x, z in self._bananas]
+        places = [(dx * sin + dz * cos, dx * cos - dz * sin) for dx, dz in seen]  # ahead, and to the right
+        on_it = [(ahead, right) for ahead, right in places if 0 < ahead < CLEAR_AHEAD_M and abs(right) < CLEAR_M]
+        ahead, right = min(on_it, default=(1.0, CLEAR_M))
+        return -math.copysign(math.atan2(CLEAR_M - abs(right), ahead), right)
 
 
 class DemonstratorPro(Demonstrator):

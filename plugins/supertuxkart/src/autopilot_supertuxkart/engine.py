@@ -80,10 +80,13 @@ class Engine:
             self._world.update()
 
     def track(self) -> dict[str, Any]:
-        """Return the middle of the road: segments (N, 2, 3) in metres, how far down the lap, how wide."""
+        """Return the middle of the road: segments (N, 2, 3) in metres, how far down the lap, how wide; and bananas."""
         import numpy as np
+        import pystk2
 
+        self._world.update()
         return {
+            "bananas": [list(map(float, i.location)) for i in self._world.items if i.type == pystk2.Item.Type.BANANA],
             "segments": np.asarray(self._track.path_nodes).tolist(),
             "at": np.asarray(self._track.path_distance).tolist(),
             "width": np.asarray(self._track.path_width).ravel().tolist(),
