@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -47,6 +49,15 @@ def test_json_is_replaced_at_once(tmp_path: Path) -> None:
         write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": [1, 2], "b": 1}
     assert [p.name for p in path.parent.iterdir()] == ["x.json"], "no half-written file is left"
+
+
+def test_two_processes_may_write_one_file_at_once(tmp_path: Path) -> None:
+    writes = "import sys; from pathlib import Path; from autopilot.home import write_atomic"
+    code = f"{writes}\nfor i in range(150): write_atomic(Path(sys.argv[1]), sys.argv[2].encode() * 50_000)"
+    both = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "model", letter]) for letter in "ab"]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert set((tmp_path / "model").read_bytes()) in ({ord("a")}, {ord("b")})
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
 def test_two_who_begin_at_once_get_a_folder_each_and_an_empty_one_goes_again(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def write_json(path: Path, data: Any) -> None:
 
 def write_atomic(path: Path, data: Buffer) -> None:
     """Write a file so that any crash leaves the old one or the new one, whole and on the disk."""
-    tmp = path.with_name(path.name + ".tmp")
+    tmp = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process may write the same file
     try:
         with tmp.open("wb") as f:
             f.write(data)
