@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 from autopilot.types import Held
 
@@ -47,36 +48,28 @@ class Demonstrator:
 
     def decide(self) -> Held:
         """Return what to hold now."""
-        wanted = self._steering()
+        wanted = self._steering(self._bananas)
         steer = {"left"} if wanted < -KEY_FROM else {"right"} if wanted > KEY_FROM else set()
         return frozenset({"accelerate", *steer})
 
-    def _steering(self) -> float:
-        """Return the steering that leads to the aim, as a share of all that the kart can."""
+    def _steering(self, bananas: Sequence[tuple[float, float]] = ()) -> float:
+        """Return the steering that leads to the aim, past bananas at (x, z), as a share of all that the kart can."""
         kart = self._simulation.kart
         aim = self._line.point(kart.down_track + LOOK_M + LOOK_S * max(kart.speed, 0.0))
         dx, dz = aim[0] - kart.at[0], aim[2] - kart.at[2]
         bearing = wrap(math.atan2(dx, dz) - kart.heading)
         if abs(bearing) > math.pi / 2:
             return math.copysign(1.0, bearing)
-        bearing += self._around(kart, kart.heading + bearing)
+        bearing += _around(bananas, kart, kart.heading + bearing)
         bend = 2 * math.sin(bearing) / max(math.hypot(dx, dz), 1.0)
         return bend * turning_radius(kart.speed)
-
-    def _around(self, kart: Kart, course: float) -> float:
-        """Return by what angle to leave a course, to pass the nearest banana on it."""
-        sin, cos = math.sin(course), math.cos(course)
-        seen = [(x - kart.at[0], z - kart.at[2]) for x, z in self._bananas]
-        places = [(dx * sin + dz * cos, dx * cos - dz * sin) for dx, dz in seen]  # ahead, and to the right
-        on_it = [(ahead, right) for ahead, right in places if 0 < ahead < CLEAR_AHEAD_M and abs(right) < CLEAR_M]
-        ahead, right = min(on_it, default=(1.0, CLEAR_M))
-        return -math.copysign(math.atan2(CLEAR_M - abs(right), ahead), right)
 
 
 class DemonstratorPro(Demonstrator):
     """Also skids through bends, for the push at the end of a skid, and uses nitro and the zippers.
 
-    Whether it skids, and where to, it sees from the kart, whoever drives.
+    Whether it skids, and where to, it sees from the kart, whoever drives. It minds no bananas: leaving its line for
+    one costs its skids more.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -118,3 +111,13 @@ def turning_radius(speed: float) -> float:
         if speed < v1:
             return r0 + (r1 - r0) * max(speed - v0, 0.0) / (v1 - v0)
     return RADIUS[-1][1]
+
+
+def _around(bananas: Sequence[tuple[float, float]], kart: Kart, course: float) -> float:
+    """Return by what angle to leave a course, to pass the nearest banana on it."""
+    sin, cos = math.sin(course), math.cos(course)
+    seen = [(x - kart.at[0], z - kart.at[2]) for x, z in bananas]
+    places = [(dx * sin + dz * cos, dx * cos - dz * sin) for dx, dz in seen]  # ahead, and to the right
+    on_it = [(ahead, right) for ahead, right in places if 0 < ahead < CLEAR_AHEAD_M and abs(right) < CLEAR_M]
+    ahead, right = min(on_it, default=(1.0, CLEAR_M))
+    return -math.copysign(math.atan2(CLEAR_M - abs(right), ahead), right)
