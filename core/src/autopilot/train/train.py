@@ -131,9 +131,8 @@ def train(
                 "metrics": best,
                 "versions": made_by,
             }
-            save_bundle(
-                home.bundles / name, manifest, load(fit.files[BEST if bundle_from is None else epoch_file(best)])
-            )
+            weights = load(fit.files[BEST if bundle_from is None else epoch_file(best)])
+            save_bundle(home.bundles / name, manifest, weights)
             plot_confusion(run / "confusion.png", best["confusion"], data.space)
             plot_curves(run / "curves.png", fit.history)
     return TrainResult(
