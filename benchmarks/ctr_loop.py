@@ -26,6 +26,8 @@ from conftest import Desktop
 from player import Player
 
 WINDOW = ("--width", "640", "--height", "534", "--fps", "30", "--draw-every", "3", "--lap-m", "260", "--tell")
+LAST = ("--seconds", "7200")
+"""Longer than all of it: the window ends by itself after ten minutes else."""
 LEARN_S, LIMIT_S, ATTEMPTS = 55.0, 900.0, 3
 
 
@@ -46,7 +48,7 @@ class Loop:
             one.kill()
             one.wait()
         shown = Path(__file__).parents[1] / "tests/ctr/shown.py"
-        game = self.desktop.start([sys.executable, str(shown), *WINDOW])
+        game = self.desktop.start([sys.executable, str(shown), *WINDOW, *LAST])
         assert game.stdout is not None
         while game.stdout.readline() != "drawn\n":
             pass

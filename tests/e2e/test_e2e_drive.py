@@ -127,6 +127,21 @@ def test_a_lap_with_a_human_s_help_does_not_count(run: Run, tmp_path: Path) -> N
     assert (one["laps_s"], one["finished"]) == ([], False)
 
 
+@pytest.mark.parametrize(
+    "command", ["race --drivers demonstrator --tracks oval --name cup", "drive --bundle demonstrator"]
+)
+def test_a_log_says_why_nobody_drives(run: Run, tmp_path: Path, command: str) -> None:
+    name, *rest = command.split()
+    done = run(
+        name, "--game", "pit", *rest, "--laps", "1", "--json", home=tmp_path / "home", PITLANE=pit(away=[4, 4, 6])
+    )
+    assert done.code == 0, done.err
+    waiting = "WAITING, nothing is held: pit lane was closed; open it again, or stop"
+    said = [line for line in done.err.splitlines() if line.startswith(("WAITING", "driving"))]
+    assert said == [waiting, "driving"] * 2
+    assert json.loads(done.out)
+
+
 def test_real_time_is_reported_honestly(run: Run, home: Path, pit_bundle: Path) -> None:
     args = "drive --game pit --bundle pit --track endless --seconds 1 --json".split()
     done = run(*args, home=home)

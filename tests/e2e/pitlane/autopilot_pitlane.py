@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from autopilot.errors import Away
 from autopilot.hookspecs import hookimpl
 from autopilot.interfaces import World
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
@@ -42,6 +43,9 @@ class Lane:
     def read(self):
         if self.frames == self.plan.get("frames"):
             raise EOFError
+        if self.frames in self.plan.get("away", []):
+            self.plan["away"].remove(self.frames)
+            raise Away("pit lane was closed; open it again, or stop")
         self.frames += 1
         image = np.zeros((90, 160, 3), np.uint8)
         image[:, : self.frames % 160] = 200

@@ -84,8 +84,7 @@ class DriveReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return what a drive was recorded as, as plain data."""
-        frames = self.timing["steps"]
-        return {"session": self.session, "track": self.track, "frames": frames, "ending": self.ending}
+        return {"session": self.session, "track": self.track, "frames": self.timing["steps"], "ending": self.ending}
 
     def __str__(self) -> str:
         """Return what a person wants to know, in some lines."""
@@ -153,13 +152,12 @@ def drive(
     watch: Callable[[Step], None] = lambda step: None,
     countdown: Callable[[OpenWorld], None] = lambda world: None,
     policy: Policy | None = None,
-    on_pause: Callable[[bool], None] = lambda paused: None,
-    on_away: Callable[[str | None], None] = lambda reason: None,
+    tell: Callable[[str], None] = lambda news: None,
 ) -> DriveReport:
     """Let `name` (a bundle, or one of `SCRIPTED`) drive one race and return how it went.
 
-    Raises UserError when the bundle does not fit the game, DeviceError when the screen or a
-    device cannot be opened. Everything is released whatever happens.
+    `tell` hears of a pause, and why the game is away. Raises UserError when the bundle does not fit the game,
+    DeviceError when the screen or a device cannot be opened. Everything is released whatever happens.
     """
     policy = policy or load_policy(name, game, home, registry, options)
     label_name = policy.manifest.label_map if policy else game.demonstrators.get(name, game.spec.label_map)
@@ -198,9 +196,15 @@ def drive(
             for screen in screens:
                 screen.add(picture)
 
+        def pause(paused: bool) -> None:
+            tell("PAUSED, nothing is held" if paused else "driving")
+
+        def away(reason: str | None) -> None:
+            tell(f"WAITING, nothing is held: {reason}" if reason else "driving")
+
         countdown(world)
         if options.restart:
-            perform(game.spec.restart, world)
+            perform(game.spec.restart, world, away)
         if options.show and world.clock.lockstep:
             world.clock = Watchable(world.clock, hz)
         timing = Timing(hz, world.clock.lockstep)
@@ -223,10 +227,9 @@ def drive(
             rule = (options.keep_laps, game.spec.lap_limit_s)
             laps = stack.enter_context(LapKeeper(home.sessions, new_info(*about), label_map, *rule))
             observers.append(laps)
-        ending = run(world, driver, timing, game.spec.frame_size, observers, limit, on_pause, on_away, takeover)
-    report = DriveReport(name, track, ending, last[0], timing.report(), human_frames[0], stamp=game.spec.stamp)
-    if keeper is not None:
-        report.session = keeper.path.name
+        ending = run(world, driver, timing, game.spec.frame_size, observers, limit, pause, away, takeover)
+    session = keeper.path.name if keeper else None
+    report = DriveReport(name, track, ending, last[0], timing.report(), human_frames[0], session, game.spec.stamp)
     if laps is not None:
         report.laps_seen = laps.seen
         report.laps_kept = [{"session": id, "lap_time_s": lap.time_s, "clean": lap.clean} for id, lap in laps.kept]
@@ -242,8 +245,7 @@ def drive_races(
     races: int,
     watch: Callable[[Step], None] = lambda step: None,
     countdown: Callable[[OpenWorld], None] = lambda world: None,
-    on_pause: Callable[[bool], None] = lambda paused: None,
-    on_away: Callable[[str | None], None] = lambda reason: None,
+    tell: Callable[[str], None] = lambda news: None,
 ) -> list[DriveReport]:
     """Let `name` drive so many races one after another, with other seeds; a hotkey ends the remaining ones too.
 
@@ -259,14 +261,15 @@ def drive_races(
     for number in range(races):
         one = replace(options, seed=options.seed + number, restart=number > 0)
         before = countdown if number == 0 else lambda world: None
-        done.append(drive(name, game, home, registry, one, watch, before, policy, on_pause, on_away))
+        done.append(drive(name, game, home, registry, one, watch, before, policy, tell))
         if done[-1].ending in ("saved", "quit"):
             break
     return done
 
 
-def perform(manoeuvre: Manoeuvre, world: OpenWorld) -> None:
+def perform(manoeuvre: Manoeuvre, world: OpenWorld, on_away: Callable[[str | None], None]) -> None:
     """Hold a manoeuvre's controls for as long as it says, by the wall clock, while the game is there; then nothing."""
+    away = ""
     beat_s = 0.05  # the emitter lets go of what it hears no more of
     for controls, seconds in manoeuvre:
         beats = round(seconds / beat_s)
@@ -275,7 +278,9 @@ def perform(manoeuvre: Manoeuvre, world: OpenWorld) -> None:
                 world.source.read()
                 world.device.hold(controls)
                 beats -= 1
-            except Away:
+            except Away as e:
                 world.device.release_all()
+                if away != str(e):
+                    on_away(away := str(e))
             time.sleep(beat_s)
     world.device.release_all()

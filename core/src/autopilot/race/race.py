@@ -59,13 +59,14 @@ def race(
     watch: Callable[[str, str, int, Step], None] = lambda driver, track, race, step: None,
     keep: Callable[[RaceResult], None] = lambda result: None,
     countdown: Callable[[OpenWorld], None] = lambda world: None,
+    tell: Callable[[str], None] = lambda news: None,
 ) -> RaceResult:
     """Let each driver race on each track and return the table's data.
 
     `keep` is given what there is after each run, so that an interruption costs only one. `countdown` runs
-    before the first one and before a human's; a game on the screen is told to begin the others. Every
-    driver is checked before the first one starts. Raises UserError for an unknown driver or
-    track, a game without a referee, or a reference of another race.
+    before the first one and before a human's; a game on the screen is told to begin the others. `tell` hears
+    of a pause, and why the game is away. Every driver is checked before the first one starts. Raises UserError
+    for an unknown driver or track, a game without a referee, or a reference of another race.
     """
     game.check_referee(options.drive.devices, "to race by")
     if options.laps < 1 or options.races < 1:
@@ -85,8 +86,7 @@ def race(
         runs=(),
         stamp=game.spec.stamp,
     )
-    name = options.reference
-    references = [] if name is None else find_references(game, name, tracks, options.laps)
+    references = find_references(game, options.reference, tracks, options.laps) if options.reference else []
     for track in tracks:
         for number in range(options.races):
             for name in options.drivers:
@@ -102,7 +102,7 @@ def race(
                     restart=bool(result.runs) and name != "human",
                 )
                 before = (lambda world: None) if one.restart else countdown
-                report = drive(name, game, home, registry, one, book, before, policies[name])
+                report = drive(name, game, home, registry, one, book, before, policies[name], tell)
                 if report.ending in ("quit", "saved"):
                     raise KeyboardInterrupt
                 run = _run(name, track, number, report.reading, book, options.laps)

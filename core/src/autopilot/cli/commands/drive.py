@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +73,9 @@ def command(app: App, game: str, bundle: str, keep_laps: str | None, races: int,
             who = "YOU DRIVE" if step.decision.by_human else "driving"
             line(f"{who}: {step.index} decisions{lap}{score}  [{held}]")
 
-        def pause(paused: bool) -> None:
-            line("PAUSED, nothing is held" if paused else "driving", news=True)
-
-        def away(reason: str | None) -> None:
-            line(f"WAITING, nothing is held: {reason}" if reason else "driving", news=True)
-
         before = ui.countdown if real_time else lambda world: None
         about = (bundle, found, app.home, app.registry, chosen, races)
-        reports = drive_races(*about, watch, before, on_pause=pause, on_away=away)
+        reports = drive_races(*about, watch, before, partial(line, news=True))
     if not app.json:
         ui.timing_lines(reports[-1].timing)
     lines = [*map(str, reports), *([f"film: {chosen.film}"] if chosen.film is not None else [])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,6 @@ def command(
             write_json(folder / "race.json", result.to_json())
 
         before = (lambda world: None) if found.lockstep(chosen.devices) else ui.countdown
-        result = race(found, app.home, app.registry, options, watch, keep, before)
+        result = race(found, app.home, app.registry, options, watch, keep, before, partial(line, news=True))
     save_reports(result, folder)
     app.print(result.to_json(), lambda: ui.race_tables(result, folder))
