@@ -125,6 +125,15 @@ def test_a_lap_with_a_human_s_help_does_not_count(run: Run, tmp_path: Path) -> N
     assert done.code == 0, done.err
     (one,) = json.loads(done.out)["runs"]
     assert (one["laps_s"], one["finished"]) == ([], False)
+    assert "demonstrator on oval, race 1: a human helped, so its laps do not count" in done.err
+
+
+def test_who_begins_the_game_s_race_by_a_key_has_not_helped_to_drive_it(run: Run, tmp_path: Path) -> None:
+    args = "race --game pit --drivers demonstrator --tracks oval --laps 1 --name cup --json".split()
+    done = run(*args, home=tmp_path / "home", PITLANE=pit(tapped=True))
+    assert done.code == 0, done.err
+    (one,) = json.loads(done.out)["runs"]
+    assert (one["laps_s"], one["finished"]) == ([1.0], True)
 
 
 @pytest.mark.parametrize(

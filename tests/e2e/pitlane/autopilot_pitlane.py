@@ -61,6 +61,8 @@ class Lane:
         log("close")
 
     def held(self):
+        if self.plan.pop("tapped", False):  # since the last call
+            return frozenset({"right"})
         if not self.request.human:  # in a drive the human presses what the plan says, at those frames
             return frozenset({"right"}) if self.frames in self.plan.get("human", []) else NOTHING
         return frozenset({"left"}) if self.frames % 3 == 0 else NOTHING

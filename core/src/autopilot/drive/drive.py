@@ -202,9 +202,12 @@ def drive(
         def away(reason: str | None) -> None:
             tell(f"WAITING, nothing is held: {reason}" if reason else "driving")
 
-        countdown(world)
         if options.restart:
             perform(game.spec.restart, world, away)
+        else:
+            countdown(world)
+        if world.reader is not None:
+            world.reader.held()  # what was tapped before, to begin the game's race, takes nothing over
         if options.show and world.clock.lockstep:
             world.clock = Watchable(world.clock, hz)
         timing = Timing(hz, world.clock.lockstep)
@@ -260,8 +263,7 @@ def drive_races(
     done: list[DriveReport] = []
     for number in range(races):
         one = replace(options, seed=options.seed + number, restart=number > 0)
-        before = countdown if number == 0 else lambda world: None
-        done.append(drive(name, game, home, registry, one, watch, before, policy, tell))
+        done.append(drive(name, game, home, registry, one, watch, countdown, policy, tell))
         if done[-1].ending in ("saved", "quit"):
             break
     return done

@@ -75,17 +75,9 @@ def race(
         raise UserError("--drivers needs a list of different names")
     tracks = game.tracks(options.tracks)
     policies = {name: load_policy(name, game, home, registry, options.drive) for name in options.drivers}
-    result = RaceResult(
-        game=game.spec.name,
-        title=game.spec.title,
-        drivers=options.drivers,
-        tracks=tuple(tracks),
-        laps=options.laps,
-        races=options.races,
-        hz=game.spec.hz,
-        runs=(),
-        stamp=game.spec.stamp,
-    )
+    spec = game.spec
+    about = (spec.name, spec.title, options.drivers, tuple(tracks), options.laps, options.races, spec.hz)
+    result = RaceResult(*about, runs=(), stamp=spec.stamp)
     references = find_references(game, options.reference, tracks, options.laps) if options.reference else []
     for track in tracks:
         for number in range(options.races):
@@ -96,18 +88,17 @@ def race(
                     options.drive,
                     track=track,
                     laps=options.laps,
-                    max_s=game.spec.lap_limit_s * options.laps,
+                    max_s=spec.lap_limit_s * options.laps,
                     seed=options.drive.seed + number,
                     film=film,
                     restart=bool(result.runs) and name != "human",
                 )
-                before = (lambda world: None) if one.restart else countdown
-                report = drive(name, game, home, registry, one, book, before, policies[name], tell)
+                report = drive(name, game, home, registry, one, book, countdown, policies[name], tell)
                 if report.ending in ("quit", "saved"):
                     raise KeyboardInterrupt
-                run = _run(name, track, number, report.reading, book, options.laps)
-                if report.human_frames:  # laps with a human's help are nobody's
-                    run = replace(run, laps_s=(), finished=False)
+                if report.human_frames:
+                    options.drive.say(f"{name} on {track}, race {number + 1}: a human helped, so its laps do not count")
+                run = _run(name, track, number, None if report.human_frames else report.reading, book, options.laps)
                 result = replace(result, runs=(*result.runs, run))
                 keep(result)
     for reference in references:
