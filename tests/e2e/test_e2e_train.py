@@ -71,8 +71,14 @@ def test_a_training_begins_with_the_weights_of_a_bundle(trained: Path, run: Run,
     begun = json.loads(run(*how, "more", "--from", "tiny", home=home).out)
     tiny = json.loads((trained / "bundles/tiny/manifest.json").read_text())["metrics"]
     assert begun["best"]["loss"] < tiny["loss"] + 0.05, "as good as it was, where a new one knows nothing yet"
+    other = Path(shutil.copytree(home / "bundles/tiny", home / "bundles/turned")) / "manifest.json"
+    manifest = json.loads(other.read_text())
+    manifest["name"], manifest["label_map"] = "turned", "ribbon-turned"
+    manifest["action_space"][0]["values"] = manifest["action_space"][0]["values"][::-1]
+    other.write_text(json.dumps(manifest))
     for wrong, said in (
         (["more"], "was made with other start"),
+        (["twist", "--from", "turned"], "bundle turned has other actions, of label map ribbon-turned: see --actions"),
         (["thin", "--from", "tiny", "--set", "width=4"], "the weights do not fit the network"),
         (["other", "--from", "none"], "no bundle 'none'"),
         (["other", "--from", "../tiny"], "../tiny"),
