@@ -487,5 +487,5 @@ def test_what_starts_another_race_is_held_while_the_game_is_there_and_then_nothi
 
     bench, told = Hidden(), []
     perform(((LEFT, 0.2), (NOTHING, 0.1), (RIGHT, 0.1)), bench.world(), told.append)
-    assert told == ["covered at 3", "covered at 4", "covered at 5"]
+    assert told == ["covered at 3", "covered at 4", "covered at 5", None]
     assert bench.log == [*[LEFT] * 2, *["released"] * 3, *[LEFT] * 2, *[NOTHING] * 2, *[RIGHT] * 2, "released"]

@@ -167,7 +167,15 @@ def test_the_event_listener_of_other_systems_follows_presses(desktop, window, wa
         window.events()  # under Xvfb, other traffic brings the listener its events
         return down()
 
-    wait_until(lambda: (desktop.tap("F1"), names())[1] == frozenset(), 1.0)
+    def heard():
+        desktop.press("F1")  # again and again: what comes before the listener's own request is lost to it
+        time.sleep(0.05)
+        told = names()
+        desktop.release("F1")
+        return told == {"f1"}
+
+    wait_until(heard, 5.0)
+    wait_until(lambda: names() == frozenset(), 2.0)
     desktop.press("Left")
     desktop.press("x")
     wait_until(lambda: names() == {"left", "x"}, 2.0)

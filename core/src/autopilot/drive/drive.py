@@ -28,6 +28,7 @@ from autopilot.loop import (
     TaughtDriver,
     Timing,
     new_info,
+    once,
     run,
 )
 from autopilot.plugins import Registry
@@ -271,7 +272,7 @@ def drive_races(
 
 def perform(manoeuvre: Manoeuvre, world: OpenWorld, on_away: Callable[[str | None], None]) -> None:
     """Hold a manoeuvre's controls for as long as it says, by the wall clock, while the game is there; then nothing."""
-    away = ""
+    away = once(on_away)
     beat_s = 0.05  # the emitter lets go of what it hears no more of
     for controls, seconds in manoeuvre:
         beats = round(seconds / beat_s)
@@ -280,9 +281,9 @@ def perform(manoeuvre: Manoeuvre, world: OpenWorld, on_away: Callable[[str | Non
                 world.source.read()
                 world.device.hold(controls)
                 beats -= 1
+                away(None)
             except Away as e:
                 world.device.release_all()
-                if away != str(e):
-                    on_away(away := str(e))
+                away(str(e))
             time.sleep(beat_s)
     world.device.release_all()

@@ -13,7 +13,7 @@ from autopilot.loop.drivers import (
 )
 from autopilot.loop.keep import Keeper, LapKeeper, new_info
 from autopilot.loop.recovery import Recovering
-from autopilot.loop.run import Ending, Observer, run
+from autopilot.loop.run import Ending, Observer, once, run
 from autopilot.loop.takeover import Takeover, TakeoverMode
 from autopilot.loop.timing import Timing
 
@@ -34,5 +34,6 @@ __all__ = [
     "TaughtDriver",
     "Timing",
     "new_info",
+    "once",
     "run",
 ]

@@ -47,7 +47,7 @@ def run(
     the human presses that hotkey. Whatever happens, everything is released at the end, on Ctrl-C too.
     """
     index = 0
-    away: str | None = None
+    away = once(on_away)
     held = NOTHING
 
     def meanwhile() -> None:
@@ -80,14 +80,10 @@ def run(
                 with timing.pause():
                     world.device.release_all()
                     held = NOTHING
-                    if away != str(e):
-                        away = str(e)
-                        on_away(away)
+                    away(str(e))
                     time.sleep(0.02)
                 continue
-            if away is not None:
-                away = None
-                on_away(None)
+            away(None)
             with timing.stage("decide"):
                 decision = human or driver.decide(frame)
                 if takeover and not human:  # a key that came while the policy thought
@@ -112,6 +108,19 @@ def run(
     finally:
         ctrl_c.close()
         world.device.release_all()
+
+
+def once(tell: Callable[[str | None], None]) -> Callable[[str | None], None]:
+    """Return what tells only what is other than the last time; None at first is not told."""
+    last: str | None = None
+
+    def change(news: str | None) -> None:
+        nonlocal last
+        if news != last:
+            last = news
+            tell(news)
+
+    return change
 
 
 class CtrlC:
