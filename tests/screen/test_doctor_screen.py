@@ -74,8 +74,9 @@ def test_a_window_is_seen_and_a_key_comes_back(wide: Any, doctor: Doctor) -> Non
 
 
 def test_a_picture_that_changes_is_not_frozen(wide: Any, doctor: Doctor) -> None:
-    change = "import threading, time\ndef turn():\n for n in range(2000):\n  red.change_attributes(background_pixel=n)"
-    change += "; red.clear_area(); d.flush(); time.sleep(0.005)\nthreading.Thread(target=turn, daemon=True).start()"
+    change = "import threading, time\ndef turn():\n for n in range(2**23, 2**23 + 2000):\n"
+    change += "  red.change_attributes(background_pixel=n); red.clear_area(); d.flush(); time.sleep(0.005)\n"
+    change += "threading.Thread(target=turn, daemon=True).start()"
     app = wide.app()
     app.do(APP)
     app.do(f"exec({change!r})")
