@@ -198,6 +198,14 @@ def test_what_is_missing_is_said(monkeypatch, tmp_path):
         assets.prepare()
 
 
+def test_data_that_lie_elsewhere_are_raced_on(monkeypatch, tmp_path, start):
+    (tmp_path / "elsewhere").symlink_to(assets.game_data())
+    monkeypatch.setattr(assets, "PLACES", ())
+    monkeypatch.setattr(assets.platformdirs, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setenv("SUPERTUXKART_DATADIR", str(tmp_path / "elsewhere"))
+    assert start().kart.laps == 0
+
+
 def test_an_engine_without_its_library_says_what_to_install(tmp_path):
     (tmp_path / "pystk2.py").write_text("raise ModuleNotFoundError(\"No module named 'pystk2'\")")
     code = "from autopilot_supertuxkart.simulation import Simulation; Simulation('lighthouse', 1, None)"

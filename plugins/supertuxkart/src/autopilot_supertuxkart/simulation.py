@@ -63,6 +63,7 @@ class Simulation:
         self, track: str, laps: int, size: tuple[int, int] | None, difficulty: int = 1, kart: str = "tux", seed: int = 1
     ) -> None:
         env = {**os.environ, "XDG_CACHE_HOME": str(prepare())}
+        env.pop("SUPERTUXKART_DATADIR", None)  # the engine would look there for what was prepared
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "autopilot_supertuxkart.engine"],
