@@ -75,6 +75,16 @@ def test_a_bundle_of_another_epoch_that_was_kept(patient: Path, patience: list[s
     assert all(np.array_equal(bundle[k], file[k]) for k in file)
     assert run(*patience, home=patient).code == 0
     assert read_manifest(patient / "bundles/tiny").metrics["epoch"] == best
+    best_loss = read_manifest(patient / "bundles/tiny").metrics["loss"]
+    mean = run(*patience, "--bundle-from", "mean", home=patient)
+    assert mean.code == 0, mean.err
+    files = [load_file(patient / f"runs/tiny/epoch-{e:04d}.safetensors") for e in epochs]
+    bundle = load_file(patient / "bundles/tiny/weights.safetensors")
+    assert all(np.allclose(bundle[k], np.mean([f[k] for f in files], axis=0), atol=1e-7) for k in bundle)
+    assert not any(all(np.array_equal(bundle[k], f[k]) for k in f) for f in files)
+    metrics = read_manifest(patient / "bundles/tiny").metrics
+    assert metrics["mean_of"] == epochs
+    assert metrics["loss"] not in {manifest.metrics["loss"], best_loss}, "it was measured"
     none = run(*patience, "--bundle-from", "39", home=patient)
     assert none.code == 2
     assert none.err.count("\n") == 1

@@ -71,6 +71,11 @@ def test_a_training_begins_with_the_weights_of_a_bundle(trained: Path, run: Run,
     begun = json.loads(run(*how, "more", "--from", "tiny", home=home).out)
     tiny = json.loads((trained / "bundles/tiny/manifest.json").read_text())["metrics"]
     assert begun["best"]["loss"] < tiny["loss"] + 0.05, "as good as it was, where a new one knows nothing yet"
+    still = [*how, "mean", "--from", "tiny,more", "--learning-rate", "1e-12"]
+    assert run(*still, home=home).code == 0
+    mean, *two = (load_file(home / f"bundles/{name}/weights.safetensors") for name in ("mean", "tiny", "more"))
+    assert all(np.allclose(mean[k], (two[0][k] + two[1][k]) / 2, atol=1e-7) for k in mean)
+    assert not all(np.allclose(mean[k], two[0][k], atol=1e-7) for k in mean)
     other = Path(shutil.copytree(home / "bundles/tiny", home / "bundles/turned")) / "manifest.json"
     manifest = json.loads(other.read_text())
     manifest["name"], manifest["label_map"] = "turned", "ribbon-turned"
@@ -81,6 +86,7 @@ def test_a_training_begins_with_the_weights_of_a_bundle(trained: Path, run: Run,
         (["twist", "--from", "turned"], "bundle turned has other actions, of label map ribbon-turned: see --actions"),
         (["thin", "--from", "tiny", "--set", "width=4"], "the weights do not fit the network"),
         (["other", "--from", "none"], "no bundle 'none'"),
+        (["other", "--from", "tiny,none"], "no bundle 'none'"),
         (["other", "--from", "../tiny"], "../tiny"),
     ):
         refused = run(*how, *wrong, home=home)

@@ -18,6 +18,10 @@ def _count(ctx: click.Context, param: click.Parameter, value: str) -> int | None
     return None if value == "all" else int(click.IntRange(1).convert(value, param, ctx))  # type: ignore[arg-type]  # takes text
 
 
+def _epoch(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    return 0 if value == "mean" else value and COUNT.convert(value, param, ctx)  # type: ignore[arg-type,return-value]  # takes text
+
+
 def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
     """Parse NAME=VALUE; a value is JSON where it can be, else text."""
     found: dict[str, Any] = {}
@@ -64,12 +68,12 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--warmup", type=float, default=0.02, show_default=True, help="Share of the steps; from 1 on: steps.")
     @click.option("--patience", type=click.IntRange(0), default=0, metavar="N", help="Stop after N epochs no better.")
     @click.option("--keep-best", type=COUNT, default=1, metavar="K", help="Keep the weights of the K best epochs.")
-    @click.option("--bundle-from", type=COUNT, metavar="EPOCH", help="Bundle a kept epoch, not the best.")
+    @click.option("--bundle-from", callback=_epoch, metavar="EPOCH|mean", help="Bundle this, or all kept epochs' mean.")
     @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help="To compute in.")
     @click.option("--validation", type=SHARE, default=0.1, show_default=True, help="Share held out.")
     @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
     @click.option("--name", help="Name of the bundle (default: GAME-MODEL).")
-    @click.option("--from", "start", metavar="BUNDLE", help="Begin with the weights of this one.")
+    @click.option("--from", "start", metavar="BUNDLE", help="Begin with its weights; a,b,…: with their mean.")
     @click.option("--set", "settings", multiple=True, callback=_settings, metavar="NAME=VALUE", help="Network setting.")
     @click.option("--check/--no-check", default=True, help="Look through the sessions first; see `autopilot check`.")
     @click.option("--restart", is_flag=True, help="Throw away an earlier run of this name.")

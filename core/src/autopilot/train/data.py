@@ -131,8 +131,7 @@ def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session
     left_out: list[str] = []
     if options.sessions:
         found = [store.open(i) for i in options.sessions]
-        odd = [s.info.id for s in found if s.info.game != game.spec.name]
-        if odd:
+        if odd := [s.info.id for s in found if s.info.game != game.spec.name]:
             raise UserError(f"session {odd[0]} is not of {game.spec.name}")
         if rejected := [s.info.id for s in found if s.edits().review == "rejected"]:
             raise UserError(f"session {rejected[0]} was rejected: `autopilot sessions {rejected[0]} --review new`")

@@ -26,7 +26,7 @@ class TrainOptions:
     `label_shift` says how many milliseconds after a frame its label was held; `validation` is the
     share of frames, by whole sessions, held out. `precision` is what the network computes in, while its
     weights stay float32. `devices` share each batch; None takes what suits. `start` names the bundle whose
-    weights it begins with; None draws them.
+    weights it begins with, or several, a,b,…: with the mean of theirs; None draws them.
     """
 
     model: str
@@ -60,25 +60,22 @@ class TrainOptions:
 
     def check(self) -> None:
         """Raise UserError for a value that makes no sense."""
-        if self.epochs < 1 or self.batch_size < 1:
-            raise UserError("--epochs and --batch-size must be 1 or more")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed {self.seed} must be from 0 to {2**32 - 1}")
         for option, known in (("balance", BALANCES), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if (value := getattr(self, option)) not in known:
                 raise UserError(f"--{option} {value!r}: say {', '.join(known[:-1])} or {known[-1]}")
-        if not 0 < self.learning_rate < 1:
-            raise UserError(f"--learning-rate {self.learning_rate} must be between 0 and 1")
-        if not (0 <= self.warmup < 1 or (1 <= self.warmup <= 1e9 and self.warmup == int(self.warmup))):
-            raise UserError(f"--warmup {self.warmup:g}: say a share of the steps below 1, or a number of steps")
-        if self.patience < 0 or self.keep_best < 1:
-            raise UserError("--patience must be 0 or more, --keep-best 1 or more")
-        if self.shift < 0 or not 0 <= self.rotate <= 45:
-            raise UserError("--shift must be 0 or more, --rotate from 0 to 45 degrees")
-        if not abs(self.label_shift) <= 1000:
-            raise UserError(f"--label-shift {self.label_shift:g} must be from -1000 to 1000 ms")
-        if not 0 < self.validation < 1:
-            raise UserError(f"--validation {self.validation} must be between 0 and 1")
+        steps = 0 <= self.warmup < 1 or (1 <= self.warmup <= 1e9 and self.warmup == int(self.warmup))
+        for right, words in (
+            (self.epochs >= 1 and self.batch_size >= 1, "--epochs and --batch-size must be 1 or more"),
+            (0 <= self.seed < 2**32, f"--seed {self.seed} must be from 0 to {2**32 - 1}"),
+            (0 < self.learning_rate < 1, f"--learning-rate {self.learning_rate} must be between 0 and 1"),
+            (steps, f"--warmup {self.warmup:g}: say a share of the steps below 1, or a number of steps"),
+            (self.patience >= 0 and self.keep_best >= 1, "--patience must be 0 or more, --keep-best 1 or more"),
+            (self.shift >= 0 and 0 <= self.rotate <= 45, "--shift must be 0 or more, --rotate from 0 to 45 degrees"),
+            (abs(self.label_shift) <= 1000, f"--label-shift {self.label_shift:g} must be from -1000 to 1000 ms"),
+            (0 < self.validation < 1, f"--validation {self.validation} must be between 0 and 1"),
+        ):
+            if not right:
+                raise UserError(words)
 
     def recipe(self) -> dict[str, Any]:
         """Return all that decides the weights besides the data: stored in run and bundle."""

@@ -12,7 +12,6 @@ import numpy as np
 import optax
 from flax import nnx
 from jax.sharding import Mesh
-from numpy.typing import NDArray
 
 from autopilot.train.augment import Augment
 from autopilot.train.data import Dataset, validation_batches
@@ -136,7 +135,7 @@ def make_evaluate(
             right += int((picked == labels).all(axis=1).sum())
             for a, x in enumerate(found):
                 np.add.at(confusion[a], (labels[:, a], picked[:, a]), 1)
-                loss += float(_cross_entropy(x, labels[:, a]).sum())
+                loss += float(optax.softmax_cross_entropy_with_integer_labels(x, labels[:, a]).sum())
         total = len(data.validation)
         return {
             "loss": loss / total,
@@ -149,13 +148,6 @@ def make_evaluate(
         }
 
     return evaluate
-
-
-def _cross_entropy(logits: NDArray[Any], labels: NDArray[np.int32]) -> NDArray[np.float64]:
-    x = logits.astype(np.float64)
-    x -= x.max(axis=1, keepdims=True)
-    found: NDArray[np.float64] = np.log(np.exp(x).sum(axis=1)) - x[np.arange(len(x)), labels]
-    return found
 
 
 def learning_rate(state: TrainState) -> float:

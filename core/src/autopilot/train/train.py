@@ -7,7 +7,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +32,10 @@ from autopilot.train import schedule
 from autopilot.train.augment import make_augment
 from autopilot.train.checkpoint import Checkpoint, Checkpoints
 from autopilot.train.data import Dataset, batches, load_dataset
-from autopilot.train.devices import make_mesh, own_rows, spread
+from autopilot.train.devices import make_mesh, own_rows, replicate, spread
 from autopilot.train.options import TrainOptions, TrainProgress
 from autopilot.train.plots import plot_confusion, plot_curves, plot_labels
-from autopilot.train.step import learning_rate, make_evaluate, make_step, optimiser
+from autopilot.train.step import TrainState, learning_rate, make_evaluate, make_step, optimiser
 from autopilot.train.team import Team, on_ctrl_c
 from autopilot.versions import versions
 
@@ -79,6 +79,8 @@ def train(
 ) -> TrainResult:
     """Train a network on recorded sessions and write a bundle, of the best epoch or of `bundle_from`.
 
+    That is another whose weights are kept, or 0 for the mean of all those (arXiv:1803.05407).
+
     With `check` the sessions are looked through first: what is refused ends it, what is only worth a look is said.
     A run of the same name and options that was cut short goes on from its last checkpoint, to the
     very weights that it would have reached. `say` is told what the user should know before it goes
@@ -89,7 +91,7 @@ def train(
     """
     options.check()
     if bundle_from is not None and not (options.keep_best > 1 and bundle_from <= options.epochs):
-        raise UserError(f"--bundle-from {bundle_from}: an epoch from 1 to {options.epochs}, with --keep-best 2 or more")
+        raise UserError(f"--bundle-from: mean, or an epoch from 1 to {options.epochs}, with --keep-best 2 or more")
     game = Game(registry, options.game or _only_game(home))
     plugin, model = registry.find("model", options.model)
     mesh = make_mesh(options.devices, options.batch_size, processes)
@@ -104,7 +106,8 @@ def train(
     )
     team, what, made_by = Team(mesh), _what(data, options, mesh.size, processes), versions([game.plugin, plugin])
     if options.start is not None:
-        what["start"] = _start(module, home.bundles / check_name(options.start, "bundle"), data)
+        names = [check_name(one.strip(), "bundle") for one in options.start.split(",")]
+        what["start"] = _start(module, [home.bundles / one for one in names], data)
     team.agree({**what, "versions": {**made_by, "jax": jax.__version__}})
     if check:
         admit(registry, data.recordings, home.cache, say if team.leads else lambda line: None)
@@ -115,7 +118,7 @@ def train(
             plot_labels(run / "labels.png", {p: data.counts(getattr(data, p)) for p in ("train", "validation")})
         fit = _Fit(module, data, options, mesh, team, run, checkpoints, watch)
         fit.run(Checkpoint.parse(found) if found else None, stop)
-        best = fit.kept(bundle_from)
+        best, weights = fit.kept(bundle_from)
         if team.leads:
             manifest = {
                 "name": name,
@@ -131,7 +134,6 @@ def train(
                 "metrics": best,
                 "versions": made_by,
             }
-            weights = load(fit.files[BEST if bundle_from is None else epoch_file(best)])
             save_bundle(home.bundles / name, manifest, weights)
             plot_confusion(run / "confusion.png", best["confusion"], data.space)
             plot_curves(run / "curves.png", fit.history)
@@ -164,13 +166,16 @@ def _only_game(home: Home) -> str:
     raise UserError(f"no sessions in {home.sessions}: record some with `autopilot record`")
 
 
-def _start(module: nnx.Module, folder: Path, data: Dataset) -> str:
-    """Give a network the weights of a bundle that chooses among the same actions; return their digest."""
-    manifest = read_manifest(folder)
-    if manifest.space != data.space:
-        raise UserError(f"bundle {folder.name} has other actions, of label map {manifest.label_map}: see --actions")
-    nnx.update(module, network.with_weights(network.split(module)[1], read_weights(folder, manifest)))
-    return manifest.weights_sha256
+def _start(module: nnx.Module, folders: Sequence[Path], data: Dataset) -> str:
+    """Give a network the mean weights of bundles that choose among the same actions; return their digests."""
+    own, manifests = network.split(module)[1], [read_manifest(folder) for folder in folders]
+    for its in manifests:
+        if its.space != data.space:
+            raise UserError(f"bundle {its.name} has other actions, of label map {its.label_map}: see --actions")
+    every = [read_weights(folder, manifest) for folder, manifest in zip(folders, manifests, strict=True)]
+    states = [network.with_weights(own, weights) for weights in every]  # raises BundleError
+    nnx.update(module, jax.tree.map(lambda *of: sum(of) / len(of), *states))
+    return ",".join(manifest.weights_sha256 for manifest in manifests)
 
 
 @contextmanager
@@ -316,14 +321,20 @@ class _Fit:
     def _stopped(self) -> bool:
         return schedule.out_of_patience(self.history, self._options.patience)
 
-    def kept(self, epoch: int | None) -> dict[str, Any]:
-        """Return the metrics of the best epoch, or of another whose weights are kept."""
+    def kept(self, chosen: int | None) -> tuple[dict[str, Any], network.Weights]:
+        """Return metrics and weights of the best epoch, of another that is kept, or of the mean of those for 0."""
         found = {h["epoch"]: dict(h) for h in schedule.best(self.history, self._options.keep_best)}
-        chosen = next(iter(found)) if epoch is None else epoch
-        if chosen not in found:
-            there = ", ".join(map(str, found))
-            raise UserError(f"the weights of epoch {epoch} were not kept; --bundle-from takes one of {there}")
-        return found[chosen]
+        if chosen == 0:
+            every = [load(self.files[epoch_file(h)]) for h in found.values()]
+            weights = {name: np.mean([of[name] for of in every], axis=0, dtype=a.dtype) for name, a in every[0].items()}
+            states = self._state.weights, self._state.other
+            mean = [network.with_weights(s, {name: weights[name] for name in network.to_weights(s)}) for s in states]
+            metrics = self._evaluate(TrainState(*replicate((*mean, None), self._mesh)))
+            return {**found[max(found)], **metrics, "mean_of": sorted(found)}, weights
+        epoch = next(iter(found)) if chosen is None else chosen
+        if epoch not in found:
+            raise UserError(f"epoch {epoch} was not kept; --bundle-from takes mean or one of {sorted(found)}")
+        return found[epoch], load(self.files[BEST if chosen is None else epoch_file(found[epoch])])
 
     def _resume(self, found: Checkpoint | None) -> list[Any]:
         """Take up what a checkpoint holds, the files of its step included."""

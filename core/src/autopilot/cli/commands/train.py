@@ -80,8 +80,8 @@ def command(
     early = ", stopped by --patience" if result.epochs < chosen.epochs else ""
     app.print(
         data,
-        f"bundle {result.name}: epoch {best['epoch']} of {result.epochs}{early}, validation accuracy "
-        f"{100 * best['accuracy']:.1f} % on {frames['validation']} frames of held-out data "
+        f"bundle {result.name}: epoch {best.get('mean_of', best['epoch'])} of {result.epochs}{early}, validation "
+        f"accuracy {100 * best['accuracy']:.1f} % on {frames['validation']} frames of held-out data "
         f"({frames['train']} trained on{speed})\n"
         + (f"curves and plots in {result.run}" if wrote else "bundle, curves and plots are with process 0"),
     )
