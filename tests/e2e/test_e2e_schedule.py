@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import signal
@@ -76,15 +77,18 @@ def test_a_bundle_of_another_epoch_that_was_kept(patient: Path, patience: list[s
     assert run(*patience, home=patient).code == 0
     assert read_manifest(patient / "bundles/tiny").metrics["epoch"] == best
     best_loss = read_manifest(patient / "bundles/tiny").metrics["loss"]
-    mean = run(*patience, "--bundle-from", "mean", home=patient)
+    two = next([a, b] for a, b in itertools.pairwise(epochs) if b == a + 1)
+    chosen = ["--bundle-from", "{}-{}".format(*two)]
+    mean = run(*patience, *chosen, home=patient)
     assert mean.code == 0, mean.err
-    files = [load_file(patient / f"runs/tiny/epoch-{e:04d}.safetensors") for e in epochs]
+    files = [load_file(patient / f"runs/tiny/epoch-{e:04d}.safetensors") for e in two]
     bundle = load_file(patient / "bundles/tiny/weights.safetensors")
     assert all(np.allclose(bundle[k], np.mean([f[k] for f in files], axis=0), atol=1e-7) for k in bundle)
     assert not any(all(np.array_equal(bundle[k], f[k]) for k in f) for f in files)
     metrics = read_manifest(patient / "bundles/tiny").metrics
-    assert metrics["mean_of"] == epochs
+    assert metrics["mean_of"] == two
     assert metrics["loss"] not in {manifest.metrics["loss"], best_loss}, "it was measured"
+    assert f"epoch {two} of" in run(*(word for word in patience if word != "--json"), *chosen, home=patient).out
     none = run(*patience, "--bundle-from", "39", home=patient)
     assert none.code == 2
     assert none.err.count("\n") == 1

@@ -18,8 +18,8 @@ def _count(ctx: click.Context, param: click.Parameter, value: str) -> int | None
     return None if value == "all" else int(click.IntRange(1).convert(value, param, ctx))  # type: ignore[arg-type]  # takes text
 
 
-def _epoch(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    return 0 if value == "mean" else value and COUNT.convert(value, param, ctx)  # type: ignore[arg-type,return-value]  # takes text
+def _epochs(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    return None if value is None else tuple(COUNT.convert(n, param, ctx) for n in value.split("-"))  # type: ignore[arg-type]  # takes text
 
 
 def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--warmup", type=float, default=0.02, show_default=True, help="Share of the steps; from 1 on: steps.")
     @click.option("--patience", type=click.IntRange(0), default=0, metavar="N", help="Stop after N epochs no better.")
     @click.option("--keep-best", type=COUNT, default=1, metavar="K", help="Keep the weights of the K best epochs.")
-    @click.option("--bundle-from", callback=_epoch, metavar="EPOCH|mean", help="Bundle this, or all kept epochs' mean.")
+    @click.option("--bundle-from", callback=_epochs, metavar="EPOCH", help="Bundle this, if kept; 2-5: their mean.")
     @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help="To compute in.")
     @click.option("--validation", type=SHARE, default=0.1, show_default=True, help="Share held out.")
     @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)

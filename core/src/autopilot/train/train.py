@@ -71,7 +71,7 @@ def train(
     options: TrainOptions,
     watch: Callable[[TrainProgress], None] = lambda progress: None,
     restart: bool = False,
-    bundle_from: int | None = None,
+    bundle_from: Sequence[int] | None = None,
     say: Callable[[str], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
     processes: int = 1,
@@ -79,7 +79,7 @@ def train(
 ) -> TrainResult:
     """Train a network on recorded sessions and write a bundle, of the best epoch or of `bundle_from`.
 
-    That is another whose weights are kept, or 0 for the mean of all those (arXiv:1803.05407).
+    That is another whose weights are kept, or the mean from a first to a last one (arXiv:1803.05407).
 
     With `check` the sessions are looked through first: what is refused ends it, what is only worth a look is said.
     A run of the same name and options that was cut short goes on from its last checkpoint, to the
@@ -90,8 +90,8 @@ def train(
     the weights to begin with do not fit it.
     """
     options.check()
-    if bundle_from is not None and not (options.keep_best > 1 and bundle_from <= options.epochs):
-        raise UserError(f"--bundle-from: mean, or an epoch from 1 to {options.epochs}, with --keep-best 2 or more")
+    if bundle_from is not None and not (options.keep_best > 1 and max(bundle_from) <= options.epochs):
+        raise UserError(f"--bundle-from: epochs from 1 to {options.epochs}, with --keep-best 2 or more")
     game = Game(registry, options.game or _only_game(home))
     plugin, model = registry.find("model", options.model)
     mesh = make_mesh(options.devices, options.batch_size, processes)
@@ -321,20 +321,20 @@ class _Fit:
     def _stopped(self) -> bool:
         return schedule.out_of_patience(self.history, self._options.patience)
 
-    def kept(self, chosen: int | None) -> tuple[dict[str, Any], network.Weights]:
-        """Return metrics and weights of the best epoch, of another that is kept, or of the mean of those for 0."""
+    def kept(self, chosen: Sequence[int] | None) -> tuple[dict[str, Any], network.Weights]:
+        """Return metrics and weights of the best epoch, or the mean of those from one to another, all of them kept."""
         found = {h["epoch"]: dict(h) for h in schedule.best(self.history, self._options.keep_best)}
-        if chosen == 0:
-            every = [load(self.files[epoch_file(h)]) for h in found.values()]
-            weights = {name: np.mean([of[name] for of in every], axis=0, dtype=a.dtype) for name, a in every[0].items()}
-            states = self._state.weights, self._state.other
-            mean = [network.with_weights(s, {name: weights[name] for name in network.to_weights(s)}) for s in states]
-            metrics = self._evaluate(TrainState(*replicate((*mean, None), self._mesh)))
-            return {**found[max(found)], **metrics, "mean_of": sorted(found)}, weights
-        epoch = next(iter(found)) if chosen is None else chosen
-        if epoch not in found:
-            raise UserError(f"epoch {epoch} was not kept; --bundle-from takes mean or one of {sorted(found)}")
-        return found[epoch], load(self.files[BEST if chosen is None else epoch_file(found[epoch])])
+        if chosen is None:
+            return next(iter(found.values())), load(self.files[BEST])
+        epochs = range(min(chosen), max(chosen) + 1)
+        if gone := set(epochs) - set(found):
+            raise UserError(f"epoch {min(gone)} was not kept; --bundle-from takes those of {sorted(found)}")
+        every = [load(self.files[epoch_file(found[epoch])]) for epoch in epochs]
+        weights = {name: np.mean([of[name] for of in every], axis=0, dtype=a.dtype) for name, a in every[0].items()}
+        states = self._state.weights, self._state.other
+        mean = [network.with_weights(s, {name: weights[name] for name in network.to_weights(s)}) for s in states]
+        metrics = self._evaluate(TrainState(*replicate((*mean, None), self._mesh)))
+        return found[epochs[-1]] | metrics | ({"mean_of": list(epochs)} if len(epochs) > 1 else {}), weights
 
     def _resume(self, found: Checkpoint | None) -> list[Any]:
         """Take up what a checkpoint holds, the files of its step included."""

@@ -35,7 +35,7 @@ def command(
     restart: bool,
     check: bool,
     learning_rate: float | None,
-    bundle_from: int | None,
+    bundle_from: tuple[int, ...] | None,
     place: Place | None,
     **options: Any,
 ) -> None:
