@@ -89,6 +89,7 @@ def test_a_bundle_of_another_epoch_that_was_kept(patient: Path, patience: list[s
     assert metrics["mean_of"] == two
     assert metrics["loss"] not in {manifest.metrics["loss"], best_loss}, "it was measured"
     assert f"epoch {two} of" in run(*(word for word in patience if word != "--json"), *chosen, home=patient).out
+    assert run(*patience, "--bundle-from", "2-3-4", home=patient).code == 2
     none = run(*patience, "--bundle-from", "39", home=patient)
     assert none.code == 2
     assert none.err.count("\n") == 1

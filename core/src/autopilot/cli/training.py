@@ -19,7 +19,7 @@ def _count(ctx: click.Context, param: click.Parameter, value: str) -> int | None
 
 
 def _epochs(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    return None if value is None else tuple(COUNT.convert(n, param, ctx) for n in value.split("-"))  # type: ignore[arg-type]  # takes text
+    return None if value is None else tuple(COUNT.convert(n, param, ctx) for n in value.split("-", 1))  # type: ignore[arg-type]  # takes text
 
 
 def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
