@@ -203,7 +203,7 @@ def test_data_that_lie_elsewhere_are_raced_on(monkeypatch, tmp_path, start):
     monkeypatch.setattr(assets, "PLACES", ())
     monkeypatch.setattr(assets.platformdirs, "user_cache_path", lambda name: tmp_path / name)
     monkeypatch.setenv("SUPERTUXKART_DATADIR", str(tmp_path / "elsewhere"))
-    assert start().kart.laps == 0
+    assert start().kart.time > 0
 
 
 def test_an_engine_without_its_library_says_what_to_install(tmp_path):
