@@ -206,6 +206,14 @@ def test_data_that_lie_elsewhere_are_raced_on(monkeypatch, tmp_path, start):
     assert start().kart.time > 0
 
 
+def test_an_engine_keeps_to_the_cache_folder(monkeypatch, tmp_path, start):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    start().close()
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
 def test_an_engine_without_its_library_says_what_to_install(tmp_path):
     (tmp_path / "pystk2.py").write_text("raise ModuleNotFoundError(\"No module named 'pystk2'\")")
     code = "from autopilot_supertuxkart.simulation import Simulation; Simulation('lighthouse', 1, None)"

@@ -62,7 +62,8 @@ class Simulation:
     def __init__(
         self, track: str, laps: int, size: tuple[int, int] | None, difficulty: int = 1, kart: str = "tux", seed: int = 1
     ) -> None:
-        env = {**os.environ, "XDG_CACHE_HOME": str(prepare())}
+        home = str(prepare().absolute())
+        env = {**os.environ, **dict.fromkeys(("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), home)}
         env.pop("SUPERTUXKART_DATADIR", None)  # the engine would look there for what was prepared
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
@@ -71,6 +72,7 @@ class Simulation:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=env,
+            cwd=home,  # where it writes when a second one makes its folders at the same time
             start_new_session=True,  # Ctrl-C is for us: we close its pipe
         )
         self._size = size
