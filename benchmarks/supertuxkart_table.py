@@ -1,7 +1,7 @@
 """SuperTuxKart's race table, from nothing: recordings, networks, races and films; prints JSON.
 
     python benchmarks/supertuxkart_table.py --home kart --race                 three actions
-    python benchmarks/supertuxkart_table.py --home kart-pro --demonstrator demonstrator-pro --rounds 4 --polish --race
+    python benchmarks/supertuxkart_table.py --home kart-pro --demonstrator demonstrator-pro --further 5 --race
     python benchmarks/supertuxkart_table.py --home kart --held-out sandtrack   after the first
 
 Every step is a command that a user could type, and is printed. What is done already is not done
@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
@@ -32,30 +33,26 @@ from autopilot.sessions.index import FINISHED
 from autopilot_supertuxkart.plugin import TRACKS
 
 GAME = ["--game", "supertuxkart"]
-NOISY_LAPS, STREWN_S, TAUGHT_LAPS, TAUGHT_S = 3, 120, 2, 150
+NOISY_LAPS, STREWN_S, TAUGHT_LAPS = 3, 90, 2
 LONG = TRACKS[:1:-1]
-ROUNDS = (
-    ("weighted", TRACKS[::-1]),
-    ("argmax", TRACKS[::-1]),
-    ("weighted", TRACKS[::-1]),
-    ("argmax", LONG * 2),
-    ("weighted", TRACKS[::-1]),
-    ("argmax", (TRACKS[2],) * 3 + (TRACKS[3],)),
-)
-"""How the network of each round drives under its teacher, and where: the long tracks take more."""
-POLISH = ("weighted", (*LONG * 2, *TRACKS[:2]))
-"""The same for a network that was trained as in the end."""
-MENDED, MEND_ROUND = ("argmax", (TRACKS[3],) * 3), len(ROUNDS) + 2
-"""The same for one that is to be mended; only these seconds of each of its laps are kept, where bananas lie."""
-MEND_S = (31, 41)
-MEND = ("3", "--learning-rate", "0.0003")
-"""Epochs, and a rate that keeps what was learned."""
+ROUNDS = (("8", "weighted", 90), ("5", "weighted", 90), ("5", "weighted", 90), ("5", "argmax", 150))
+"""The first networks: epochs, how each then drives on all tracks under its teacher, and how long at most."""
+GROWN_EPOCHS = "10"
+"""Of the network that came of these. It drives in further rounds, and each round's in the next."""
+FURTHER = ("argmax", (*LONG * 2, TRACKS[1]), 120)
+"""How: the long tracks take more."""
+FURTHER_EPOCHS = {"nvidia": ("5", "2-5"), "inception": ("3", "2-3")}
+"""How many, and of which the mean is taken."""
+FURTHER_RATE = ("--schedule", "constant", "--learning-rate", "0.0003")
+"""It keeps what was learned."""
+BUDGET_MINUTES = 60
+"""What is trained on, of game time: beyond it the oldest rounds give way."""
 SELECT = ("weighted", "argmax")
 NETWORKS = {
     "nvidia": ("16", "--shift", "8", "--brightness", "0.3", "--set", "dropout=0.3"),
-    "inception": ("16", "--shift", "4", "--brightness", "0.3"),
+    "inception": ("6", "--shift", "4", "--brightness", "0.3"),
 }
-"""What each network is trained with in the end, the epochs first. It knows its data by heart: so the
+"""What each network is trained with from scratch, the epochs first. It knows its data by heart: so the
 pictures are moved and re-lit more than by default. Chosen by races with seeds from 5000 on."""
 
 
@@ -66,6 +63,8 @@ class Table:
         self.home, self.demonstrator, self.label_map = home, demonstrator, label_map
         self._note, self._lock = home / "done.json", threading.Lock()
         self._done = self._noted()
+        self._minutes: dict[str, float] = {}  # of game time, by driver
+        self.seen: dict[str, set[str]] = {}  # by model, whose sessions it was ever trained on
 
     def _noted(self) -> dict[str, Any]:
         return json.loads(self._note.read_text()) if self._note.exists() else {}  # type: ignore[no-any-return]
@@ -89,58 +88,73 @@ class Table:
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
             return list(pool.map(lambda arguments: self.run(*arguments), commands))
 
-    def record(self, *commands: list[str]) -> None:
-        """Record by these arguments."""
-        self.run_two_at_a_time(*[["record", *GAME, *arguments] for arguments in commands])
+    def record(self, driver: str, *commands: list[str]) -> None:
+        """Record a driver by these arguments."""
+        runs = [["record", *GAME, "--driver", driver, *arguments] for arguments in commands]
+        minutes = 0.0
+        store = SessionStore(self.home / "sessions")
+        for [found] in self.run_two_at_a_time(*runs):
+            if "argmax" in commands[0] and not store.open(found["session"]).index.lap_times_s:
+                # what always does the likeliest repeats its one mistake for minutes
+                self.run("sessions", found["session"], "--review", "rejected")
+            else:
+                minutes += found["frames"] / found["timing"]["wanted_hz"] / 60
+        self._minutes[driver] = minutes
 
     def demonstrations(self) -> None:
         """Record the demonstrator: with disturbed keys, and strewn over the track."""
-        driver = ["--driver", self.demonstrator]
         longest_first = TRACKS[::-1]
         noisy = [
-            [*driver, "--track", t, "--laps", str(NOISY_LAPS), "--noise", "0.03", "--seed", str(11 + i)]
+            ["--track", t, "--laps", str(NOISY_LAPS), "--noise", "0.03", "--seed", str(11 + i)]
             for i, t in enumerate(longest_first)
         ]
-        strewn = [[*driver, "--track", t, "--mode", "S", "--seconds", str(STREWN_S), "--seed", "21"] for t in TRACKS]
-        self.record(*noisy, *strewn)
+        strewn = [["--track", t, "--mode", "S", "--seconds", str(STREWN_S), "--seed", "21"] for t in TRACKS]
+        self.record(self.demonstrator, *noisy, *strewn)
 
-    def train(self, model: str, name: str, epochs: str, *more: str) -> None:
-        """Train from scratch on all that was recorded; keep the last epoch."""
-        last = ["--keep-best", epochs, "--bundle-from", epochs]
-        what = ["--model", model, "--actions", self.label_map, "--name", name, "--epochs", epochs]
-        self.run("train", *GAME, *what, *last, "--batch-size", "64", "--validation", "0.05", *more)
+    def train(self, model: str, name: str, taught: list[str], epochs: str, *more: str, bundle_from: str = "") -> str:
+        """Train on the demonstrator and the last of those taught; keep the last epoch, or others' mean."""
+        drivers = [self.demonstrator, *taught]
+        while self.minutes(drivers) > BUDGET_MINUTES:
+            del drivers[1]
+        self.seen.setdefault(model, set()).update(drivers)
+        what = ["--model", model, "--actions", self.label_map, "--name", name, "--driver", ",".join(drivers)]
+        last = ["--epochs", epochs, "--keep-best", epochs, "--bundle-from", bundle_from or epochs]
+        how = ["--batch-size", "64", "--validation", "0.05", *NETWORKS[model][1:]]
+        self.run("train", *GAME, *what, *last, *how, *more)
+        return name
 
-    def teach(self, bundle: str, number: int, select: str, tracks: tuple[str, ...]) -> list[str]:
-        """Let a bundle drive under its teacher in round `number`; return the sessions' ids."""
-        taught = ["--driver", bundle, "--teacher", self.demonstrator, "--laps", str(TAUGHT_LAPS)]
-        how = ["--seconds", str(TAUGHT_S), "--select", select]
+    def teach(self, bundle: str, number: int, select: str, tracks: tuple[str, ...], seconds: int) -> None:
+        """Let a bundle drive under its teacher in round `number`."""
+        taught = ["--teacher", self.demonstrator, "--laps", str(TAUGHT_LAPS)]
+        how = ["--seconds", str(seconds), "--select", select]
         seeds = [str(100 * (1 + tracks[:i].count(t)) + number) for i, t in enumerate(tracks)]
-        runs = [[*taught, "--track", t, *how, "--seed", s] for t, s in zip(tracks, seeds, strict=True)]
-        self.record(*runs)
-        sessions = [str(self.run("record", *GAME, *run)[0]["session"]) for run in runs]
-        if select == "argmax":
-            self._leave_out_stuck(sessions)
-        return sessions
+        self.record(bundle, *[[*taught, "--track", t, *how, "--seed", s] for t, s in zip(tracks, seeds, strict=True)])
 
-    def _leave_out_stuck(self, sessions: list[str]) -> None:
-        """Reject those without a lap: what always does the likeliest repeats its one mistake for minutes."""
-        store = SessionStore(self.home / "sessions")
-        for id in sessions:
-            if not store.open(id).index.lap_times_s:
-                self.run("sessions", id, "--review", "rejected")
+    def grow(self, further: int) -> list[str]:
+        """Train PilotNet on demonstrations, then let it drive under its teacher, over and over; return who drove."""
+        self.demonstrations()
+        taught: list[str] = []
+        begin: tuple[str, ...] = ()
+        for number, (epochs, select, seconds) in enumerate(ROUNDS):
+            taught = [*taught, self.train("nvidia", f"round-{number}", taught, epochs, *begin)]
+            self.teach(taught[-1], number, select, TRACKS[::-1], seconds)
+            begin = ("--from", taught[-1])
+        self.train("nvidia", "nvidia-0", taught, GROWN_EPOCHS, *begin)
+        return self.further("nvidia", taught, further)
 
-    def mend(self, model: str, number: int) -> str:
-        """Let a network drive under its teacher, train it further where it fails; return the new bundle's name."""
-        for id in self.teach(model, number, *MENDED):
-            session = SessionStore(self.home / "sessions").open(id)
-            lap, (begin, end) = session.index.lap, MEND_S
-            since_s = (np.arange(len(lap)) - np.searchsorted(lap, lap)) / session.info.hz
-            far = (since_s < begin) | (since_s >= end)
-            edges = np.flatnonzero(np.diff(far, prepend=False, append=False))
-            for start, stop in edges.reshape(-1, 2).tolist():
-                session.delete(start, stop)
-        self.train(model, f"{model}-mended", MEND[0], *NETWORKS[model][1:], "--from", model, *MEND[1:])
-        return f"{model}-mended"
+    def further(self, model: str, taught: list[str], rounds: int) -> list[str]:
+        """Let the model's first network drive under its teacher and learn from it, so many times; return who drove."""
+        epochs, mean_of = FURTHER_EPOCHS[model]
+        for number in range(rounds):
+            taught = [*taught, f"{model}-{number}"]
+            self.teach(taught[-1], len(ROUNDS) + number, *FURTHER)
+            name = f"{model}-{number + 1}" if number + 1 < rounds else model
+            self.train(model, name, taught, epochs, "--from", taught[-1], *FURTHER_RATE, bundle_from=mean_of)
+        return taught
+
+    def minutes(self, drivers: Iterable[str]) -> float:
+        """Return how much was recorded of these, in minutes of game time."""
+        return round(sum(self._minutes[driver] for driver in drivers), 1)
 
     def race(self, drivers: list[str], select: str, tracks: str = ",".join(TRACKS)) -> list[dict[str, Any]]:
         """Let each driver race five times three laps; write the table and the chart, return the rows by track."""
@@ -175,58 +189,44 @@ class Table:
         told = {"laps_s": rows.lap_times_s, "stopwatch_s": stopwatch_s.round(2).tolist()}
         return told | {"largest_difference": round(float(np.abs(off).max()), 4), "timing": drive["timing"]}
 
-    def minutes(self) -> float:
-        """Return how much is trained on, in minutes of game time."""
-        sessions, _ = SessionStore(self.home / "sessions").all()
-        taught = [s for s in sessions if not s.info.policy and s.edits().review != "rejected"]
-        return round(sum(len(s) / s.info.hz for s in taught) / 60, 1)
-
 
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--demonstrator", default="demonstrator", choices=("demonstrator", "demonstrator-pro"))
-    parser.add_argument("--rounds", type=int, default=len(ROUNDS), help="of driving under the teacher")
+    parser.add_argument("--further", type=int, default=2, help="rounds at the end; past 2 the first give way")
     parser.add_argument("--networks", default="nvidia", help="nvidia,inception; without a GPU the second takes hours")
     parser.add_argument("--held-out", choices=TRACKS, help="train on the other three tracks, and race on this one")
     parser.add_argument("--race", action="store_true", help="race the networks when they are trained, and film them")
     parser.add_argument("--real", metavar="BUNDLE", help="then let this one drive the real game; takes a screen")
-    parser.add_argument("--round-epochs", default="8", help="of the networks that are taught")
-    parser.add_argument("--polish", action="store_true", help="one round more, with the network that came of them")
-    parser.add_argument("--mend", action="store_true", help="train the networks further where they fail")
     asked = parser.parse_args()
+    if asked.further < 1:
+        parser.error("--further must be 1 or more")
     asked.home.mkdir(parents=True, exist_ok=True)
     label_map = "supertuxkart" if asked.demonstrator == "demonstrator" else "supertuxkart-pro"
     table = Table(asked.home, asked.demonstrator, label_map)
-    table.demonstrations()
-    for number, how in enumerate(ROUNDS[: asked.rounds]):
-        table.train("nvidia", f"round-{number}", asked.round_epochs)
-        table.teach(f"round-{number}", number, *how)
-    if asked.polish:
-        table.train("nvidia", "unpolished", *NETWORKS["nvidia"])
-        table.teach("unpolished", asked.rounds, *POLISH)
-    minutes = table.minutes()
+    taught = table.grow(asked.further)
     races = {}
     drivers = asked.networks.split(",")
     if asked.held_out:
         others = ["--tracks", ",".join(t for t in TRACKS if t != asked.held_out)]
         names = [f"{model}-without-{asked.held_out}" for model in drivers]
         for model, name in zip(drivers, names, strict=True):
-            table.train(model, name, *NETWORKS[model], *others)
+            table.train(model, name, taught, NETWORKS[model][0], *others)
         races = {select: table.race([asked.demonstrator, *names], select, asked.held_out) for select in SELECT}
     else:
-        for model in drivers:
-            table.train(model, model, *NETWORKS[model])
-        if asked.mend:
-            drivers = [table.mend(model, MEND_ROUND) for model in drivers]
-            minutes = table.minutes()
+        if "inception" in drivers:  # it drives the last round itself
+            table.train("inception", "inception-0", taught[:-1], NETWORKS["inception"][0])
+            table.further("inception", taught[:-1], 1)
         if asked.race:
-            races = {select: table.race([asked.demonstrator, *drivers, "random"], select) for select in SELECT}
+            races = {"weighted": table.race([asked.demonstrator, *drivers], "weighted")}
+            races["argmax"] = table.race([asked.demonstrator, *drivers, "random"], "argmax")
             for driver in drivers:
                 table.film(driver)
     real = {"real game": table.real(asked.real)} if asked.real else {}
-    print(json.dumps({"minutes of game time": minutes, "races": races, **real}, indent=2))
+    minutes = {model: table.minutes(seen) for model, seen in table.seen.items()}
+    print(json.dumps({"minutes of game time, in all": minutes, "races": races, **real}, indent=2))
 
 
 if __name__ == "__main__":
