@@ -41,8 +41,10 @@ GROWN_EPOCHS = "10"
 """Of the network that came of these. It drives in further rounds, and each round's in the next."""
 FURTHER = ("argmax", (*LONG * 2, TRACKS[1]), 120)
 """How: the long tracks take more."""
-FURTHER_EPOCHS = {"nvidia": ("5", "2-5"), "inception": ("3", "2-3")}
+FURTHER_EPOCHS = ("5", "2-5")
 """How many, and of which the mean is taken."""
+LAST_EPOCHS = {"nvidia": ("12", "2-12"), "inception": ("3", "2-3")}
+"""The same for the last round's."""
 FURTHER_RATE = ("--schedule", "constant", "--learning-rate", "0.0003")
 """It keeps what was learned."""
 BUDGET_MINUTES = 60
@@ -144,11 +146,12 @@ class Table:
 
     def further(self, model: str, taught: list[str], rounds: int) -> list[str]:
         """Let the model's first network drive under its teacher and learn from it, so many times; return who drove."""
-        epochs, mean_of = FURTHER_EPOCHS[model]
         for number in range(rounds):
             taught = [*taught, f"{model}-{number}"]
             self.teach(taught[-1], len(ROUNDS) + number, *FURTHER)
-            name = f"{model}-{number + 1}" if number + 1 < rounds else model
+            last = number + 1 == rounds
+            name = model if last else f"{model}-{number + 1}"
+            epochs, mean_of = LAST_EPOCHS[model] if last else FURTHER_EPOCHS
             self.train(model, name, taught, epochs, "--from", taught[-1], *FURTHER_RATE, bundle_from=mean_of)
         return taught
 
