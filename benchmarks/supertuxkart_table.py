@@ -1,7 +1,7 @@
 """SuperTuxKart's race table, from nothing: recordings, networks, races and films; prints JSON.
 
     python benchmarks/supertuxkart_table.py --home kart --race                 three actions
-    python benchmarks/supertuxkart_table.py --home kart-pro --demonstrator demonstrator-pro --further 5 --race
+    python benchmarks/supertuxkart_table.py --home kart-pro --demonstrator demonstrator-pro --further 4 --race
     python benchmarks/supertuxkart_table.py --home kart --held-out sandtrack   after the first
 
 Every step is a command that a user could type, and is printed. What is done already is not done
@@ -52,7 +52,7 @@ BUDGET_MINUTES = 60
 SELECT = ("weighted", "argmax")
 NETWORKS = {
     "nvidia": ("16", "--shift", "8", "--brightness", "0.3", "--set", "dropout=0.3"),
-    "inception": ("6", "--shift", "4", "--brightness", "0.3"),
+    "inception": ("16", "--shift", "4", "--brightness", "0.3"),
 }
 """What each network is trained with from scratch, the epochs first. It knows its data by heart: so the
 pictures are moved and re-lit more than by default. Chosen by races with seeds from 5000 on."""
