@@ -5,7 +5,8 @@
     python benchmarks/supertuxkart_table.py --home kart --held-out sandtrack   after the first
 
 Every step is a command that a user could type, and is printed. What is done already is not done
-again, so the script may be stopped and started; another --further takes another home. All seeds but the races' lie below 10,000.
+again, so the script may be stopped and started; another --further takes another home. All seeds but
+the races' lie below 10,000.
 """
 
 from __future__ import annotations
