@@ -23,6 +23,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from autopilot.game import Game
 from autopilot.home import write_json
@@ -40,20 +41,22 @@ ROUNDS = (("8", "weighted", 90), ("5", "weighted", 90), ("5", "weighted", 90), (
 """The first networks: epochs, how each then drives on all tracks under its teacher, and how long at most."""
 GROWN_EPOCHS = "10"
 """Of the network that came of these. It drives in further rounds, and each round's in the next."""
-FURTHER = ("argmax", (*LONG * 2, TRACKS[1]), 120)
-"""How: the long tracks take more."""
+FURTHER_TRACKS = (*LONG * 2, TRACKS[1])
+"""The long tracks take more."""
 FURTHER_EPOCHS = ("5", "2-5")
 """How many, and of which the mean is taken."""
-LAST_EPOCHS = {"nvidia": ("12", "2-12"), "inception": ("3", "2-3")}
+LAST_EPOCHS = {"nvidia": ("12", "2-12"), "inception": ("12", "7-12")}
 """The same for the last round's."""
 FURTHER_RATE = ("--schedule", "constant", "--learning-rate", "0.0003")
 """It keeps what was learned."""
+FIVE_S, MOVES = 50, 14
+"""In frames; and grey levels by which the picture changes in that time, on the average, unless the kart stands."""
 BUDGET_MINUTES = 60
 """What is trained on, of game time: beyond it the oldest rounds give way."""
 SELECT = ("weighted", "argmax")
 NETWORKS = {
     "nvidia": ("16", "--shift", "8", "--brightness", "0.3", "--set", "dropout=0.3"),
-    "inception": ("16", "--shift", "4", "--brightness", "0.3"),
+    "inception": ("6", "--shift", "4", "--brightness", "0.3"),
 }
 """What each network is trained with from scratch, the epochs first. It knows its data by heart: so the
 pictures are moved and re-lit more than by default. Chosen by races with seeds from 5000 on."""
@@ -94,17 +97,18 @@ class Table:
     def record(self, driver: str, *commands: list[str]) -> None:
         """Record a driver by these arguments."""
         runs = [["record", *GAME, "--driver", driver, *arguments] for arguments in commands]
-        found = [one for [one] in self.run_two_at_a_time(*runs)]
-        store = SessionStore(self.home / "sessions")
-        lapless = [not store.open(one["session"]).index.lap_times_s for one in found]
-        # what always does the likeliest may repeat its one mistake for minutes: that is driven again, by lot
-        stuck = [n for n, run in enumerate(runs) if "argmax" in run and lapless[n]]
-        for n in stuck:
-            self.run("sessions", found[n]["session"], "--review", "rejected")
-        again = [["weighted" if word == "argmax" else word for word in runs[n]] for n in stuck]
-        found = [one for n, one in enumerate(found) if n not in stuck]
-        found += [one for [one] in self.run_two_at_a_time(*again)]
-        self._minutes[driver] = sum(one["frames"] / one["timing"]["wanted_hz"] / 60 for one in found)
+        found = [drive for [drive] in self.run_two_at_a_time(*runs)]
+        frames = {drive["session"]: drive["frames"] for drive in found}
+        again = []
+        for run, drive in zip(runs, found, strict=True):
+            kept = stands_from(self.home / "sessions", drive["session"]) if "argmax" in run else drive["frames"]
+            if kept < drive["frames"]:
+                # what always does the likeliest stays where it is stuck: it is driven again, by lot
+                self.run("sessions", drive["session"], "--delete", f"{kept}-{drive['frames'] - 1}")
+                frames[drive["session"]] = kept
+                again.append(["weighted" if word == "argmax" else word for word in run])
+        frames |= {drive["session"]: drive["frames"] for [drive] in self.run_two_at_a_time(*again)}
+        self._minutes[driver] = sum(frames.values()) / found[0]["timing"]["wanted_hz"] / 60
 
     def demonstrations(self) -> None:
         """Record the demonstrator: with disturbed keys, and strewn over the track."""
@@ -151,7 +155,9 @@ class Table:
         """Let the model's first network drive under its teacher and learn from it, so many times; return who drove."""
         for number in range(rounds):
             taught = [*taught, f"{model}-{number}"]
-            self.teach(taught[-1], len(ROUNDS) + number, *FURTHER)
+            # past four, the rounds that held the short track have given way
+            tracks = FURTHER_TRACKS if number < 4 else (*FURTHER_TRACKS, TRACKS[0])
+            self.teach(taught[-1], len(ROUNDS) + number, "argmax", tracks, 120)
             last = number + 1 == rounds
             name = model if last else f"{model}-{number + 1}"
             epochs, mean_of = LAST_EPOCHS[model] if last else FURTHER_EPOCHS
@@ -194,6 +200,17 @@ class Table:
         off = np.array(rows.lap_times_s) / stopwatch_s - 1
         told = {"laps_s": rows.lap_times_s, "stopwatch_s": stopwatch_s.round(2).tolist()}
         return told | {"largest_difference": round(float(np.abs(off).max()), 4), "timing": drive["timing"]}
+
+
+def stands_from(sessions: Path, name: str) -> int:
+    """Return from which frame on a session shows nothing new: five seconds after the kart stands for good."""
+    seen = [
+        cv2.resize(row.frame.image, (16, 9), interpolation=cv2.INTER_AREA)
+        for row in SessionStore(sessions).open(name).rows()
+    ]
+    small = np.array(seen, np.int16)
+    moves = np.flatnonzero(np.abs(small[FIVE_S:] - small[:-FIVE_S]).mean((1, 2, 3)) > MOVES)
+    return min(len(small), int(moves.max(initial=0)) + 2 * FIVE_S)
 
 
 def main() -> None:
