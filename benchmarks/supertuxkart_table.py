@@ -45,10 +45,15 @@ FURTHER_TRACKS = (*LONG * 2, TRACKS[1])
 """The long tracks take more."""
 FURTHER_EPOCHS = ("5", "2-5")
 """How many, and of which the mean is taken."""
-LAST_EPOCHS = {"nvidia": ("12", "2-12"), "inception": ("12", "7-12")}
-"""The same for the last round's."""
-FURTHER_RATE = ("--schedule", "constant", "--learning-rate", "0.0003")
-"""It keeps what was learned."""
+STAYS = ("--schedule", "constant", "--learning-rate", "0.0003")
+"""A rate that keeps what was learned."""
+FALLS = STAYS[2:]
+"""One that falls from there to nothing."""
+LAST = {
+    "nvidia": (("nvidia", "12", "2-12", STAYS),),
+    "inception": (("inception-1", "12", "7-12", STAYS), ("inception", "4", "4", FALLS)),
+}
+"""The trainings after the last round, each from the one before: name, epochs, of which the mean is taken, rate."""
 FIVE_S, MOVES = 50, 14
 """In frames; and grey levels by which the picture changes in that time, on the average, unless the kart stands."""
 BUDGET_MINUTES = 60
@@ -158,10 +163,13 @@ class Table:
             # past four, the rounds that held the short track have given way
             tracks = FURTHER_TRACKS if number < 4 else (*FURTHER_TRACKS, TRACKS[0])
             self.teach(taught[-1], len(ROUNDS) + number, "argmax", tracks, 120)
-            last = number + 1 == rounds
-            name = model if last else f"{model}-{number + 1}"
-            epochs, mean_of = LAST_EPOCHS[model] if last else FURTHER_EPOCHS
-            self.train(model, name, taught, epochs, "--from", taught[-1], *FURTHER_RATE, bundle_from=mean_of)
+            if number + 1 < rounds:
+                epochs, mean_of = FURTHER_EPOCHS
+                name, begin = f"{model}-{number + 1}", ("--from", taught[-1])
+                self.train(model, name, taught, epochs, *begin, *STAYS, bundle_from=mean_of)
+        network = taught[-1]
+        for name, epochs, mean_of, rate in LAST[model]:
+            network = self.train(model, name, taught, epochs, "--from", network, *rate, bundle_from=mean_of)
         return taught
 
     def minutes(self, drivers: Iterable[str]) -> float:
