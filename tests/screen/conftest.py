@@ -108,11 +108,16 @@ class Desktop:
             ["openbox", "--sm-disable"], env={**os.environ, "DISPLAY": self.name}, stderr=subprocess.DEVNULL
         )
         self.others.append(process)
-        root, check = self.display.screen().root, self.display.get_atom("_NET_SUPPORTING_WM_CHECK")
-        until = time.monotonic() + 20
-        while root.get_full_property(check, X.AnyPropertyType) is None:
+        # It says that it is there before it listens, and what asks to be shown in between may be lost.
+        probe = self.display.screen().root.create_window(0, 0, 9, 9, 0, X.CopyFromParent)
+        state, until = self.display.get_atom("WM_STATE"), time.monotonic() + 20
+        while probe.get_full_property(state, X.AnyPropertyType) is None:
             assert time.monotonic() < until, "openbox does not start"
+            probe.map()
+            self.display.sync()
             time.sleep(0.01)
+        probe.destroy()
+        self.display.sync()
 
     def fake(self, kind: int, detail: int = 0, **at: int) -> None:
         """Let a human press, release or move something."""
