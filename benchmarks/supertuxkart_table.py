@@ -51,7 +51,12 @@ FALLS = STAYS[2:]
 """One that falls from there to nothing."""
 LAST = {
     "nvidia": (("nvidia", "12", "2-12", STAYS),),
-    "inception": (("inception-1", "12", "7-12", STAYS), ("inception", "4", "4", FALLS)),
+    "inception": (
+        ("inception-1", "12", "7-12", STAYS),
+        ("inception-2", "4", "4", FALLS),
+        ("inception-3", "6", "3-6", STAYS),
+        ("inception", "4", "4", FALLS),
+    ),
 }
 """The trainings after the last round, each from the one before: name, epochs, of which the mean is taken, rate."""
 FIVE_S, MOVES = 50, 14
