@@ -68,28 +68,30 @@ def test_a_held_key_turns_the_wheels_as_long_as_in_the_game():
     assert (turning_radius(0), turning_radius(10), turning_radius(99)) == (2.0, 7.5, 30.0)
 
 
-def two_laps(simulation, driver):
-    """Let it drive two laps, and return how long they took, by the referee."""
+def drive_race(simulation, driver, laps):
+    """Let it drive a race, and return how long it took, by the referee."""
     simulation.step(NOTHING, 1)
-    driver, referee = driver(simulation), Referee(simulation, 2, 0.1)
-    for _ in range(1600):
+    driver, referee = driver(simulation), Referee(simulation, laps, 0.1)
+    for _ in range(800 * laps):
         simulation.step(driver.decide(), 6)
         reading = referee.reading()
         if reading.finished:
             break
     assert reading.finished
-    assert sum(reading.lap_times_s) == pytest.approx(simulation.kart.finish_time, abs=0.002)
+    assert sum(reading.lap_times_s) == pytest.approx(simulation.kart.finish_time, abs=0.001 * laps)
     assert reading.tallies["rescues"] == 0
-    assert reading.tallies["laps driven"] == pytest.approx(2, abs=0.05)
+    assert reading.tallies["laps driven"] == pytest.approx(laps, abs=0.05)
     assert reading.tallies["s off the road"] < 0.15 * reading.race_time_s
     return sum(reading.lap_times_s)
 
 
+@pytest.mark.parametrize("laps", [1, 2])
 @pytest.mark.parametrize("track", TRACKS)
-def test_the_demonstrators_lap_every_track_and_skids_and_nitro_are_faster(start, track):
-    plain, pro = (two_laps(start(track, laps=2), driver) for driver in (Demonstrator, DemonstratorPro))
-    assert 30 < plain < 150
-    assert pro < 0.95 * plain
+def test_the_demonstrators_lap_every_track_and_skids_and_nitro_are_faster(start, track, laps):
+    plain, pro = (drive_race(start(track, laps=laps), driver, laps) for driver in (Demonstrator, DemonstratorPro))
+    assert 15 < plain / laps < 75
+    # a race of one lap has one zipper: passing sandtrack's bananas then costs more than it saves
+    assert pro < (0.96 if (track, laps) == ("sandtrack", 1) else 0.95 if laps == 1 else 0.93) * plain
 
 
 def test_the_demonstrator_that_skids_is_not_too_fast_for_the_first_sharp_bend(start):
@@ -104,26 +106,27 @@ def test_the_demonstrator_that_skids_is_not_too_fast_for_the_first_sharp_bend(st
     assert min(speeds) > 15, "it met the wall there, at 34 m/s"
 
 
+@pytest.mark.parametrize(("driver", "clear", "back"), [(Demonstrator, 1.2, 4), (DemonstratorPro, 1.0, 12)])
 @pytest.mark.parametrize("side", [-1, 1], ids=["left", "right"])
-def test_the_demonstrator_passes_a_banana(start, side):
+def test_the_demonstrators_pass_a_banana(start, side, driver, clear, back):
     def path(bananas):
         simulation = start("lighthouse")
         simulation.step(NOTHING, 1)
         simulation.track["bananas"] = bananas
-        driver, places = Demonstrator(simulation), []
+        one, places = driver(simulation), []
         for _ in range(60):
-            simulation.step(driver.decide(), 6)
+            simulation.step(one.decide(), 6)
             places.append(simulation.kart.at)
         assert simulation.kart.down_track > 50
         return np.array(places)
 
     there = path([])
-    ahead = there[41] - there[40]
-    banana = there[40] + 0.2 * side * np.array([ahead[2], 0, -ahead[0]])  # a little to the right or the left
+    ahead = (there[41] - there[40]) / np.linalg.norm(there[41] - there[40])
+    banana = there[40] + 0.4 * side * np.array([ahead[2], 0, -ahead[0]])  # a little to the right or the left
     assert np.linalg.norm(there - banana, axis=1).min() < 0.5
     around = path([banana.tolist()])
-    assert 1.2 < np.linalg.norm(around - banana, axis=1).min() < 2.5
-    assert np.linalg.norm(around[-1] - there[-1]) < 4, "and back"
+    assert clear < np.linalg.norm(around - banana, axis=1).min() < 2.5
+    assert np.linalg.norm(around[-1] - there[-1]) < back, "and back; half a second later at most with another push"
 
 
 def test_the_same_keys_give_the_same_race_and_the_same_pixels_but_for_the_clock(start):
