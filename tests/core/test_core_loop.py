@@ -16,7 +16,7 @@ from autopilot.game import OpenWorld, WallClock
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
 from autopilot.loop import DemonstratorDriver, HumanDriver, NoisyDriver, RandomDriver, Recovering, Takeover, Timing, run
 from autopilot.specs import Recovery
-from autopilot.types import NOTHING, Decision, Frame, Held, Reading, Step
+from autopilot.types import NOTHING, Decision, Frame, Held, Image, Reading, Step
 
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
 LABELS = ChoiceLabelMap(
@@ -254,6 +254,38 @@ def test_a_car_that_stands_still_is_got_going_again() -> None:
     assert presses == [*range(19, 23), *range(43, 47)], "after 2 s without motion, for 0.4 s, and again"
     assert {d.held for d in sent} == {LEFT}
     assert all(Recovering(Always(NOTHING), recovery).decide(frame).sent == NOTHING for frame in wall)
+
+
+def test_what_wobbles_in_one_place_stands_and_what_creeps_moves() -> None:
+    rng = np.random.default_rng(1)
+    recovery = Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),))
+    still = rng.integers(0, 255, (10, 20, 3), np.uint8)
+
+    def presses(images: list[Image]) -> list[int]:
+        driver = Recovering(Always(LEFT), recovery)
+        sent = [driver.decide(Frame(image, n * 10**8)).sent for n, image in enumerate(images)]
+        return [n for n, held in enumerate(sent) if held != LEFT]
+
+    wobbles = [still.copy() for _ in range(50)]
+    for image in wobbles:
+        image[:1] = rng.integers(0, 255, (1, 20, 3), np.uint8)  # wheels and smoke: a tenth of it
+    assert presses(wobbles) == [*range(20, 24), *range(44, 48)]
+    creeps = [still.copy() for _ in range(50)]
+    for n in range(50):
+        for image in creeps[n:]:
+            image.reshape(-1, 3)[4 * n % 200 : 4 * n % 200 + 4] ^= 128  # two hundredths, and they stay so
+    assert not presses(creeps)
+
+
+def test_a_pause_is_no_standing_still() -> None:
+    recovery = Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),), wrong_way=True)
+    driver = Recovering(Always(LEFT), recovery)
+    image = np.zeros((9, 16, 3), np.uint8)
+    for n in (*range(15), *range(90, 105)):
+        frame = Frame(image, n * 10**8)
+        decision = driver.decide(frame)
+        assert decision.sent == LEFT
+        driver(Step(n, frame, frame.image, decision, Reading(wrong_way=n in (13, 14))))
 
 
 def test_a_demonstrator_is_rounded_to_what_the_labels_can_say() -> None:

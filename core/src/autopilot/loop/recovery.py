@@ -13,26 +13,27 @@ from autopilot.types import Decision, Frame, Image, Manoeuvre, Step
 STILL_S, WRONG_S = 2.0, 1.0
 """How long it must stand still, or face the wrong way; after a manoeuvre it has as long again."""
 
-CHANGED, SHARE = 8, 0.03
-"""A pixel that differs by more has changed; with fewer than this share of them nothing moves. A
-running clock is less, the slowest driving more."""
+CHANGED, SHARE = 8, 0.15
+"""A pixel that differs by more has changed; while fewer than this share of them have, since the last
+picture in which it moved, it stands. In SuperTuxKart wheels, smoke and a kart that turns to and fro
+against a wall are mostly less, 8 % in the real game; two seconds of driving are 33 % at least."""
 
 
 class Recovering:
     """Makes the game's manoeuvres (`GameSpec.recovery`) in turn when the car needs one; the label stays the driver's.
 
-    That it stands still, it sees by what the driver sees, so that works in any game. That it faces the
-    wrong way is the referee's word, and reaches it as an observer of the loop, a step late.
+    That it stands still though something is pressed, it sees by what the driver sees, so that works in
+    any game. That it faces the wrong way is the referee's word, and reaches it as an observer of the
+    loop, a step late.
     """
 
     def __init__(self, driver: Driver, recovery: Recovery) -> None:
         self._driver, self._recovery = driver, recovery
-        self._last: Image | None = None
-        self._moved_ns = self._right_ns = 0
+        self._seen: Image | None = None  # when it moved last
+        self._now_ns = self._moved_ns = self._right_ns = 0
         self._wrong_way = False
-        self._made = 0
         self._manoeuvre: Manoeuvre = ()
-        self._begun_ns = 0
+        self._made = self._begun_ns = 0
 
     def __call__(self, step: Step) -> None:
         """Hear what the referee says."""
@@ -41,11 +42,12 @@ class Recovering:
     def decide(self, frame: Frame) -> Decision:
         """Let the driver decide, and perhaps send something else."""
         decision = self._driver.decide(frame)
-        if self._last is None or _moves(self._last, frame.image):
-            self._moved_ns = frame.t_ns
-        if self._last is None or not self._wrong_way:
+        paused = frame.t_ns - self._now_ns > STILL_S * 1e9  # or a human drove
+        self._now_ns = frame.t_ns
+        if self._seen is None or paused or not decision.sent or _moves(self._seen, frame.image):
+            self._seen, self._moved_ns = frame.image, frame.t_ns
+        if paused or not self._wrong_way:
             self._right_ns = frame.t_ns
-        self._last = frame.image
         lost = frame.t_ns - self._moved_ns >= STILL_S * 1e9 or frame.t_ns - self._right_ns >= WRONG_S * 1e9
         if not self._manoeuvre and lost and decision.sent:
             self._manoeuvre = self._recovery.manoeuvres[self._made % len(self._recovery.manoeuvres)]
@@ -56,7 +58,7 @@ class Recovering:
                 return replace(decision, sent=controls)
             left_s -= seconds
         if self._manoeuvre:  # is over: look anew
-            self._manoeuvre = ()
+            self._manoeuvre, self._seen = (), frame.image
             self._moved_ns = self._right_ns = frame.t_ns
         return decision
 
