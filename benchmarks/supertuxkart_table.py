@@ -23,7 +23,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from autopilot.game import Game
 from autopilot.home import write_json
@@ -59,8 +58,6 @@ LAST = {
     ),
 }
 """The trainings after the last round, each from the one before: name, epochs, of which the mean is taken, rate."""
-FIVE_S, MOVES = 50, 14
-"""In frames; and grey levels by which the picture changes in that time, on the average, unless the kart stands."""
 BUDGET_MINUTES = 60
 """What is trained on, of game time: beyond it the oldest rounds give way."""
 SELECT = ("weighted", "argmax")
@@ -108,17 +105,7 @@ class Table:
         """Record a driver by these arguments."""
         runs = [["record", *GAME, "--driver", driver, *arguments] for arguments in commands]
         found = [drive for [drive] in self.run_two_at_a_time(*runs)]
-        frames = {drive["session"]: drive["frames"] for drive in found}
-        again = []
-        for run, drive in zip(runs, found, strict=True):
-            kept = stands_from(self.home / "sessions", drive["session"]) if "argmax" in run else drive["frames"]
-            if kept < drive["frames"]:
-                # what always does the likeliest stays where it is stuck: it is driven again, by lot
-                self.run("sessions", drive["session"], "--delete", f"{kept}-{drive['frames'] - 1}")
-                frames[drive["session"]] = kept
-                again.append(["weighted" if word == "argmax" else word for word in run])
-        frames |= {drive["session"]: drive["frames"] for [drive] in self.run_two_at_a_time(*again)}
-        self._minutes[driver] = sum(frames.values()) / found[0]["timing"]["wanted_hz"] / 60
+        self._minutes[driver] = sum(drive["frames"] for drive in found) / found[0]["timing"]["wanted_hz"] / 60
 
     def demonstrations(self) -> None:
         """Record the demonstrator: with disturbed keys, and strewn over the track."""
@@ -213,17 +200,6 @@ class Table:
         off = np.array(rows.lap_times_s) / stopwatch_s - 1
         told = {"laps_s": rows.lap_times_s, "stopwatch_s": stopwatch_s.round(2).tolist()}
         return told | {"largest_difference": round(float(np.abs(off).max()), 4), "timing": drive["timing"]}
-
-
-def stands_from(sessions: Path, name: str) -> int:
-    """Return from which frame on a session shows nothing new: five seconds after the kart stands for good."""
-    seen = [
-        cv2.resize(row.frame.image, (16, 9), interpolation=cv2.INTER_AREA)
-        for row in SessionStore(sessions).open(name).rows()
-    ]
-    small = np.array(seen, np.int16)
-    moves = np.flatnonzero(np.abs(small[FIVE_S:] - small[:-FIVE_S]).mean((1, 2, 3)) > MOVES)
-    return min(len(small), int(moves.max(initial=0)) + 2 * FIVE_S)
 
 
 def main() -> None:
