@@ -40,8 +40,8 @@ ROUNDS = (("8", "weighted", 90), ("5", "weighted", 90), ("5", "weighted", 90), (
 """The first networks: epochs, how each then drives on all tracks under its teacher, and how long at most."""
 GROWN_EPOCHS = "10"
 """Of the network that came of these. It drives in further rounds, and each round's in the next."""
-FURTHER_TRACKS = (*LONG * 2, TRACKS[1])
-"""The long tracks take more."""
+FURTHER_TRACKS = {"demonstrator": (*LONG * 2, TRACKS[1]), "demonstrator-pro": (*LONG * 2, *TRACKS[1::-1])}
+"""The long tracks take more; on the short one the plain demonstrator has taught all by then."""
 FURTHER_EPOCHS = ("5", "2-5")
 """How many, and of which the mean is taken."""
 STAYS = ("--schedule", "constant", "--learning-rate", "0.0003")
@@ -152,9 +152,7 @@ class Table:
         """Let the model's first network drive under its teacher and learn from it, so many times; return who drove."""
         for number in range(rounds):
             taught = [*taught, f"{model}-{number}"]
-            # past four, the rounds that held the short track have given way
-            tracks = FURTHER_TRACKS if number < 4 else (*FURTHER_TRACKS, TRACKS[0])
-            self.teach(taught[-1], len(ROUNDS) + number, "argmax", tracks, 120)
+            self.teach(taught[-1], len(ROUNDS) + number, "argmax", FURTHER_TRACKS[self.demonstrator], 120)
             if number + 1 < rounds:
                 epochs, mean_of = FURTHER_EPOCHS
                 name, begin = f"{model}-{number + 1}", ("--from", taught[-1])
@@ -206,7 +204,7 @@ def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--demonstrator", default="demonstrator", choices=("demonstrator", "demonstrator-pro"))
+    parser.add_argument("--demonstrator", default="demonstrator", choices=tuple(FURTHER_TRACKS))
     parser.add_argument("--further", type=int, default=2, help="rounds at the end; past 2 the first give way")
     parser.add_argument("--networks", default="nvidia", help="nvidia,inception; without a GPU the second takes hours")
     parser.add_argument("--held-out", choices=TRACKS, help="train on the other three tracks, and race on this one")
