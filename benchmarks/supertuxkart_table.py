@@ -1,7 +1,7 @@
 """SuperTuxKart's race table, from nothing: recordings, networks, races and films; prints JSON.
 
     python benchmarks/supertuxkart_table.py --home kart --race                 three actions
-    python benchmarks/supertuxkart_table.py --home kart-pro --demonstrator demonstrator-pro --further 15 --race
+    python benchmarks/supertuxkart_table.py --home kart-pro --demonstrator demonstrator-pro --race
     python benchmarks/supertuxkart_table.py --home kart --held-out sandtrack   after the first
 
 Every step is a command that a user could type, and is printed. What is done already is not done
