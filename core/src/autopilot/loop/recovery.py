@@ -16,7 +16,7 @@ STILL_S, WRONG_S = 2.0, 1.0
 CHANGED, SHARE = 8, 0.15
 """A pixel that differs by more has changed; while fewer than this share of them have, since the last
 picture in which it moved, it stands. In SuperTuxKart wheels, smoke and a kart that turns to and fro
-against a wall are mostly less, 8 % in the real game; two seconds of driving are 33 % at least."""
+against a wall are mostly less, 8 % in the real game; two seconds of its demonstrators' driving are over 20 %."""
 
 
 class Recovering:
