@@ -277,6 +277,15 @@ def test_what_wobbles_in_one_place_stands_and_what_creeps_moves() -> None:
     assert not presses(creeps)
 
 
+def test_a_nose_that_turns_slowly_along_a_rough_wall_stands() -> None:
+    wall = np.random.default_rng(1).integers(60, 120, (90, 240, 1), np.uint8).repeat(3, axis=2)
+    images = [np.ascontiguousarray(wall[:, n // 5 : n // 5 + 160]) for n in range(45)]
+    assert (np.abs(images[0].astype(int) - images[5]).max(axis=2) > 8).mean() > 0.5, "pixel by pixel all is new"
+    driver = Recovering(Always(LEFT), Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),)))
+    sent = [driver.decide(Frame(image, n * 10**8)).sent for n, image in enumerate(images)]
+    assert [n for n, held in enumerate(sent) if held != LEFT] == [*range(20, 24), 44]
+
+
 def test_a_pause_is_no_standing_still() -> None:
     recovery = Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),), wrong_way=True)
     driver = Recovering(Always(LEFT), recovery)
