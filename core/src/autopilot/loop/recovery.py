@@ -17,7 +17,8 @@ STILL_S, WRONG_S = 2.0, 1.0
 GRID, CHANGED, SHARE = (16, 9), 8, 0.15
 """The picture is looked at as so few mean colours (columns, rows): of a rough wall every pixel differs when the nose
 turns a little. A colour that differs by more has changed; while fewer than this share of them have, since the last
-picture in which it moved, it stands. In SuperTuxKart standing is up to 0.25, but not for long; driving is over 0.15."""
+picture in which it moved, it stands. In 60 recordings of SuperTuxKart, counted once, standing is up to 0.25, but
+mostly not for long, and driving is over 0.15."""
 
 
 class Recovering:
