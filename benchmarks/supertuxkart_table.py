@@ -48,16 +48,23 @@ STAYS = ("--schedule", "constant", "--learning-rate", "0.0003")
 """A rate that keeps what was learned."""
 FALLS = STAYS[2:]
 """One that falls from there to nothing."""
+UNMOVED = ("--shift", "0")
+BANANAS = ("--tracks", "sandtrack", *UNMOVED)
+"""To pass between two at one place there, it must see to a pixel where they lie; all else it forgets meanwhile."""
+AT_BANANAS = (("4", "4", (*FALLS, *BANANAS)), ("8", "3-8", (*STAYS, *BANANAS)), ("4", "4", (*FALLS, *BANANAS)))
 LAST = {
-    "nvidia": (("nvidia", "12", "2-12", STAYS),),
+    "nvidia": (("12", "2-12", STAYS),),
     "inception": (
-        ("inception-1", "12", "7-12", STAYS),
-        ("inception-2", "4", "4", FALLS),
-        ("inception-3", "6", "3-6", STAYS),
-        ("inception", "4", "4", FALLS),
+        ("12", "7-12", STAYS),
+        ("4", "4", FALLS),
+        ("6", "3-6", STAYS),
+        ("4", "4", FALLS),
+        *AT_BANANAS,
+        ("2", "2", (*FALLS, *UNMOVED)),
+        ("2", "2", FALLS),
     ),
 }
-"""The trainings after the last round, each from the one before: name, epochs, of which the mean is taken, rate."""
+"""The trainings after the last round, each from the one before: epochs, of which the mean is taken, and how."""
 BUDGET_MINUTES = 60
 """What is trained on, of game time: beyond it the oldest rounds give way."""
 SELECT = ("weighted", "argmax")
@@ -158,8 +165,9 @@ class Table:
                 name, begin = f"{model}-{number + 1}", ("--from", taught[-1])
                 self.train(model, name, taught, epochs, *begin, *STAYS, bundle_from=mean_of)
         network = taught[-1]
-        for name, epochs, mean_of, rate in LAST[model]:
-            network = self.train(model, name, taught, epochs, "--from", network, *rate, bundle_from=mean_of)
+        for number, (epochs, mean_of, how) in enumerate(LAST[model], start=1):
+            name = model if number == len(LAST[model]) else f"{model}-last-{number}"
+            network = self.train(model, name, taught, epochs, "--from", network, *how, bundle_from=mean_of)
         return taught
 
     def minutes(self, drivers: Iterable[str]) -> float:
