@@ -51,7 +51,6 @@ FALLS = STAYS[2:]
 UNMOVED = ("--shift", "0")
 BANANAS = ("--tracks", "sandtrack", *UNMOVED)
 """To pass between two at one place there, it must see to a pixel where they lie; all else it forgets meanwhile."""
-AT_BANANAS = (("4", "4", (*FALLS, *BANANAS)), ("8", "3-8", (*STAYS, *BANANAS)), ("4", "4", (*FALLS, *BANANAS)))
 LAST = {
     "nvidia": (("12", "2-12", STAYS),),
     "inception": (
@@ -59,7 +58,9 @@ LAST = {
         ("4", "4", FALLS),
         ("6", "3-6", STAYS),
         ("4", "4", FALLS),
-        *AT_BANANAS,
+        ("4", "4", (*FALLS, *BANANAS)),
+        ("8", "3-8", (*STAYS, *BANANAS)),
+        ("4", "4", (*FALLS, *BANANAS)),
         ("2", "2", (*FALLS, *UNMOVED)),
         ("2", "2", FALLS),
     ),
