@@ -194,6 +194,20 @@ def test_strewn_the_kart_is_put_somewhere_else_again_and_again():
     world.source.close()
 
 
+@pytest.mark.parametrize("track", ["sandtrack", "snowtuxpeak"])
+def test_wherever_the_kart_is_put_the_demonstrator_leads_it_back_to_the_road(track):
+    world = race(track, mode="S", seed=21)
+    simulation, line = world.source.simulation, CentreLine(world.source.simulation.track)
+    away = []
+    for _ in range(20 * 60):  # 20 places, for six seconds each
+        world.device.hold(world.demonstrator.decide())
+        world.clock.tick()
+        away.append(np.linalg.norm(line.points - simulation.kart.at, axis=1).min())
+    world.source.close()
+    assert max(away) > 8, "some places are far from the middle of the road"
+    assert sorted(away[59::60])[-2] < 4, "at most one is held up, by a wall say"
+
+
 def test_a_track_that_is_not_there_and_an_engine_that_ends_are_one_line(start):
     with pytest.raises(DeviceError, match="has no track nowhere"):
         start("nowhere")

@@ -57,7 +57,7 @@ class Demonstrator:
     def _steering(self) -> float:
         """Return the steering that leads to the aim, past bananas, as a share of all that the kart can."""
         kart = self._simulation.kart
-        aim = self._line.point(kart.down_track + LOOK_M + LOOK_S * max(kart.speed, 0.0))
+        aim = self._line.point(self._line.place(kart) + LOOK_M + LOOK_S * max(kart.speed, 0.0))
         dx, dz = aim[0] - kart.at[0], aim[2] - kart.at[2]
         bearing = wrap(math.atan2(dx, dz) - kart.heading)
         if abs(bearing) > math.pi / 2:
@@ -82,7 +82,8 @@ class DemonstratorPro(Demonstrator):
         kart, before = self._simulation.kart, self._before
         self._before = kart
         wanted = self._steering()
-        ahead = self._line.bends(kart.down_track, kart.down_track + PUSH_AHEAD_S * kart.speed)
+        here = self._line.place(kart)
+        ahead = self._line.bends(here, here + PUSH_AHEAD_S * kart.speed)
         push = abs(ahead).max() < 1 / PUSH_RADIUS_M
         held = {"accelerate", *(["nitro"] if push and abs(wanted) < NITRO_BELOW else [])}
         if kart.skid > 1.0:
@@ -103,7 +104,8 @@ class DemonstratorPro(Demonstrator):
 
     def _bends(self, kart: Kart, side: float) -> bool:
         """Whether the road ahead bends to a side so that it can be skidded through."""
-        near, far = (kart.down_track + seconds * kart.speed for seconds in SKID_AHEAD_S)
+        here = self._line.place(kart)
+        near, far = (here + seconds * kart.speed for seconds in SKID_AHEAD_S)
         bends = side * self._line.bends(near, far) * turning_radius(kart.speed)
         return bool(bends.mean() > SKID_BENDS[0] and bends.max() < SKID_BENDS[1])
 

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autopilot_supertuxkart.simulation import Kart
+
 SPACING_M = 1.0
 BEND_M = 5.0
 """A bend is measured over so many metres before and behind a point."""
 SMOOTH_M = 3.0
 """Sigma of the Gaussian that rounds the corners of the road's segments off."""
+STALE_M = 5.0
+"""So much nearer than where the engine says that a kart is, the road must be elsewhere, for a kart to be there."""
 
 
 def wrap[T: (float, NDArray[np.float64])](angle: T) -> T:
@@ -59,6 +63,17 @@ class CentreLine:
         n = len(self.points)
         made: NDArray[np.float64] = (1 - share) * self.points[i % n] + share * self.points[(i + 1) % n]
         return made
+
+    def place(self, kart: Kart) -> float:
+        """Return how far down the lap a kart is, in metres.
+
+        The engine's word is that of seconds ago where the kart was put somewhere, or has left the road:
+        then it is where the road is nearest.
+        """
+        away = np.linalg.norm(self.points - kart.at, axis=1)
+        nearest = int(away.argmin())
+        stale = math.dist(self.point(kart.down_track), kart.at) > away[nearest] + STALE_M
+        return nearest * self.spacing if stale else kart.down_track
 
     def direction(self, down_track: float) -> float:
         """Return where the road leads there: radians, from z towards x."""

@@ -33,7 +33,7 @@ class Referee:
         if kart is not last:
             incident = self._watch(kart, last)
             self._last = kart
-        wrong = abs(wrap(kart.heading - self._line.direction(kart.down_track))) > 0.6 * math.pi
+        wrong = abs(wrap(kart.heading - self._line.direction(self._line.place(kart)))) > 0.6 * math.pi
         return Reading(
             lap=len(self._times),
             lap_times_s=tuple(self._times),
