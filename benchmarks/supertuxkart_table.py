@@ -239,8 +239,8 @@ def main() -> None:
             table.train("inception", "inception-0", taught[:-1], NETWORKS["inception"][0])
             table.further("inception", taught[:-1], 1)
         if asked.race:
-            races = {"weighted": table.race([asked.demonstrator, *drivers], "weighted")}
-            races["argmax"] = table.race([asked.demonstrator, *drivers, "random"], "argmax")
+            races = {select: table.race([asked.demonstrator, *drivers], select) for select in SELECT}
+            races["random"] = table.race([asked.demonstrator, "random"], "argmax")  # a chart of its own: it is slow
             for driver in drivers:
                 table.film(driver)
     real = {"real game": table.real(asked.real)} if asked.real else {}
