@@ -90,7 +90,7 @@ class DemonstratorPro(Demonstrator):
             side, goes_on = math.copysign(1.0, wrap(kart.heading - before.heading)), SKID_UNTIL
         else:
             side, goes_on = math.copysign(1.0, wanted), SKID_FROM
-            if kart.speed < SKID_SPEED or kart.jumping or not self._bends(kart, side):
+            if kart.speed < SKID_SPEED or kart.jumping or not self._bends(here, kart.speed, side):
                 goes_on = (math.inf, math.inf)
         inwards = wanted * side
         if goes_on[0] < inwards < goes_on[1]:
@@ -102,11 +102,10 @@ class DemonstratorPro(Demonstrator):
             held |= {"fire"} if push and abs(wanted) < FIRE_BELOW else set()
         return frozenset(held | ({"left"} if turn < 0 else {"right"} if turn > 0 else set()))
 
-    def _bends(self, kart: Kart, side: float) -> bool:
-        """Whether the road ahead bends to a side so that it can be skidded through."""
-        here = self._line.place(kart)
-        near, far = (here + seconds * kart.speed for seconds in SKID_AHEAD_S)
-        bends = side * self._line.bends(near, far) * turning_radius(kart.speed)
+    def _bends(self, here: float, speed: float, side: float) -> bool:
+        """Whether the road ahead of a place down the lap bends to a side so that it can be skidded through."""
+        near, far = (here + seconds * speed for seconds in SKID_AHEAD_S)
+        bends = side * self._line.bends(near, far) * turning_radius(speed)
         return bool(bends.mean() > SKID_BENDS[0] and bends.max() < SKID_BENDS[1])
 
 
