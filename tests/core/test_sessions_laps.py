@@ -171,7 +171,7 @@ def image(n: int) -> Any:
 
 def keep(game: Game, root: Path, told: Told, rule: str, human: tuple[int, ...] = ()) -> LapKeeper:
     request = WorldRequest("coco-park", "N", HZ)
-    info = new_info(root, game, request, "coco", game.label_map(), game.label_map_name(), lockstep=False)
+    info = new_info(game, request, "coco", game.label_map(), game.label_map_name(), lockstep=False)
     limit_s = game.spec.lap_limit_s
     with LapKeeper(root, info, game.label_map(), LapRule.parse(rule, "keep-laps", ranked=False), limit_s) as keeper:
         for i, (t, reading) in enumerate(told):

@@ -213,9 +213,9 @@ def test_the_kept_index_is_what_a_full_read_finds_and_notices_changes(session: S
     written = kept.stat().st_mtime_ns
     second = store.open(name).index
     assert kept.stat().st_mtime_ns == written, "read, not made again"
-    for field in ("index", "t_ns", "action", "held", "at", "stop", "lap", "flags", "score"):
+    for field in ("index", "t_ns", "action", "held", "at", "stop", "lap", "times", "flags", "score"):
         assert np.array_equal(getattr(first, field), getattr(second, field), equal_nan=field == "score"), field
-    assert (first.sets, first.files, first.lap_times_s) == (second.sets, second.files, second.lap_times_s)
+    assert (first.sets, first.files, first.lap_times) == (second.sets, second.files, second.lap_times)
     for i in (0, 5, ROWS - 1):
         assert plain(store.open(name).row(i)) == plain(make_row(i))
     with pytest.raises(SessionError, match="no intact row"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from autopilot.errors import SessionError, UserError
-from autopilot.sessions import Row, Session, SessionStore, SessionWriter
+from autopilot.sessions import Row, Session, SessionStore, SessionWriter, session_name
 from autopilot.types import Frame, Reading
 from described import HEIGHT, SPACE, WIDTH, make_info
 
@@ -170,27 +172,69 @@ def test_closing_twice_is_harmless_and_an_exception_means_interrupted(tmp_path: 
     assert_rows(list(session.rows()), [0])
 
 
-def test_two_recorders_in_one_folder(tmp_path: Path) -> None:
+def test_recorders_that_begin_at_once_get_a_folder_each(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib\n"
         "from autopilot.sessions import SessionInfo, SessionWriter\n"
-        "info = SessionInfo.model_validate_json(sys.stdin.read())\n"
-        "SessionWriter(pathlib.Path(sys.argv[1]), info)\n"
+        "info = SessionInfo.model_validate_json(sys.argv[2])\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "SessionWriter(pathlib.Path(sys.argv[1]), info).close()\n"
     )
-    command = [sys.executable, "-c", script, str(tmp_path)]
-    with SessionWriter(tmp_path, make_info()) as writer:
+    command = [sys.executable, "-c", script, str(tmp_path), make_info().model_dump_json()]
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with SessionWriter(tmp_path, make_info()) as writer, ExitStack() as stack:
         writer.append(make_row(0))
-        other = subprocess.run(command, input=make_info().model_dump_json(), text=True, capture_output=True)
-        assert other.returncode != 0
-        assert "SessionError" in other.stderr
-        assert "is being recorded by another process" in other.stderr
-        with pytest.raises(SessionError, match="is being recorded"):
-            SessionWriter(tmp_path, make_info())
+        others = [stack.enter_context(subprocess.Popen(command, **streams)) for _ in range(5)]
+        for other in others:
+            assert other.stdout.readline() == "ready\n"
+        for other in others:
+            other.stdin.write("go\n")
+            other.stdin.flush()
+        assert [other.wait() for other in others] == [0] * 5
         writer.append(make_row(1))
     assert_rows(list(Session.open(writer.path).rows()), [0, 1])
-    with pytest.raises(SessionError, match="holds a session already"):
-        SessionWriter(tmp_path, make_info())
+    names = ["a-session", *(f"a-session-{n}" for n in range(2, 7))]
+    assert SessionStore(tmp_path).ids() == names
+    stored = [json.loads((tmp_path / name / "session.json").read_text()) for name in names]
+    assert [(info["id"], info["ended"]) for info in stored] == [(name, "saved") for name in names]
+    with pytest.raises(SessionError, match=r"cannot record into .*a-session: File exists"):
+        SessionWriter(tmp_path, make_info(), exact=True)
     assert not Session.open(writer.path).health.live
+
+
+@pytest.mark.parametrize("how", ["renamed", "copied"])
+def test_a_session_is_called_what_its_folder_is(tmp_path: Path, how: str) -> None:
+    old = record(tmp_path, 24).path
+    if how == "renamed":
+        old.rename(tmp_path / "b")
+    else:
+        shutil.copytree(old, tmp_path / "b")
+    store = SessionStore(tmp_path, tmp_path / ".index")
+    ids = ["b"] if how == "renamed" else ["a-session", "b"]
+    sessions, broken = store.all()
+    assert [s.info.id for s in sessions] == store.ids() == ids
+    assert broken == []
+    for id in ids:
+        assert store.open(id).info.id == id
+    store.open("b").review("rejected")
+    assert [s.edits().review for s in store.all()[0]] == ["new", "rejected"][-len(ids) :]
+    assert store.open("b").split(10) == "b-10"
+    assert store.open("b-10").info.part_of == "b"
+
+
+def test_a_part_that_was_renamed_is_still_the_part(tmp_path: Path) -> None:
+    whole = record(tmp_path, 24)
+    part = whole.path.with_name(whole.split(10))
+    part.rename(tmp_path / "the-end")
+    whole.undo()
+    assert len(whole) == 24
+    assert SessionStore(tmp_path).ids() == ["a-session"], "the rows are in one session only"
+    part = whole.path.with_name(whole.split(10))
+    whole.path.rename(tmp_path / "b")
+    with pytest.raises(SessionError, match="a-session-10 was not split off here: if b was renamed, rename it back"):
+        Session.open(tmp_path / "b").undo()
+    assert (len(Session.open(tmp_path / "b")), len(Session.open(part))) == (10, 14)
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
@@ -238,19 +282,18 @@ def test_names_that_are_paths_are_refused(tmp_path: Path, name: str) -> None:
         SessionStore(root).open("a-session")
     if "/" in name or "\\" in name or ".." in name:
         with pytest.raises(UserError, match="cannot be part of a name"):
-            SessionStore(root).new_id("toy", "7", name)
+            session_name("toy", "7", name)
 
 
 def test_new_ids_are_readable_and_unique(tmp_path: Path) -> None:
-    store = SessionStore(tmp_path)
     ids = []
     for _ in range(3):
-        ids.append(store.new_id("CTR", "Coco Park", "Änna Müller: the 1st!"))
-        record(tmp_path, 1, id=ids[-1])
+        name = session_name("CTR", "Coco Park", "Änna Müller: the 1st!")
+        ids.append(record(tmp_path, 1, id=name).info.id)
     assert len(set(ids)) == 3
     assert all("-ctr-coco-park-anna-muller-the-1st" in id for id in ids)
-    assert store.new_id("g", "t", "雪").endswith("-g-t-unnamed")
-    assert len(store.new_id("g" * 99, "t" * 99, "d" * 99)) <= 100
+    assert session_name("g", "t", "雪").endswith("-g-t-unnamed")
+    assert len(session_name("g" * 99, "t" * 99, "d" * 99)) <= 95, "and room for -2 and so on"
 
 
 def test_a_listing_names_what_is_broken(tmp_path: Path) -> None:

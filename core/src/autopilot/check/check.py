@@ -93,7 +93,7 @@ def check_home(
     One that cannot be opened is refused. One that was rejected is left out, as `train` does: no other is
     compared with it. Raises SessionError for an id that is none.
     """
-    store = SessionStore(home.sessions)
+    store = SessionStore.of(home)
     found, broken = ([store.open(i) for i in ids], []) if ids else store.all()
     found = [s for s in found if game in (None, s.info.game)]
     live = [s.info.id for s in found if s.info.ended == "recording"]

@@ -100,7 +100,7 @@ class DriveReport:
         if self.laps_kept is not None:
             text += f"\nkept {len(self.laps_kept)} of {self.laps_seen} laps"
             text += "".join(f"\n  {lap['session']}: {lap['lap_time_s']:.2f} s" for lap in self.laps_kept)
-        return text
+        return text + "".join(f"\nwarning: {line}" for line in self.timing["warnings"])
 
 
 def load_policy(name: str, game: Game, home: Home, registry: Registry, options: DriveOptions) -> Policy | None:
@@ -211,7 +211,7 @@ def drive(
             world.reader.held()  # what was tapped before, to begin the game's race, takes nothing over
         if options.show and world.clock.lockstep:
             world.clock = Watchable(world.clock, hz)
-        timing = Timing(hz, world.clock.lockstep)
+        timing = Timing(hz, world.clock.lockstep, world.device)
         driver = make_driver(name, policy, world, label_map, options, timing)
         observers = [remember, watch, *([show] if screens else [])]
         if options.recover and game.spec.recovery and name != "human":
@@ -222,7 +222,7 @@ def drive(
         limit = None if options.max_s is None else max(1, round(options.max_s * hz))
         takeover = None if name == "human" else Takeover(world.reader, options.takeover)
         keeper = laps = None
-        about = (home.sessions, game, request, name, label_map, label_name, world.clock.lockstep)
+        about = (game, request, name, label_map, label_name, world.clock.lockstep)
         if options.record:
             info = new_info(*about, policy=name != "human" and options.teacher is None, teacher=options.teacher)
             keeper = stack.enter_context(Keeper(home.sessions, info, label_map))
@@ -264,7 +264,12 @@ def drive_races(
     done: list[DriveReport] = []
     for number in range(races):
         one = replace(options, seed=options.seed + number, restart=number > 0)
-        done.append(drive(name, game, home, registry, one, watch, countdown, policy, tell))
+        try:
+            done.append(drive(name, game, home, registry, one, watch, countdown, policy, tell))
+        except KeyboardInterrupt as e:
+            if done and (options.record or options.keep_laps):
+                e.add_note(f"what the {len(done)} races before it kept is there too")
+            raise
         if done[-1].ending in ("saved", "quit"):
             break
     return done

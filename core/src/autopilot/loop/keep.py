@@ -13,13 +13,12 @@ from typing import Any, Self
 from autopilot.errors import SessionError
 from autopilot.game import Game
 from autopilot.interfaces import LabelMap
-from autopilot.sessions import Lap, LapFinder, LapRule, Row, SessionInfo, SessionStore, SessionWriter
+from autopilot.sessions import Lap, LapFinder, LapRule, Row, SessionInfo, SessionWriter, session_name
 from autopilot.types import Step, WorldRequest
 from autopilot.versions import versions
 
 
 def new_info(
-    root: Path,
     game: Game,
     request: WorldRequest,
     driver: str,
@@ -28,10 +27,10 @@ def new_info(
     lockstep: bool,
     **more: Any,
 ) -> SessionInfo:
-    """Return what is known of a session that begins now in `root`; `more` are further fields, or others."""
+    """Return what is known of a session that begins now; `more` are further fields, or others."""
     width, height = game.spec.frame_size
     fields = {
-        "id": more.get("id") or SessionStore(root).new_id(game.spec.name, request.track, driver),
+        "id": more.get("id") or session_name(game.spec.name, request.track, driver),
         "game": game.spec.name,
         "driver": driver,
         "track": request.track,
@@ -110,6 +109,7 @@ class Keeper:
             return
         with suppress(SessionError):  # the error on its way out is the one to report
             self.close("interrupted")
+        error.add_note(f"{self.frames} frames are kept as session {self.path.name}")  # which Ctrl-C tells
 
 
 class LapKeeper:
@@ -154,8 +154,7 @@ class LapKeeper:
 
     def _write(self, lap: Lap, rows: list[Row]) -> None:
         info = self._info
-        id = SessionStore(self._root).new_id(info.game, info.track, info.driver)
-        new = {"id": id, "created": _now(), "auto": True}
+        new = {"id": session_name(info.game, info.track, info.driver), "created": _now(), "auto": True}
         with SessionWriter(self._root, info.model_copy(update=new)) as writer:
             for row in rows:
                 writer.append(row)
@@ -169,6 +168,8 @@ class LapKeeper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(wait=True)
-        if error is None:
-            for task in self._writing:
-                task.result()
+        if error is not None:
+            error.add_note(f"{len(self.kept)} of {self.seen} laps are kept as sessions")  # which Ctrl-C tells
+            return
+        for task in self._writing:
+            task.result()

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
 
 from autopilot.errors import BundleError
-from autopilot.home import sync_folder, write_atomic, write_json
+from autopilot.home import read_json, sync_folder, write_atomic, write_json
 from autopilot.types import ActionSpace
 
 FORMAT = 1
@@ -52,10 +51,11 @@ class Manifest(BaseModel):
 def save_bundle(folder: Path, manifest: dict[str, Any], weights: dict[str, NDArray[Any]]) -> None:
     """Write a bundle into `folder`, replacing one that is there only when all is written.
 
-    The same manifest and weights give the same bytes.
+    The same manifest and weights give the same bytes. Raises BundleError for weights that are not finite.
     """
     from safetensors.numpy import save
 
+    _check_finite(folder, weights)
     folder.parent.mkdir(parents=True, exist_ok=True)
     part, old = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
     for left in (part, old):
@@ -80,7 +80,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        data = from_json(path.read_bytes())  # which bounds the depth
+        data = read_json(path.read_bytes())
     except FileNotFoundError:
         raise BundleError(_missing(folder)) from None
     except (OSError, ValueError) as e:
@@ -92,7 +92,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{FORMAT}): upgrade autopilot"
         )
     try:
-        return Manifest.model_validate(data)
+        return Manifest.model_validate(data).model_copy(update={"name": folder.name})  # whatever it was called once
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -100,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
-    """Return a bundle's weights; raises BundleError when they are damaged or missing."""
+    """Return a bundle's weights; raises BundleError when they are damaged, missing or not finite."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -114,7 +114,16 @@ def read_weights(folder: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
         weights: dict[str, NDArray[Any]] = load(data)
     except (SafetensorError, KeyError, ValueError) as e:  # the latter for types and sizes that NumPy lacks
         raise BundleError(f"bundle {folder.name}: {WEIGHTS} cannot be read: {e}") from e
+    _check_finite(folder, weights)
     return weights
+
+
+def _check_finite(folder: Path, weights: dict[str, NDArray[Any]]) -> None:
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise BundleError(
+                f"bundle {folder.name}: the weights {name!r:.80} are not all finite numbers: train it again"
+            )
 
 
 def _missing(folder: Path) -> str:

@@ -56,7 +56,11 @@ def import_recordings(
     for recording in read(request):
         for remark in recording.remarks:
             say(f"{recording.name}: {remark}")
-        done.append(_write(game, home, kind, recording, watch))
+        try:
+            done.append(_write(game, home, kind, recording, watch))
+        except KeyboardInterrupt as e:
+            e.add_note(f"{len(done)} recordings are imported, and {recording.name} in part")
+            raise
     if not done:
         raise UserError(f"no {kind} recordings in {request.folder}")
     return done
@@ -80,8 +84,8 @@ def _write(game: Game, home: Home, kind: str, recording: Recording, watch: Calla
     cv2.imwrite(str(home.cache / PREVIEW), cv2.cvtColor(first[0], cv2.COLOR_RGB2BGR))
     about = (WorldRequest(track, mode, recording.hz), recording.driver, label_map, game.label_map_name(), False)
     more = {"id": name, "width": width, "height": height, "created": recording.created}
-    info = new_info(home.sessions, game, *about, **more)
-    with SessionWriter(home.sessions, info) as writer:
+    info = new_info(game, *about, **more)
+    with SessionWriter(home.sessions, info, exact=True) as writer:
         for image, held in chain([first], frames):
             t_ns = round(writer.frames * 1e9 / recording.hz)
             writer.append(Row(Frame(image, t_ns), held, held, label_map.action(held), None))

@@ -24,7 +24,7 @@ from autopilot.loop import (
     new_info,
     run,
 )
-from autopilot.sessions import SessionStore
+from autopilot.sessions import session_name
 from autopilot.specs import Recovery
 from autopilot.types import Step, WorldRequest
 
@@ -96,7 +96,7 @@ def record(
     mode = options.mode or ("A" if options.noise and "A" in game.spec.modes else None)
     label_map_name = game.label_map_name(options.actions or game.demonstrators.get(options.driver))
     label_map = game.label_map(label_map_name)
-    SessionStore(home.sessions).new_id(game.spec.name, "", options.driver)  # a name for a folder?
+    session_name(game.spec.name, "", options.driver)  # a name for a folder?
     done: list[RecordProgress] = []
     for number, track in enumerate(game.tracks(options.track)):
         request = WorldRequest(
@@ -109,7 +109,12 @@ def record(
             human=not demonstrated,
             demonstrator=options.driver,
         )
-        done.append(_record_one(game, home, options, request, label_map, label_map_name, countdown, watch))
+        try:
+            done.append(_record_one(game, home, options, request, label_map, label_map_name, countdown, watch))
+        except KeyboardInterrupt as e:
+            if done:
+                e.add_note(f"so are {len(done)} before it")
+            raise
         if done[-1].ending in ("saved", "quit"):  # by a hotkey
             break
     return done
@@ -127,9 +132,9 @@ def _record_one(
 ) -> RecordProgress:
     with game.open(request, options.devices) as world:
         countdown(world)
-        timing = Timing(request.hz, world.clock.lockstep)
+        timing = Timing(request.hz, world.clock.lockstep, world.device)
         about = (request, options.driver, label_map, label_map_name, world.clock.lockstep)
-        info = new_info(home.sessions, game, *about, noise=options.noise)
+        info = new_info(game, *about, noise=options.noise)
         with Keeper(home.sessions, info, label_map) as keeper:
             progress = RecordProgress(request.track, keeper.path, timing, counts=keeper.counts)
 

@@ -8,7 +8,7 @@ from autopilot.sessions.info import FORMAT, Edits, Review, SessionInfo
 from autopilot.sessions.laps import Lap, LapFinder, LapRule, choose_laps, laps_of
 from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Health, Session
-from autopilot.sessions.store import SessionStore
+from autopilot.sessions.store import SessionStore, session_name
 from autopilot.sessions.writer import SessionWriter
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "choose_laps",
     "gather",
     "laps_of",
+    "session_name",
 ]

@@ -8,7 +8,10 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from autopilot.errors import UserError
+from autopilot.sessions.index import INCIDENT, WRONG_WAY
 from autopilot.sessions.session import Session
 from autopilot.types import Reading
 
@@ -107,12 +110,11 @@ def laps_of(session: Session) -> list[Lap]:
     """Return the laps that were recorded whole. Raises SessionError when the disk fails."""
     info = session.info
     finder, laps = LapFinder(info.hz), []
-    last, clean = 0, True
-    for moment in session.moments():
-        laps += finder.add(moment.t_ns, moment.reading)
-        last += 1
-        clean &= not (moment.reading and (moment.reading.incident or moment.reading.wrong_way))
+    index = session.index.take(session.there())
+    for t_ns, reading in zip(index.t_ns.tolist(), index.readings(), strict=True):
+        laps += finder.add(t_ns, reading)
     if info.auto:
+        last, clean = len(index), not np.any(index.flags & (INCIDENT | WRONG_WAY))
         laps = [] if info.lap_time_s is None or last != info.frames else [Lap(0, last, info.lap_time_s, clean)]
     return [replace(lap, session=info.id, track=info.track) for lap in laps]
 

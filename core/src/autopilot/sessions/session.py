@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -73,14 +73,15 @@ class Session:
     def open(cls, path: Path, kept: Path | None = None) -> Session:
         """Open a session and change nothing in its folder, even where a crash left a mess.
 
-        Raises SessionError when `session.json` is missing, damaged or of a newer format.
+        Its id is the folder's name, whatever it was recorded as: folders are renamed and copied. Raises
+        SessionError when `session.json` is missing, damaged or of a newer format.
         """
         info, live = SessionInfo.load(path / "session.json", _NO_INFO), False
         if info.ended == "recording" and not (live := _is_locked(path)):
             info = SessionInfo.load(path / "session.json", _NO_INFO)  # it may have ended meanwhile
             if info.ended == "recording":
                 info = info.model_copy(update={"ended": "interrupted"})
-        return cls(path, info, live, kept)
+        return cls(path, info.model_copy(update={"id": path.name}), live, kept)
 
     @property
     def action_space(self) -> ActionSpace:
@@ -369,17 +370,31 @@ class Session:
 
     def _hide(self, id: str, edits: Edits) -> Path | None:
         """Take a session that was split off out of sight, unless it was changed since; return where it is."""
-        target = self.path.with_name(check_name(id, "session"))
-        if not target.exists():  # its undoing was interrupted
+        part = self._split_off(check_name(id, "session"), edits)
+        if part is None:  # its undoing was interrupted
             return None
-        part = Session.open(target)
-        theirs = part.edits()
-        if part.info.part_of != (self.info.part_of or self.info.id) or theirs.undo or theirs.purged != edits.purged:
-            raise SessionError(f"{id} was not split off here, or has been changed since: undo its changes first")
-        hidden = target.with_name(f".{id}.undone")
+        theirs, mine = part.edits(), self.info.part_of or self.info.id
+        if part.info.part_of != mine:
+            raise SessionError(f"{part.info.id} was not split off here: if {mine} was renamed, rename it back")
+        if theirs.undo or theirs.purged != edits.purged:
+            raise SessionError(f"{part.info.id} has been changed since it was split off: undo its changes first")
+        hidden = self.path.with_name(f".{id}.undone")
         shutil.rmtree(hidden, ignore_errors=True)
-        target.rename(hidden)
+        part.path.rename(hidden)
         return hidden
+
+    def _split_off(self, id: str, edits: Edits) -> Session | None:
+        """Return the session of the rows that were split off as `id`, whatever its folder is called now."""
+        if (path := self.path.with_name(id)).exists():
+            return Session.open(path)
+        mine = self.info.part_of or self.info.id
+        for path in sorted(self.path.parent.glob("[!.]*")):
+            with suppress(SessionError):
+                part = Session.open(path)
+                window = part.edits().window
+                if part.info.part_of == mine and window and edits.window and window[0] == edits.window[1]:
+                    return part
+        return None
 
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start < stop <= self._end:

@@ -6,16 +6,24 @@ import difflib
 import re
 import unicodedata
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 
 from autopilot.errors import SessionError, UserError
-from autopilot.home import check_name
+from autopilot.home import Home, check_name
 from autopilot.sessions.session import Session
 
 
+def session_name(game: str, track: str, driver: str) -> str:
+    """Return a readable name for a session that begins now: `20260131-142501-ctr-coco-park-anna`.
+
+    Raises UserError for a name that looks like a path.
+    """
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return "-".join([now, _slug(game), _slug(track), _slug(driver)])
+
+
 class SessionStore:
-    """All sessions under one folder, a folder each, named by their ids.
+    """All sessions under one folder, a folder each, whose name is the session's id.
 
     `indices` is a folder in which what was counted is kept, so that it is not counted again.
     """
@@ -24,15 +32,10 @@ class SessionStore:
         self.root = root
         self.indices = indices
 
-    def new_id(self, game: str, track: str, driver: str) -> str:
-        """Return a readable id that no session has: `20260131-142501-ctr-coco-park-anna`.
-
-        Raises UserError for a name that looks like a path.
-        """
-        now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        name = "-".join([now, _slug(game), _slug(track), _slug(driver)])
-        names = (name if n == 1 else f"{name}-{n}" for n in count(1))
-        return next(n for n in names if not (self.root / n).exists())
+    @classmethod
+    def of(cls, home: Home) -> SessionStore:
+        """Return the sessions of a home."""
+        return cls(home.sessions, home.cache / "index")
 
     def ids(self) -> list[str]:
         """Return the ids of all sessions, oldest first; broken ones included."""

@@ -16,7 +16,7 @@ from typing import NoReturn, Self
 import filelock
 
 from autopilot.errors import SessionError
-from autopilot.home import sync_folder
+from autopilot.home import make_folder, sync_folder
 from autopilot.sessions.info import Ranges, SessionInfo
 from autopilot.sessions.segments import PART, SCHEMA, SEALED, Row, encode, seal
 from autopilot.sessions.session import Session
@@ -29,16 +29,17 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SessionWriter:
-    """Records one session into a new folder `root/<info.id>`.
+    """Records one session into a new folder `root/<info.id>`, or `-2` and so on where that is taken.
 
     A row reaches the kernel before `append` returns and the disk about a second later; a segment
     is sealed in the background every `segment_s` seconds. As a context manager it closes as
     `saved`, or as `interrupted` when left through an exception.
 
-    Raises SessionError when the folder is taken, or cannot be written, or the disk is nearly full.
+    With `exact` a folder that is taken is an error. Raises SessionError for that, when the folder cannot be
+    written, or when the disk is nearly full.
     """
 
-    def __init__(self, root: Path, info: SessionInfo, segment_s: float = 10.0) -> None:
+    def __init__(self, root: Path, info: SessionInfo, segment_s: float = 10.0, exact: bool = False) -> None:
         self.path = root / info.id
         self.frames = 0
         self._info = info.model_copy(update={"ended": "recording", "frames": None})
@@ -50,23 +51,19 @@ class SessionWriter:
         self._started = self._synced = 0.0
         self._closed = False
         self._tasks: list[Future[None]] = []
-        self._lock = filelock.FileLock(self.path / ".lock", thread_local=False)
         try:
             root.mkdir(parents=True, exist_ok=True)
             if (free := shutil.disk_usage(root).free // 1_000_000) < _MIN_FREE_MB:
                 raise SessionError(f"only {free} MB are free in {root}: recording needs {_MIN_FREE_MB} MB")
-            self.path.mkdir(exist_ok=True)
-            self._lock.acquire(timeout=1)
-            if (self.path / "session.json").exists():
-                self._lock.release()
-                raise SessionError(f"{self.path} holds a session already: take another name")
+            if exact:
+                self.path.mkdir()
+            else:
+                self.path = make_folder(root, info.id)
+            self._info = self._info.model_copy(update={"id": self.path.name})
+            self._lock = filelock.FileLock(self.path / ".lock", thread_local=False)
+            self._lock.acquire()
             self._info.save(self.path / "session.json")
-        except filelock.Timeout:
-            raise SessionError(
-                f"{self.path} is being recorded by another process: stop it or take another name"
-            ) from None
         except OSError as e:
-            self._lock.release()
             raise SessionError(f"cannot record into {self.path}: {e.strerror}") from e
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="seal")
 

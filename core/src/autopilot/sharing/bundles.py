@@ -15,16 +15,15 @@ from autopilot.sharing.pack import writing
 _HZ, _PIXELS = 1000, 1 << 20
 
 
-def pack_bundle(folder: Path, path: Path) -> None:
+def pack_bundle(folder: Path, path: Path, force: bool = False) -> None:
     """Write the bundle in `folder` into the file `path`, which appears whole or not at all.
 
-    Raises BundleError for one that is damaged or not there, SessionError as `pack` does.
+    Raises BundleError for one that is damaged or not there, UserError as `new_output` does.
     """
     check_id(folder.name, "bundle")
     manifest = _read(folder)
-    with writing(path) as writer:
-        text = manifest.model_copy(update={"name": folder.name}).model_dump_json(indent=2)
-        writer.add(folder.name, ABOUT, text.encode())
+    with writing(path, force) as writer:
+        writer.add(folder.name, ABOUT, manifest.model_dump_json(indent=2).encode())
         writer.add(folder.name, WEIGHTS, (folder / WEIGHTS).read_bytes())
 
 
@@ -43,8 +42,6 @@ class ComeBundle:
         self._folder, self._manifest = folder, _read(folder)
         m, size = self._manifest, Preprocess.from_json(self._manifest.preprocess).size
         check_texts([m.game, m.label_map, m.model, *m.sessions, *m.versions, *m.versions.values()], ABOUT)
-        if m.name != folder.name:
-            raise BundleError(f"it is called {m.name!r:.80} inside")
         if m.hz > _HZ or m.space.joint_size > LABELS or size[0] * size[1] > _PIXELS:
             raise BundleError(f"{m.hz:g} Hz, {m.space.joint_size} labels or pictures of {size} are too much")
         self.call(m.name)

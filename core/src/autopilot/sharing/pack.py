@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autopilot import __version__
 from autopilot.errors import SessionError
-from autopilot.home import sync_folder
+from autopilot.home import new_output
 from autopilot.sessions import Edits, Session
 from autopilot.sessions.segments import SEALED, read_segment, scan, sealed, segments
 from autopilot.sharing.form import EDITS, INFO, Writer, check_id
@@ -32,34 +32,24 @@ def weight(session: Session) -> int:
     return sum(p.stat().st_size for p in session.path.glob("seg-*"))
 
 
-def pack(sessions: Sequence[Session], path: Path, tell: Tell = lambda n: None) -> list[Packed]:
+def pack(sessions: Sequence[Session], path: Path, tell: Tell = lambda n: None, force: bool = False) -> list[Packed]:
     """Write sessions into the file `path`, which appears whole or not at all.
 
     Of each goes what is intact, deleted rows and the review included; what was torn is sealed. Rows that were
-    split off and what could be undone stay here. Raises SessionError when the file exists or cannot be
-    written, or a session is being recorded or cannot be read.
+    split off and what could be undone stay here. Raises UserError as `new_output` does, SessionError when a session
+    is being recorded or cannot be read.
     """
-    with writing(path) as writer:
+    with writing(path, force) as writer:
         return [_add(writer, session, tell) for session in sessions]
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Writer]:
-    """Make a pack that appears whole, as the file `path`, or not at all; raises SessionError as `pack` does."""
-    if path.exists():
-        raise SessionError(f"{path} exists already: take another name")
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            writer = Writer(file)
-            yield writer
-            writer.close({"autopilot-core": __version__})
-        part.rename(path)
-        sync_folder(path.parent)
-    except OSError as e:
-        raise SessionError(f"cannot write {path} ({e.strerror}): free space, or take another folder") from e
-    finally:
-        part.unlink(missing_ok=True)
+def writing(path: Path, force: bool) -> Iterator[Writer]:
+    """Make a pack that appears whole, as the file `path`, or not at all; raises UserError as `new_output` does."""
+    with new_output(path, force) as part, part.open("wb") as file:
+        writer = Writer(file)
+        yield writer
+        writer.close({"autopilot-core": __version__})
 
 
 def _add(writer: Writer, session: Session, tell: Tell) -> Packed:

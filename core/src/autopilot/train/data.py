@@ -127,7 +127,7 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
 
 def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session], list[Lap], list[str]]:
     rule = None if options.laps is None else LapRule.parse(options.laps, "laps")
-    store = SessionStore(home.sessions)
+    store = SessionStore.of(home)
     left_out: list[str] = []
     if options.sessions:
         found = [store.open(i) for i in options.sessions]

@@ -55,7 +55,7 @@ class Catalogue:
     """All sessions of a home. Safe to be asked by several threads."""
 
     def __init__(self, home: Home) -> None:
-        self.store = SessionStore(home.sessions, home.cache / "index")
+        self.store = SessionStore.of(home)
         self._entries: dict[str, Entry] = {}
         self._open: OrderedDict[str, tuple[str, Session]] = OrderedDict()
         self._lock = threading.Lock()
@@ -142,7 +142,8 @@ def lap_times(session: Session) -> list[float]:
     read = np.flatnonzero(index.flags)
     if not len(read):
         return []
-    return [round(t, 3) for t in index.lap_times_s[int(index.lap[read[0]]) : int(index.lap[read[-1]])]]
+    times = index.lap_times[int(index.times[read[-1]])]
+    return [round(t, 3) for t in times[int(index.lap[read[0]]) : int(index.lap[read[-1]])]]
 
 
 def _summary(session: Session) -> Summary:

@@ -65,7 +65,7 @@ def _content(s: Studio, asked: dict[str, str]) -> dict[str, Any]:
 
     options = TrainOptions(
         model="",
-        game=asked.get("game"),
+        game=asked.get("game", ""),
         tracks=asked.get("tracks") or None,
         actions=asked.get("actions") or None,
         batch_size=1,
@@ -79,7 +79,7 @@ def _content(s: Studio, asked: dict[str, str]) -> dict[str, Any]:
     data = load_dataset(Game(s.registry, options.game or ""), s.home, options)
     rows, weights = balanced(data, options)
     starts = np.concatenate([[0], np.cumsum([len(c) for c in data.caches])])
-    store = SessionStore(s.home.sessions)
+    store = SessionStore.of(s.home)
     sessions = []
     for i, id in enumerate(data.sessions):
         part = [int(np.sum((r >= starts[i]) & (r < starts[i + 1]))) for r in (data.train, data.validation, rows)]

@@ -29,7 +29,7 @@ def command(app: App, model: str, tracks: int, epochs: int) -> None:
     from autopilot.cli import cli
     from autopilot.sessions import SessionStore
 
-    done = [s.info for s in SessionStore(app.home.sessions).all()[0] if s.info.ended == "saved"]
+    done = [s.info for s in SessionStore.of(app.home).all()[0] if s.info.ended == "saved"]
     have = {info.track for info in done if info.game == "carracing"}
     missing = ",".join(str(n) for n in range(tracks) if str(n) not in have)
     folder = app.home.races / "demo"
@@ -46,7 +46,11 @@ def command(app: App, model: str, tracks: int, epochs: int) -> None:
         begun = time.monotonic()
         click.secho(f"$ autopilot {step}", err=True, bold=True)
         with redirect_stdout(sys.stderr if app.json else sys.stdout):
-            cli.main([*shlex.split(step), "--home", str(app.home.root)], standalone_mode=False)
+            try:
+                cli.main([*shlex.split(step), "--home", str(app.home.root)], standalone_mode=False)
+            except click.Abort as e:
+                (e.__cause__ or e).add_note("the same demo goes on from there")
+                raise
         seconds[step.split()[0]] = round(time.monotonic() - begun, 1)
     spent = ", ".join(f"{name} {s:.0f} s" for name, s in seconds.items())
     result = json.loads((folder / "race.json").read_text(encoding="utf-8"))

@@ -11,17 +11,19 @@ from autopilot.cli.common import App, common, examples
 
 @click.command(
     epilog=examples(
-        "autopilot export --bundle carracing-nvidia --format onnx",
+        "autopilot export                                 the newest bundle, as onnx",
         "autopilot export --bundle carracing-nvidia --format onnx --out nvidia.onnx",
         "autopilot export ID ID --format lerobot --out dataset",
     )
 )
 @click.argument("session_ids", nargs=-1, metavar="[SESSION...]")
-@click.option("--bundle", help="Which bundle, for onnx.")
-@click.option("--format", "kind", type=click.Choice(["onnx", "lerobot"]), required=True, help="What to write.")
+@click.option("--bundle", help="Which bundle, for onnx (default: the newest).")
+@click.option(
+    "--format", "kind", type=click.Choice(["onnx", "lerobot"]), help="Default: lerobot of sessions, else onnx."
+)
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Where (default: onnx into the bundle).")
 @common
-def command(app: App, session_ids: tuple[str, ...], bundle: str | None, kind: str, out: Path | None) -> None:
+def command(app: App, session_ids: tuple[str, ...], bundle: str | None, kind: str | None, out: Path | None) -> None:
     """Write a bundle's network for another engine, or sessions for another program.
 
     Of an onnx file it is checked that it answers as JAX does. Its input `image` is a preprocessed frame,
@@ -29,14 +31,17 @@ def command(app: App, session_ids: tuple[str, ...], bundle: str | None, kind: st
 
     lerobot makes a folder that LeRobot and Rerun open, of format 3.0: Parquet and AV1 films.
     """
-    if kind == "onnx":
-        if bundle is None or session_ids:
-            raise click.UsageError("--format onnx writes the bundle that --bundle names")
-        _onnx(app, bundle, out)
-    elif bundle is not None or out is None or not session_ids:
+    from autopilot.cli.choices import choose, newest_bundle
+    from autopilot.sessions import SessionStore
+
+    if (kind or ("lerobot" if session_ids else "onnx")) == "onnx":
+        if session_ids:
+            raise click.UsageError("--format onnx writes the bundle that --bundle names, and no sessions")
+        _onnx(app, bundle or newest_bundle(app)[0], out)
+    elif bundle is not None or out is None:
         raise click.UsageError("--format lerobot writes the sessions that you name into the folder --out")
     else:
-        _lerobot(app, session_ids, out)
+        _lerobot(app, session_ids or (choose("SESSION", "sessions", SessionStore.of(app.home).ids()),), out)
 
 
 def _onnx(app: App, bundle: str, out: Path | None) -> None:
@@ -59,7 +64,7 @@ def _lerobot(app: App, session_ids: tuple[str, ...], out: Path) -> None:
     from autopilot.sessions import SessionStore
     from autopilot.sharing.lerobot import export_lerobot
 
-    store = SessionStore(app.home.sessions, app.home.cache / "index")
+    store = SessionStore.of(app.home)
     sessions = [store.open(id) for id in dict.fromkeys(session_ids)]
     with ui.steps("exporting", sum(map(len, sessions))) as tell:
         done = export_lerobot(sessions, out, tell)

@@ -41,7 +41,7 @@ def command(app: App, session_ids: tuple[str, ...], bundle: str | None, out: Pat
     from autopilot.sharing import pack
     from autopilot.sharing.pack import weight
 
-    store = SessionStore(app.home.sessions)
+    store = SessionStore.of(app.home)
     if session_ids:
         sessions = [store.open(id) for id in dict.fromkeys(session_ids)]
     elif any(of.values()):

@@ -40,7 +40,7 @@ def command(app: App, session_id: str | None, game: str | None, **do: Any) -> No
     from autopilot.cli import ui
     from autopilot.sessions import SessionStore
 
-    store = SessionStore(app.home.sessions)
+    store = SessionStore.of(app.home)
     if any(do.values()) and not session_id:
         raise click.UsageError("name the session whose frames you mean")
     broken: list[tuple[str, str]] = []

@@ -24,7 +24,7 @@ def command(app: App, session_id: str, save: Path | None) -> None:
     from autopilot.sessions import SessionStore
     from autopilot.sharing.view import view
 
-    session = SessionStore(app.home.sessions, app.home.cache / "index").open(session_id)
+    session = SessionStore.of(app.home).open(session_id)
     with ui.steps("reading", len(session)) as tell:
         rows = view(session, save, tell)
     where = "shown in Rerun" if save is None else f"{save} ({save.stat().st_size / 1e6:.1f} MB)"
