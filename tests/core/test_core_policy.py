@@ -25,6 +25,7 @@ from autopilot.types import ActionSpace, Axis
 
 SPACE = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
 P = np.array([0.2, 0.5, 0.3], np.float32)
+NO_NUMBERS = (float("nan"), float("inf"), -float("inf"))
 
 
 def draws(selector: Selector, p: Any, n: int) -> list[int]:
@@ -76,6 +77,16 @@ def test_certain_probabilities_are_no_trouble() -> None:
 def test_bad_selectors_are_refused(args: tuple[str, float]) -> None:
     with pytest.raises(UserError):
         Selector(*args)
+
+
+@pytest.mark.parametrize("kind", ["argmax", "weighted"])
+@pytest.mark.parametrize("number", NO_NUMBERS)
+def test_what_is_not_finite_is_never_chosen(kind: str, number: float) -> None:
+    for place in range(3):
+        p = P.copy()
+        p[place] = number
+        with pytest.raises(BundleError, match="choose no action"):
+            Selector(kind).select([np.array([0.5, 0.5]), p])
 
 
 def picture(width: int, height: int) -> Any:
@@ -194,7 +205,7 @@ def manifest(**change: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def weights(registry: Registry) -> dict[str, Any]:
-    module = network.build(registry, "tiny", {"width": 4}, (160, 90), (3,), seed=2)
+    module = network.build(registry, "tiny", {"width": 4}, (160, 90), SPACE, seed=2)
     return network.to_weights(network.split(module)[1])
 
 
@@ -234,7 +245,7 @@ def test_a_bundle_round_trip(bundle: Bundle, registry: Registry, weights: dict[s
     (p,) = policy.probabilities(image)
     assert p.shape == (3,)
     assert p.sum() == pytest.approx(1, abs=1e-5)
-    module = network.build(registry, "tiny", {"width": 4}, (160, 90), (3,), seed=2)
+    module = network.build(registry, "tiny", {"width": 4}, (160, 90), SPACE, seed=2)
     (logits,) = module(np.float32(image)[None])
     wanted = np.exp(logits[0] - logits[0].max())
     assert p == pytest.approx(wanted / wanted.sum(), abs=1e-5), "the very weights that were saved"
@@ -366,6 +377,111 @@ def test_weights_of_another_network_are_refused(bundle: Bundle, registry: Regist
         rewrite(folder, save(changed))
         with pytest.raises(BundleError, match=says):
             Policy.load(folder, registry)
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS)
+def test_weights_that_are_not_finite_become_no_bundle_and_none_is_made_of_them(
+    bundle: Bundle, registry: Registry, weights: dict[str, Any], number: float, tmp_path: Path
+) -> None:
+    from safetensors.numpy import save
+
+    first = min(weights)
+    broken = {name: array.copy() for name, array in weights.items()}
+    broken[first].flat[-1] = number
+    folder = bundle()
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    says = f"bundle b: the weights '{first}' are not all finite numbers"
+    with pytest.raises(BundleError, match=says):
+        save_bundle(folder, manifest(), broken)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert [p.name for p in folder.parent.iterdir()] == ["b"]
+    rewrite(folder, save(broken))
+    for use in (lambda: Policy.load(folder, registry), lambda: pack_bundle(folder, tmp_path / "b.pack")):
+        with pytest.raises(BundleError, match=says):
+            use()
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_manifest_with_a_number_that_is_not_finite(bundle: Bundle, number: str, tmp_path: Path) -> None:
+    folder = bundle(metrics={"loss": 0.125})
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace("0.125", number))
+    with pytest.raises(BundleError, match=r"bundle b: manifest\.json cannot be read") as e:
+        read_manifest(folder)
+    assert "\n" not in str(e.value)
+    with pytest.raises(BundleError):
+        pack_bundle(folder, tmp_path / "b.pack")
+
+
+def test_a_manifest_is_not_written_with_a_number_that_is_not_finite(bundle: Bundle) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        bundle(options={"brightness": float("nan")})
+
+
+@pytest.mark.parametrize("part", ["weights", "manifest"])
+def test_a_pack_with_numbers_that_are_not_finite_is_not_unpacked(
+    bundle: Bundle, tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's autopilot has packed it, which does not look."""
+    from autopilot.sharing import bundles
+    from safetensors.numpy import load_file, save
+
+    folder = bundle(metrics={"loss": 0.125})
+    found = read_manifest(folder)
+    if part == "weights":
+        broken = load_file(folder / "weights.safetensors")
+        broken[min(broken)].flat[0] = np.nan
+        rewrite(folder, save(broken))
+        found = read_manifest(folder)
+    else:
+        found.metrics["loss"] = float("inf")
+        monkeypatch.setattr(type(found), "model_dump_json", lambda self, **how: json.dumps(self.model_dump()))
+    with monkeypatch.context() as patch:
+        patch.setattr(bundles, "_read", lambda folder: found)
+        pack_bundle(folder, tmp_path / "b.pack")
+    with pytest.raises(AutopilotError, match="finite|cannot be read") as e:
+        unpack(tmp_path / "b.pack", Home(tmp_path / "theirs"))
+    assert "\n" not in str(e.value)
+    assert not (tmp_path / "theirs/bundles/b").exists()
+
+
+def brittle(write_plugin: Any, folder: Path, fault: str) -> tuple[Registry, Path]:
+    """Return a bundle of a network with a fault that no shape shows, and a registry that knows it."""
+    write_plugin("autopilot-brittle", (Path(__file__).parents[1] / "third_party/brittle.py").read_text())
+    registry = Registry()
+    module = network.build(registry, "brittle", {}, (160, 90), SPACE)
+    about = manifest(model="brittle", config={"fault": fault})
+    save_bundle(folder / "bundles/b", about, network.to_weights(network.split(module)[1]))
+    return registry, folder / "bundles/b"
+
+
+def test_a_network_that_gives_no_numbers_is_not_loaded(
+    write_plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    registry, folder = brittle(write_plugin, tmp_path, "nan")
+    with pytest.raises(BundleError, match=r"bundle b: its network gives probabilities that are no numbers"):
+        Policy.load(folder, registry)
+
+
+def test_a_network_that_gives_no_numbers_for_one_frame_chooses_nothing(
+    write_plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    registry, folder = brittle(write_plugin, tmp_path, "white")
+    policy = Policy.load(folder, registry)
+    assert policy.probabilities(picture(160, 90))[0].sum() == pytest.approx(1, abs=1e-5)
+    with pytest.raises(BundleError, match="no numbers"):
+        policy.probabilities(np.full((90, 160, 3), 255, np.uint8))
+
+
+def test_a_bundle_of_a_network_with_other_heads_is_refused(
+    write_plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    registry, folder = brittle(write_plugin, tmp_path, "single")
+    with pytest.raises(PluginError, match=r"^autopilot-brittle: network 'brittle' gives logits \(N, 3\), no tuple"):
+        Policy.load(folder, registry)
 
 
 def test_a_flipped_bit_or_missing_weights(bundle: Bundle, registry: Registry) -> None:

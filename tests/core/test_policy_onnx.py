@@ -44,7 +44,7 @@ def bundle(tmp_path: Path, registry: Registry) -> Make:
     """Save a bundle with random weights, as large as He's initialisation would make them."""
 
     def make(model: str = "tiny", seed: int = 0, **config: Any) -> Path:
-        module = network.build(registry, model, config, (160, 90), SPACE.sizes, abstract=True)
+        module = network.build(registry, model, config, (160, 90), SPACE, abstract=True)
         rng = np.random.default_rng(seed)
         weights = {}
         for name, array in nnx.to_flat_state(network.split(module)[1]):

@@ -16,6 +16,7 @@ from autopilot.errors import UserError
 from autopilot.plugins.registry import Registry
 from autopilot.policy import network
 from autopilot.specs import load
+from autopilot.types import ActionSpace, Axis
 from autopilot_models_inception import googlenet
 from flax import nnx
 
@@ -23,7 +24,8 @@ README = Path(__file__).parents[2] / "plugins/models_inception/README.md"
 
 
 def _build(height=90, width=160, outputs=(3,), seed=0, **config):
-    return network.build(Registry(), "inception", config, (width, height), outputs, seed)
+    space = ActionSpace(tuple(Axis(f"a{i}", tuple("abcd"[:n]), tuple(range(n))) for i, n in enumerate(outputs)))
+    return network.build(Registry(), "inception", config, (width, height), space, seed)
 
 
 @functools.cache
@@ -142,6 +144,12 @@ def test_too_small_images_are_refused(smallest, aux):
     for height, width in ((smallest - 1, 160), (90, smallest - 1)):
         with pytest.raises(UserError, match=f"pixels or more, not {width}x{height}"):
             _abstract(height, width, aux=aux)
+
+
+@pytest.mark.parametrize("dropout", [1, 1.5, -0.1, math.nan])
+def test_a_dropout_that_is_no_share_is_refused(dropout):
+    with pytest.raises(UserError, match=f"inception network's dropout is {dropout}: give a share from 0 to below 1"):
+        _abstract(dropout=dropout)
 
 
 def _trainer():

@@ -112,6 +112,12 @@ def test_too_small_images_are_refused():
             _build(height, width)
 
 
+@pytest.mark.parametrize("dropout", [1, 1.5, -0.1, math.nan])
+def test_a_dropout_that_is_no_share_is_refused(dropout):
+    with pytest.raises(UserError, match=f"nvidia network's dropout is {dropout}: give a share from 0 to below 1"):
+        _build(dropout=dropout)
+
+
 @functools.cache
 def _trainer():
     """Return a jitted Adam step on 16 fixed images with random labels, and where it starts."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from codecs import BOM_UTF8
 from collections.abc import Buffer, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -177,7 +178,7 @@ def read_json(data: bytes) -> Any:
     """Return what JSON says; raises ValueError where it is none, has a number that is not finite, or is too deep."""
     from pydantic_core import from_json
 
-    found = from_json(data, allow_inf_nan=False)
+    found = from_json(data.removeprefix(BOM_UTF8), allow_inf_nan=False)
     json.dumps(found, allow_nan=False)  # 1e999 was read as infinity
     return found
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -10,8 +12,10 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from autopilot.errors import BundleError, PluginError
+from autopilot.errors import AutopilotError, BundleError, PluginError
 from autopilot.plugins import Registry
+from autopilot.specs import ModelSpec
+from autopilot.types import ActionSpace
 
 Weights = dict[str, NDArray[Any]]
 """Dotted path -> array, as stored in a bundle."""
@@ -27,39 +31,103 @@ def build(
     model: str,
     config: Mapping[str, Any],
     size: tuple[int, int],
-    outputs: Sequence[int],
+    space: ActionSpace,
     seed: int = 0,
     abstract: bool = False,
 ) -> nnx.Module:
     """Return a freshly initialised network for images of `size` (width, height).
 
     An `abstract` one has shapes for weights: all that loading a bundle needs, without the seconds
-    that compiling the initialisers takes. Raises PluginError when there is no such model or it
-    cannot be built.
+    that compiling the initialisers takes. Raises PluginError when there is no such model, a setting
+    is none of its own, it cannot be built, or its logits do not fit the axes.
     """
     plugin, spec = registry.find("model", model)
-    unknown = set(config) - set(spec.config)
-    if unknown:
-        known = ", ".join(spec.config) or "none"
-        raise PluginError(f"model {model!r} has no setting {min(unknown)!r}; there are: {known}")
+    settings = _settings(spec, config)
     make = registry.load("model", model, spec.build)
 
     def construct() -> nnx.Module:
         rngs = nnx.Rngs(params=seed, dropout=seed + 1)
-        made: nnx.Module = make(size[1], size[0], tuple(outputs), rngs, **{**spec.config, **config})
+        made: nnx.Module = make(size[1], size[0], space.sizes, rngs, **settings)
         return made
 
+    doing = "built"
     try:
         module: nnx.Module = nnx.eval_shape(construct)
-        if not abstract:
+        doing = "run"
+        wrong = _misfit(module, size, space)
+        doing = "initialised"
+        if not (abstract or wrong):
             # One program, compiled in a hurry: it runs once. GoogLeNet takes 9 s so, and 44 s op by op.
             make_state = jax.jit(
                 lambda: nnx.split(construct())[1], compiler_options={"xla_backend_optimization_level": 0}
             )
             module = nnx.merge(nnx.split(module)[0], make_state())
-    except (TypeError, ValueError) as e:
-        raise PluginError(f"{plugin.dist}: cannot build model {model!r}: {e}") from e
+    except AutopilotError:
+        raise
+    except Exception as e:  # anything may happen in foreign code
+        what = " ".join(f"{type(e).__name__}: {e}".split())[:300]
+        raise PluginError(f"{plugin.dist}: network {model!r} cannot be {doing}: {what}") from e
+    if wrong:
+        raise PluginError(f"{plugin.dist}: network {model!r} {wrong}")
     return module
+
+
+def _settings(spec: ModelSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a network; raises PluginError for one that it has not, or of another type."""
+    for name, value in config.items():
+        if name not in spec.config:
+            known = ", ".join(spec.config) or "none"
+            raise PluginError(f"model {spec.name!r} has no setting {name!r}; there are: {known}")
+        default = spec.config[name]
+        fits = isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)
+        if isinstance(default, float):
+            fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if default is not None and not fits:
+            raise PluginError(f"model {spec.name!r}: setting {name} is {value!r}: give one like {json.dumps(default)}")
+    return {**spec.config, **config}
+
+
+def _misfit(module: Any, size: tuple[int, int], space: ActionSpace) -> str:
+    """Return how a network's logits do not fit the axes, in words, or nothing.
+
+    Shapes are all that it sees: of two axes with as many values, it cannot tell whose logits are whose.
+    """
+    images = jax.ShapeDtypeStruct((2, size[1], size[0], 3), jax.numpy.float32)
+
+    def heads(network: Any, images: jax.Array) -> list[Any]:
+        network.eval()
+        found = [network(images)]
+        network.train()
+        if hasattr(network, "training_logits"):
+            return found + [logits for _, logits in network.training_logits(images)]
+        return [*found, network(images)]
+
+    wanted = [f"(N, {n})" for n in space.sizes]
+    for logits in nnx.eval_shape(heads, module, images):
+        several = isinstance(logits, tuple | list)
+        found = [_shape(array) for array in (logits if several else [logits])]
+        if found != wanted or not several:
+            gives = f"{' and '.join(found) or 'nothing'}{'' if several else ', no tuple'}"
+            axes = " and ".join(f"{w} for axis {a.name}" for w, a in zip(wanted, space.axes, strict=True))
+            return f"gives logits {gives}; the axes need a tuple of {axes}"
+    return ""
+
+
+def _shape(array: Any) -> str:
+    """Return a shape in words, N for its two images, and the type where that is not one of fractions."""
+    if not hasattr(array, "shape"):
+        return f"{array!r:.40}"
+    sides = ["N" if i == 0 and n == 2 else str(n) for i, n in enumerate(array.shape)]
+    odd = "" if jax.numpy.issubdtype(array.dtype, jax.numpy.floating) else f"{array.dtype} "
+    return f"{odd}({', '.join(sides)})"
+
+
+def operations(module: nnx.Module, size: tuple[int, int]) -> float:
+    """Return how many operations with fractions a network needs for one image of `size`, as XLA counts them."""
+    graph, state = nnx.split(module)
+    image = jax.ShapeDtypeStruct((1, size[1], size[0], 3), jax.numpy.float32)
+    lowered = jax.jit(lambda state, image: nnx.merge(graph, state)(image)).lower(state, image)
+    return float((lowered.cost_analysis() or {}).get("flops", math.nan))
 
 
 def split(module: nnx.Module) -> tuple[Any, Any, Any]:

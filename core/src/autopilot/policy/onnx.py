@@ -18,7 +18,7 @@ from jax import lax
 from jax.extend.core import Literal
 
 from autopilot.errors import BundleError, UserError
-from autopilot.home import write_atomic
+from autopilot.home import check_output, new_output, write_atomic
 from autopilot.policy import fastops
 from autopilot.policy.bundle import Manifest
 from autopilot.types import Image
@@ -57,13 +57,14 @@ def accelerate(policy: Policy, folder: Path, say: Callable[[str], None]) -> None
     policy.run = run
 
 
-def export(policy: Policy, path: Path) -> float:
+def export(policy: Policy, path: Path, force: bool = True) -> float:
     """Write a policy's network as ONNX: `image` uint8 (H, W, 3) to a vector (size,) per axis.
 
     Returns the largest difference from JAX over `trial_frames`. Raises BundleError when the
     network cannot be written as ONNX or then gives other probabilities, UserError where jax2onnx
-    is not installed or the file cannot be written.
+    is not installed, and as `new_output` does.
     """
+    check_output(path, force)
     name = policy.manifest.model
     try:
         data = _sealed(_convert(policy), policy.manifest)
@@ -72,11 +73,8 @@ def export(policy: Policy, path: Path) -> float:
         what = " ".join(f"{type(e).__name__}: {e}".split())[:200]
         raise BundleError(f"network {name!r} cannot be exported as ONNX, drive with --engine jax: {what}") from e
     found = _agree(run, policy, "drive with --engine jax")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, data)
-    except OSError as e:
-        raise UserError(f"{path} cannot be written ({e.strerror}): choose a place with autopilot export --out") from e
+    with new_output(path, force) as part:
+        write_atomic(part, data)
     return found
 
 

@@ -30,7 +30,7 @@ class Policy:
         self.manifest = manifest
         self.preprocess = Preprocess.from_json(manifest.preprocess)
         module = network.build(
-            registry, manifest.model, manifest.config, self.preprocess.size, manifest.space.sizes, abstract=True
+            registry, manifest.model, manifest.config, self.preprocess.size, manifest.space, abstract=True
         )
         _, state, _ = network.split(module)
         self.weights = network.with_weights(state, read_weights(folder, manifest))
@@ -45,13 +45,19 @@ class Policy:
         """Load a bundle.
 
         Raises BundleError when it is missing, damaged or made by something this autopilot does
-        not know, PluginError when its network's plugin is not installed.
+        not know, PluginError when its network's plugin is not installed or its network does not fit.
         """
         return cls(read_manifest(folder), registry, folder)
 
     def probabilities(self, image: Image) -> tuple[NDArray[np.float32], ...]:
-        """Return one vector per axis for a preprocessed image, uint8 RGB (H, W, 3)."""
-        return self.run(image)
+        """Return one vector per axis for a preprocessed image, uint8 RGB (H, W, 3).
+
+        Raises BundleError when the network gives numbers that are not finite: they mean no action.
+        """
+        found = self.run(image)
+        if not all(np.isfinite(p).all() for p in found):
+            raise BundleError(f"bundle {self.manifest.name}: its network gives probabilities that are no numbers (NaN)")
+        return found
 
     def run_jax(self, image: Image) -> tuple[NDArray[np.float32], ...]:
         """Return the same, computed by JAX whatever `run` is."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from autopilot.errors import UserError
+from autopilot.errors import BundleError, UserError
 from autopilot.types import Action
 
 Kind = Literal["weighted", "argmax"]
@@ -31,10 +31,15 @@ class Selector:
         self._rng = np.random.default_rng(seed)
 
     def select(self, probabilities: Sequence[NDArray[Any]]) -> Action:
-        """Return one index per axis, given one vector of probabilities per axis."""
+        """Return one index per axis, given one vector of probabilities per axis.
+
+        Raises BundleError for probabilities that are not finite.
+        """
         return tuple(self._choose(np.asarray(p, np.float64)) for p in probabilities)
 
     def _choose(self, p: NDArray[np.float64]) -> int:
+        if not np.isfinite(p).all():  # argmax would choose the first NaN
+            raise BundleError(f"probabilities {p.tolist()} choose no action: train the network again")
         if self._temperature == 0:
             return int(p.argmax())
         log = np.log(np.maximum(p, 1e-12)) / self._temperature

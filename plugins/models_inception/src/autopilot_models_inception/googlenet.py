@@ -129,6 +129,8 @@ class GoogLeNet(nnx.Module):  # type: ignore[misc]
     def __init__(
         self, height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, dropout: float = 0.4, aux: bool = False
     ) -> None:
+        if not 0 <= dropout < 1:
+            raise UserError(f"the inception network's dropout is {dropout}: give a share from 0 to below 1")
         # A sixteenth of the frame reaches the auxiliary heads, whose window is 5x5.
         smallest = 65 if aux else 32
         if min(height, width) < smallest:
@@ -192,6 +194,6 @@ class GoogLeNet(nnx.Module):  # type: ignore[misc]
 def build(height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, **config: Any) -> GoogLeNet:
     """Build GoogLeNet; `config` may hold `dropout` and `aux` (auxiliary heads in training).
 
-    Raises UserError when the images are too small for it.
+    Raises UserError when the images are too small for it, or `dropout` is no share.
     """
     return GoogLeNet(height, width, outputs, rngs, **config)

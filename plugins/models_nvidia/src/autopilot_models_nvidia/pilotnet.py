@@ -44,6 +44,8 @@ class PilotNet(nnx.Module):  # type: ignore[misc]
     """
 
     def __init__(self, height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, dropout: float = 0.2) -> None:
+        if not 0 <= dropout < 1:
+            raise UserError(f"the nvidia network's dropout is {dropout}: give a share from 0 to below 1")
         he = nnx.initializers.he_normal()
         size, features = (height, width), 3
         convs = []
@@ -90,6 +92,6 @@ class PilotNet(nnx.Module):  # type: ignore[misc]
 def build(height: int, width: int, outputs: Sequence[int], rngs: nnx.Rngs, **config: Any) -> PilotNet:
     """Build PilotNet; `config` may hold `dropout`, the share of units dropped in training.
 
-    Raises UserError when the images are too small for its convolutions.
+    Raises UserError when the images are too small for its convolutions, or `dropout` is no share.
     """
     return PilotNet(height, width, outputs, rngs, **config)
