@@ -20,7 +20,7 @@ class Terminal:
         """Print a line."""
         ui.say(line)
 
-    def ask(self, question: str, default: str | None) -> str:
+    def ask(self, question: str, default: str | None, option: str) -> str:
         """Ask until there is an answer."""
         answer: str = click.prompt(question, default=default, err=True)
         return answer.strip()
@@ -47,10 +47,10 @@ class Nobody:
         """Print a line."""
         ui.say(line)
 
-    def ask(self, question: str, default: str | None) -> str:
-        """Return the default; raises UserError where there is none."""
+    def ask(self, question: str, default: str | None, option: str) -> str:
+        """Return the default; raises UserError, which names the option, where there is none."""
         if default is None:
-            raise UserError(f"there is nobody to ask, so say it by an option of setup: {question}")
+            raise UserError(f"with --yes there is nobody to ask, so say it by {option}: {question}")
         return default
 
     def agree(self, question: str, default: bool | None) -> bool | None:

@@ -31,7 +31,12 @@ def teach(
     done: list[DriveReport] = []
     for number, track in enumerate(game.tracks(options.track)):
         one = replace(options, track=track, seed=options.seed + number)
-        done.append(drive(name, game, home, registry, one, lambda step, t=track: watch(t, step), policy=policy))  # type: ignore[misc]
+        try:
+            done.append(drive(name, game, home, registry, one, lambda step, t=track: watch(t, step), policy=policy))  # type: ignore[misc]
+        except KeyboardInterrupt as e:
+            if done:
+                e.add_note(f"so are {len(done)} before it")
+            raise
         if done[-1].ending in ("saved", "quit"):
             break
     return done

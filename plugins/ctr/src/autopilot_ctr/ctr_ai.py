@@ -9,6 +9,7 @@ https://github.com/Odiurd/CTR-AI
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -97,7 +98,7 @@ def _rows(path: Path) -> Iterator[tuple[NDArray[np.uint8], Any]]:
         reason = " ".join(str(e).split())
         raise UserError(
             f"{path} cannot be used: {reason}. Nothing of it was run; if you trust it, run where the original ran: "
-            f"{CONVERT} {path.name}"
+            f"{CONVERT} {shlex.quote(path.name)}"
         ) from e
     for number, (frame, keys) in enumerate(rows):
         if getattr(frame, "dtype", None) != np.uint8 or frame.shape not in ((HEIGHT, WIDTH, 3), (WIDTH, HEIGHT, 3)):

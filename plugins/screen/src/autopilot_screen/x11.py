@@ -29,7 +29,10 @@ class X11Desk:
         try:
             self._display = Display()
         except (error.DisplayError, OSError) as e:
-            raise DeviceError(f"no windows to list: {e}; check DISPLAY") from e
+            said = " ".join(str(e).split())
+            raise DeviceError(
+                f"there is no desktop whose windows could be seen ({said}): run in a desktop session"
+            ) from e
         self._root = self._display.screen().root
         self._watch(self._root, X.SubstructureNotifyMask)
         self._known: dict[tuple[int, Box | None], tuple[Box, str | None, tuple[int, ...]] | None] = {}

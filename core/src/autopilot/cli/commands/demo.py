@@ -34,11 +34,11 @@ def command(app: App, model: str, tracks: int, epochs: int) -> None:
     missing = ",".join(str(n) for n in range(tracks) if str(n) not in have)
     folder = app.home.races / "demo"
     film = shlex.quote(str(folder / "film.mp4"))
-    game, race = "--game carracing", f"--tracks {RACE_TRACKS} --laps 1 --name demo"
+    game, race = "--game carracing", f"--tracks {RACE_TRACKS} --laps 1 --name demo --force"
     steps = [
         f"record {game} --driver demonstrator --noise 0.02 --laps 1 --track {missing}",
         f"train {game} --model {model} --epochs {epochs} --batch-size 32 --brightness 0 --name {model}",
-        f"drive {game} --bundle {model} --track 10000 --laps 1 --film {film}",
+        f"drive {game} --bundle {model} --track 10000 --laps 1 --film {film} --force",
         f"race {game} --drivers demonstrator,{model},random {race}",
     ]
     seconds = {}
@@ -53,7 +53,7 @@ def command(app: App, model: str, tracks: int, epochs: int) -> None:
                 raise
         seconds[step.split()[0]] = round(time.monotonic() - begun, 1)
     spent = ", ".join(f"{name} {s:.0f} s" for name, s in seconds.items())
-    result = json.loads((folder / "race.json").read_text(encoding="utf-8"))
+    result = json.loads((folder / "race.json").read_bytes())
     app.print(
         {"race": result, "film": str(folder / "film.mp4"), "seconds": seconds},
         f"film: {folder / 'film.mp4'}\ntook {sum(seconds.values()):.0f} s: {spent}",

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
         "autopilot learn-hud --game ctr --region 240,0,1440,1080    the game's picture alone, without borders",
     )
 )
-@click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
+@click.option("--game", help="Which game (default: the only one whose display can be learned).")
 @click.option("--seconds", type=Finite(1, 900), default=90.0, show_default=True, help="Look on for so long.")
 @world_options
 @common
-def command(app: App, game: str, seconds: float, devices: DeviceChoice) -> None:
+def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -> None:
     """Learn to read a game's clock and laps while you drive, so that it has lap times.
 
     Start a race, drive over the line at least once, and turn round for a few seconds. What is learned
@@ -31,9 +31,11 @@ def command(app: App, game: str, seconds: float, devices: DeviceChoice) -> None:
     unsure nothing is written.
     """
     from autopilot.cli import ui
+    from autopilot.cli.choices import choose_offered
     from autopilot.game import Game
     from autopilot.record import look
 
+    game = game or choose_offered(app, "--game", "game", lambda spec: spec.hud_learner)
     found = Game(app.registry, game, app.home)
     told = ""
     with ui.status() as line:
@@ -44,5 +46,9 @@ def command(app: App, game: str, seconds: float, devices: DeviceChoice) -> None:
             line(f"{state}: {passed_s:.0f} of {seconds:.0f} s", news=state != told)
             told = state
 
-        said = found.learn_hud(look(found, devices, seconds, watch), devices)
+        try:
+            said = found.learn_hud(look(found, devices, seconds, watch), devices)
+        except KeyboardInterrupt as e:
+            e.add_note("nothing was learned; what was learned before stays")
+            raise
     app.print({"game": found.spec.name, "profile": found.profile(devices), "learned": said}, said)

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
         "autopilot setup --game ctr --emulator duckstation --yes --json   asks for nothing",
     )
 )
-@click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
+@click.option("--game", help="Which game (default: the only one that is played on the screen).")
 @click.option("--yes", is_flag=True, help="Ask nothing: take the likely answers and the known keys.")
 @click.option("--try-key/--no-try-key", default=None, help="Press one key into the game, to see that it arrives.")
 @click.option("--learn-hud/--no-learn-hud", default=None, help="Learn the race clock while you drive.")
 @click.option("--seconds", type=Finite(1, 900), default=90.0, show_default=True, help="Learn it from so many.")
 @world_options
 @common
-def command(app: App, game: str, yes: bool, devices: DeviceChoice, seconds: float, **options: Any) -> None:
+def command(app: App, game: str | None, yes: bool, devices: DeviceChoice, seconds: float, **options: Any) -> None:
     """Set up a game that is played on the screen: its window, its picture in that, your keys, its clock.
 
     Each answer can be an option. What you agree to is kept in bindings.toml beside your sessions;
@@ -38,6 +38,7 @@ def command(app: App, game: str, yes: bool, devices: DeviceChoice, seconds: floa
     end, nothing is changed. Run it again whenever the window has another size.
     """
     from autopilot.cli import ui
+    from autopilot.cli.choices import choose_offered
     from autopilot.cli.talk import Nobody, Terminal
     from autopilot.errors import UserError
     from autopilot.setup import SetupOptions, setup
@@ -45,6 +46,7 @@ def command(app: App, game: str, yes: bool, devices: DeviceChoice, seconds: floa
     if not yes and not sys.stdin.isatty():
         raise UserError("setup asks questions: run it in a terminal, or add --yes and the answers as options")
     chosen = SetupOptions(devices, options["try_key"], options["learn_hud"], seconds)
+    game = game or choose_offered(app, "--game", "game", lambda spec: spec.frame_source and not spec.open_world)
     done = setup(game, app.home, app.registry, chosen, Nobody() if yes else Terminal())
 
     def show() -> None:
