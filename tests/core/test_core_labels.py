@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.types import Held
+from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap, check_label_map
+from autopilot.types import Action, ActionSpace, Axis, Held
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,5 +95,52 @@ def test_mirror_pairs_may_be_given_either_way_or_both() -> None:
 
 
 def test_an_unknown_name_in_the_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="not in"):
-        ChoiceAxis("steer", STEER.choices, mirror={"left": "starboard"}).axis()
+    for options in ({"mirror": {"left": "starboard"}}, {"mirror": {"port": "left"}}, {"precedence": ["starboard"]}):
+        with pytest.raises(
+            ValueError, match=r"axis steer: (mirror|precedence) names '(starboard|port)', but its values"
+        ):
+            ChoiceAxis("steer", STEER.choices, **options)  # type: ignore[arg-type]
+
+
+class Own:
+    """A label map that is no table; `back` is what it makes of every frame."""
+
+    def __init__(self, back: Action | None, sizes: tuple[int, ...] = (3, 3)) -> None:
+        axes = [Axis(f"axis {i}", tuple(map(str, range(n))), tuple(range(n))) for i, n in enumerate(sizes)]
+        self.action_space, self.back = ActionSpace(tuple(axes)), back
+
+    def action(self, controls: Held) -> Action | None:
+        return self.back
+
+    def held(self, action: Action) -> Held:
+        return held("left", "gas")
+
+
+def test_a_label_map_that_loses_actions_or_speaks_of_other_controls_is_refused() -> None:
+    def check(*axes: ChoiceAxis, always: Held = frozenset()) -> None:
+        check_label_map(ChoiceLabelMap(axes, always), CONTROLS)
+
+    check(STEER, PEDAL, always=held("item"))
+    same = ChoiceAxis("go", [Choice("on", held("left")), Choice("off", held("left"))])
+    with pytest.raises(ValueError, match=r"off holds \['left'\], which means on"):
+        check(same)
+    for odd in (
+        ChoiceAxis("go", [Choice("on", held("gas")), Choice("off")]),
+        ChoiceAxis("go", [Choice("on", held("brake"), also=[held("gas")]), Choice("off")]),
+        ChoiceAxis("go", [Choice("on", held("brake")), Choice("off")], conflicts=[held("gas", "brake")]),
+    ):
+        with pytest.raises(ValueError, match="'gas' is no control of the game, which has left, right, slide"):
+            check(odd)
+    with pytest.raises(ValueError, match=r"on holds \['brake'\], which means no action"):
+        check(ChoiceAxis("go", [Choice("on", held("brake")), Choice("off")], conflicts=[held("brake")]))
+    with pytest.raises(ValueError, match=r"off holds \['brake'\], which means on"):
+        check(ChoiceAxis("go", [Choice("on", held("brake")), Choice("off")]), always=held("brake"))
+
+
+def test_a_label_map_of_ones_own_is_checked_as_well() -> None:
+    with pytest.raises(ValueError, match=r"0\+1 holds \['gas', 'left'\], which means 0\+0"):
+        check_label_map(Own((0, 0)), CONTROLS)
+    with pytest.raises(ValueError, match="which means no action"):
+        check_label_map(Own(None), CONTROLS)
+    with pytest.raises(ValueError, match="makes 10000 actions; at most 4096"):
+        check_label_map(Own((0,), (100, 100)), CONTROLS)

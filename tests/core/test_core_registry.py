@@ -16,7 +16,9 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 HEAD = """
 from autopilot.hookspecs import hookimpl
-from autopilot.specs import CommandSpec, DeviceSpec, GameSpec, LabelMapSpec, ModelSpec
+from autopilot.specs import (
+    CommandSpec, DeviceSpec, GameSpec, LabelMapSpec, ModelSpec, Recovery, SteerCorrection,
+)
 
 AUTOPILOT_API = 1
 """
@@ -58,6 +60,8 @@ def test_a_good_plugin(write_plugin: Write, registry: Callable[[], Registry]) ->
         ("raise SystemExit(3)", "import", "SystemExit: 3"),
         ("def broken(:", "import", "SyntaxError"),
         ("AUTOPILOT_API = 99", "api", "built for hook API 99"),
+        ("AUTOPILOT_API = '1'", "api", "built for hook API '1'; this autopilot has hook API 1, a number"),
+        ("AUTOPILOT_API = True", "api", "built for hook API True"),
         ("x = 1", "api", "does not set AUTOPILOT_API"),
         (HEAD + "@hookimpl\ndef autopilot_gmaes():\n    return []\n", "hooks", "autopilot_gmaes"),
         (HEAD + "@hookimpl\ndef autopilot_games(road):\n    return []\n", "hooks", "road"),
@@ -91,7 +95,7 @@ def test_an_entry_point_that_names_nothing(write_plugin: Write, registry: Callab
     [
         ("raise ZeroDivisionError('oh')", "ZeroDivisionError: oh"),
         ("raise SystemExit('bye')", "SystemExit: bye"),
-        ("return None", ""),
+        ("return None", "autopilot_games returned nothing: it must return a list of GameSpec objects"),
         ("return 5", "TypeError"),
         ("return ['moon']", "must return GameSpec objects, not <class 'str'>"),
         ("return [ModelSpec('m', 'M', 'a:b')]", "must return GameSpec objects"),
@@ -107,15 +111,56 @@ def test_a_failing_hook_costs_only_what_it_offers(
     assert [s.name for p, s in found.provided("game") if p.dist in ("half-bad", "good-one")] == ["moon"]
     assert found.get("model", "net").name == "net"
     half = plugin(found, "half-bad")
-    if says:
-        assert half.status == "faulty"
-        assert half.faults[0].stage == "autopilot_games"
-        assert says in half.faults[0].message
-        assert "Traceback" in half.faults[0].details
-    else:
-        assert half.status == "ok"  # pluggy leaves out a hook that returns None
+    assert half.status == "faulty"
+    assert half.faults[0].stage == "autopilot_games"
+    assert says in half.faults[0].message
+    assert "Traceback" in half.faults[0].details
     found.provided("game")
-    assert len(half.faults) == bool(says), "a fault is noted once"
+    assert len(half.faults) == 1, "a fault is noted once"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ("hz='10'", "hz: must be a finite number, not '10'"),
+        ("hz=True", "hz: must be a finite number, not True"),
+        ("hz=float('nan')", "hz: must be a finite number, not nan"),
+        ("hz=0", "hz: must be above 0, not 0"),
+        ("controls='left'", "controls: must be a tuple, not 'left'"),
+        ("controls=()", "controls: must be one or more, not ()"),
+        ("controls=('left', 3)", "controls: must be text, not 3"),
+        ("frame_size=(160,)", "frame_size: must be a tuple of 2, not (160,)"),
+        ("frame_size=[160, 90]", "frame_size: must be a tuple of 2, not [160, 90]"),
+        ("frame_size=(160, 0)", "frame_size: must be above 0, not 0"),
+        ("track_pattern='[0-9'", "track_pattern: must be a regular expression, not '[0-9'"),
+        ("open_world='game.open_world'", "open_world: must be an import string such as package.module:name"),
+        ("modes={}", "modes: must be one or more"),
+        ("modes={'N': 1}", "modes: must be text, not 1"),
+        ("clocks=('sundial',)", "clocks: must be lockstep or wall, not 'sundial'"),
+        ("hud=((0, 0, 1),)", "hud: must be a tuple of 4, not (0, 0, 1)"),
+        ("steering=SteerCorrection(per_pixel='a')", "steering: per_pixel: must be a finite number, not 'a'"),
+        ("recovery=Recovery(())", "recovery: manoeuvres: must be one or more, not ()"),
+        ("restart=(('left', 1.0),)", "restart: must be a frozenset, not 'left'"),
+        ("demonstrator='yes'", "demonstrator: must be True or False, not 'yes'"),
+        ("references={'me': print}", "references: must be text, not <built-in function print>"),
+    ],
+)
+def test_a_descriptor_with_wrong_values_is_refused_when_it_is_registered(
+    write_plugin: Write, registry: Callable[[], Registry], fields: str, says: str
+) -> None:
+    spec = f"GameSpec(**(dict(name='mars', title='Mars', controls=('left',), label_map='mars') | dict({fields})))"
+    write_plugin("odd-one", HEAD + f"@hookimpl\ndef autopilot_games():\n    return [{spec}]\n")
+    found = registry()
+    with pytest.raises(PluginError, match="unknown game 'mars'"):
+        found.get("game", "mars")
+    (fault,) = plugin(found, "odd-one").faults
+    assert fault.message.startswith(f"GameSpec 'mars': {says}")
+
+
+def test_what_means_the_same_number_is_one(write_plugin: Write, registry: Callable[[], Registry]) -> None:
+    spec = "GameSpec('mars', 'Mars', ('left',), 'mars', hz=numpy.float32(10), frame_size=(numpy.int64(160), 90))"
+    write_plugin("numbers", HEAD + f"import numpy\n\n@hookimpl\ndef autopilot_games():\n    return [{spec}]\n")
+    assert registry().get("game", "mars").hz == 10
 
 
 def test_two_distributions_with_the_same_entry_point_name(
@@ -235,7 +280,10 @@ def test_commands_of_plugins(write_plugin: Write, autopilot: Cli, tmp_path: Path
     assert safe.returncode == 2
     listed = autopilot("plugins", "--json", path=site)
     walker = next(p for p in json.loads(listed.stdout) if p["distribution"] == "walker")
-    assert walker["status"] == "ok"
+    assert walker["status"] == "faulty"
+    assert walker["provides"] == {"command": ["moonwalk", "stumble"]}
+    says = "offers the command 'train', which is autopilot's own: rename it"
+    assert walker["faults"] == [{"stage": "autopilot_commands", "message": says}]
 
 
 def test_plugins_lists_each_with_its_faults(write_plugin: Write, autopilot: Cli, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from autopilot.bindings import UserBindings, check_hotkeys, split
 from autopilot.emitter import Emitter
-from autopilot.errors import DeviceError, UserError
+from autopilot.errors import DeviceError, PluginError, UserError
 from autopilot.home import Home, check_name
 from autopilot.interfaces import (
     Clock,
@@ -26,9 +26,10 @@ from autopilot.interfaces import (
     Referee,
     World,
 )
+from autopilot.labels import check_label_map
 from autopilot.plugins import Registry
 from autopilot.specs import DeviceSpec, GameSpec, Reference
-from autopilot.types import NOTHING, Frame, Held, Reading, SourceSettings, WorldRequest
+from autopilot.types import NOTHING, Frame, Held, Reading, SourceSettings, Window, WorldRequest
 
 _log = logging.getLogger("autopilot")
 
@@ -182,6 +183,12 @@ def _close(world: World | OpenWorld) -> None:
                 stack.callback(part.close)
 
 
+def program_of(window: Window, spec: GameSpec) -> str | None:
+    """Return the profile of the program that a window belongs to, if the game knows it."""
+    words = f"{window.process} {window.kind}".lower()
+    return next((name for name, p in spec.programs.items() if any(part in words for part in p.names)), None)
+
+
 class Game:
     """A game that some plugin provides."""
 
@@ -194,10 +201,17 @@ class Game:
         self.bindings = UserBindings(home.bindings if home else None, spec)
 
     def label_map(self, name: str | None = None) -> LabelMap:
-        """Return a label map of this game, by default the game's own; raises as `label_map_name`."""
+        """Return a label map of this game, by default the game's own.
+
+        Raises as `label_map_name`, and PluginError for one that loses actions or speaks of other controls.
+        """
         wanted = self.label_map_name(name)
-        spec = self._registry.get("label map", wanted)
-        made: LabelMap = self._registry.load("label map", wanted, spec.make)()
+        plugin, spec = self._registry.find("label map", wanted)
+        made: LabelMap = self._registry.load("label map", wanted, spec.make, LabelMap)()
+        try:
+            check_label_map(made, self.spec.controls)
+        except ValueError as e:
+            raise PluginError(f"{plugin.dist}: label map {spec.name!r}: {e}") from e
         return made
 
     def label_map_name(self, name: str | None = None) -> str:
@@ -216,7 +230,8 @@ class Game:
 
     def reference(self, name: str, track: str, laps: int) -> Reference | None:
         """Return the published race of that name on a track, if there is one of so many laps."""
-        found: Reference | None = self._load("game", self._name, self.spec.references[name])(track, laps)
+        load = self._load("game", self._name, self.spec.references[name], Reference | None)
+        found: Reference | None = load(track, laps)
         return found
 
     def tracks(self, given: str | None) -> list[str]:
@@ -299,7 +314,7 @@ class Game:
         lockstep = self.lockstep(choice, request.human)
         request = replace(request, lockstep=lockstep, running=choice.names_source)
         if spec.open_world is not None:
-            world = self._load("game", self._name, spec.open_world)(request)
+            world = self._load("game", self._name, spec.open_world, World)(request)
         try:
             return self._complete(world, request, choice or DeviceChoice())
         except BaseException:
@@ -336,8 +351,8 @@ class Game:
             on_close=world.on_close,
         )
 
-    def _load(self, kind: str, name: str, target: str) -> Any:
-        return self._registry.load(kind, name, target)
+    def _load(self, kind: str, name: str, target: str, returns: Any = Any) -> Any:
+        return self._registry.load(kind, name, target, returns)
 
     def profile(self, choice: DeviceChoice) -> str:
         """Return the chosen profile of the bindings: the user's, or the first of the game's own device."""
@@ -348,13 +363,14 @@ class Game:
         """Return the game's reader of its display, if it has one and what that needs was learned."""
         if self.spec.hud_reader is None or self._hud_folder is None:
             return None
-        make = self._load("game", self._name, self.spec.hud_reader)
+        make = self._load("game", self._name, self.spec.hud_reader, HudReader | None)
         reader: HudReader | None = make(self._hud_folder, self.profile(choice))
         return reader
 
     def check_referee(self, choice: DeviceChoice, purpose: str) -> None:
         """Raise UserError, with what to do, where nobody would say the lap times for a purpose."""
         if not self.spec.referee and self.hud_reader(choice) is None:
+            self.check_set_up(choice)  # first things first
             what = f"there are no lap times {purpose}" if self.spec.hud_reader is None else self._learn_first
             raise UserError(f"{self.spec.name} has no referee: {what}")
 
@@ -369,18 +385,45 @@ class Game:
         """
         if self.spec.hud_learner is None or self._hud_folder is None:
             raise UserError(f"{self.spec.name} has nothing to learn: its lap times need no templates")
-        learn = self._load("game", self._name, self.spec.hud_learner)
+        learn = self._load("game", self._name, self.spec.hud_learner, str)
         said: str = learn(frames, self._hud_folder, self.profile(choice))
         return said
 
+    def check_set_up(self, choice: DeviceChoice) -> None:
+        """Raise DeviceError, with what to do first, where the game is to be found on the screen and is not there.
+
+        One that was never set up is there if a program that it knows has a window: that can be clicked on.
+        """
+        spec, query = self.spec, self.settings(choice).window
+        if spec.open_world or spec.frame_source is None or choice.names_source or query is None:
+            return
+        source = self._registry.get("frame source", self.bindings.source or spec.frame_source)
+        if source.windows is None:
+            return
+        program = "emulator" if spec.programs else "game"
+        first, setup = f"start the {program}", f"`autopilot setup --game {spec.name}`"
+        try:
+            clicked = query == "click"
+            windows = self._load("frame source", source.name, source.windows, list[Window])(None if clicked else query)
+        except DeviceError as e:
+            here = f"{spec.name} is played on the screen, and none can be seen from here"
+            raise DeviceError(f"{here}: in a desktop session {first}, then {setup}") from e
+        except UserError as e:
+            raise DeviceError(f"{e}; {first}, then {setup} if it was not set up as it is now") from e
+        if clicked and not any(program_of(w, spec) or not spec.programs for w in windows):
+            raise DeviceError(
+                f"{spec.name} was not set up, and no {program} that it knows is open: {first}, then {setup}"
+            )
+
     def open_source(self, choice: DeviceChoice) -> FrameSource:
         """Open the frame source alone; raises UserError where the game has none, DeviceError as that does."""
+        self.check_set_up(choice)
         stored = None if choice.names_source else self.bindings.source
         name = choice.source or stored or self.spec.frame_source
         if name is None:
             raise UserError(f"{self.spec.name} names no frame source: say --source screen")
         spec = self._registry.get("frame source", name)
-        source: FrameSource = self._load("frame source", name, spec.open)(self.settings(choice))
+        source: FrameSource = self._load("frame source", name, spec.open, FrameSource)(self.settings(choice))
         return source
 
     def settings(self, choice: DeviceChoice) -> SourceSettings:
@@ -399,7 +442,7 @@ class Game:
             raise UserError(f"device {name!r} can only read; choose another with --input")
         self._load("device", name, spec.backend)  # an import that fails is the plugin's fault, by name
         bindings = self._bindings(spec, choice)[0]
-        device = Emitter(spec.backend, bindings, patience_s=max(0.25, 1.5 / hz))
+        device = Emitter(spec.backend, bindings, max(0.25, 1.5 / hz), spec.name)
         ours[spec.bindings or spec.name] = device.ours
         return device
 
@@ -412,7 +455,7 @@ class Game:
             spec: DeviceSpec = self._registry.get("device", name)
             if spec.reader is None:
                 raise UserError(f"device {name!r} cannot read what a human holds")
-            make = self._load("device", name, spec.reader)
+            make = self._load("device", name, spec.reader, Reader)
             bindings, keys = self._bindings(spec, choice)
             reader: Reader = make(
                 bindings if controls else {}, keys if hotkeys else {}, ours.get(spec.bindings or spec.name, frozenset)

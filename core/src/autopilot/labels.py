@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from autopilot.types import NOTHING, Action, ActionSpace, Axis, Held
+
+if TYPE_CHECKING:
+    from autopilot.interfaces import LabelMap
+
+MOST_ACTIONS = 4096
+"""So many actions a label map may tell apart: each of them is tried whenever one is made."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,8 @@ class ChoiceAxis:
 
     `mirror` names the pairs that swap when the picture is flipped. `conflicts` are sets of
     controls that contradict each other: a frame that holds all of one is skipped.
+
+    Raises ValueError where `mirror` or `precedence` names what is no value.
     """
 
     name: str
@@ -33,6 +43,17 @@ class ChoiceAxis:
     precedence: Sequence[str] = ()
     mirror: Mapping[str, str] = field(default_factory=dict)
     conflicts: Sequence[Held] = ()
+
+    def __post_init__(self) -> None:
+        values = [choice.value for choice in self.choices]
+        for where, named in (("mirror", [*self.mirror, *self.mirror.values()]), ("precedence", self.precedence)):
+            if unknown := [name for name in named if name not in values]:
+                raise ValueError(f"axis {self.name}: {where} names {unknown[0]!r}, but its values are {values}")
+
+    @property
+    def controls(self) -> Held:
+        """All controls that this axis speaks of."""
+        return NOTHING.union(*self.conflicts, *(way for way, _ in self._ways))
 
     def axis(self) -> Axis:
         """Return the axis that the network sees: values in the order of `choices`."""
@@ -44,11 +65,15 @@ class ChoiceAxis:
         """Return the index of the value that `held` means, or None for a contradiction."""
         if any(conflict <= held for conflict in self.conflicts):
             return None
+        return next((i for controls, i in self._ways if controls <= held), None)
+
+    @cached_property
+    def _ways(self) -> list[tuple[Held, int]]:
+        """What may be held, and the index of the value that it means; what comes first wins."""
         order = list(self.precedence) + [c.value for c in self.choices]
         ways = [(way, order.index(c.value), i) for i, c in enumerate(self.choices) for way in (c.controls, *c.also)]
         # What needs more controls is more specific; the value at rest comes last by itself.
-        ranked = sorted(ways, key=lambda way: (-len(way[0]), way[1]))
-        return next((i for controls, _, i in ranked if controls <= held), None)
+        return [(way, i) for way, _, i in sorted(ways, key=lambda way: (-len(way[0]), way[1]))]
 
 
 class ChoiceLabelMap:
@@ -67,6 +92,11 @@ class ChoiceLabelMap:
         """The axes that the network decides on."""
         return self._space
 
+    @property
+    def controls(self) -> Held:
+        """All controls that the tables speak of."""
+        return self._always.union(*(axis.controls for axis in self._axes))
+
     def action(self, held: Held) -> Action | None:
         """Return the label of a frame, or None for one to skip."""
         indices = [axis.index(held) for axis in self._axes]
@@ -76,3 +106,20 @@ class ChoiceLabelMap:
         """Return the controls to hold for an action."""
         chosen = (axis.choices[i].controls for axis, i in zip(self._axes, action, strict=True))
         return self._always.union(*chosen)
+
+
+def check_label_map(labels: LabelMap, controls: Sequence[str]) -> None:
+    """Raise ValueError unless every action comes back from what is held for it, of the game's `controls` alone."""
+    space = labels.action_space
+    if space.joint_size > MOST_ACTIONS:
+        raise ValueError(f"{space} makes {space.joint_size} actions; at most {MOST_ACTIONS} can be told apart")
+    named = set(getattr(labels, "controls", NOTHING))
+    for action in map(space.split, range(space.joint_size)):
+        held = labels.held(action)
+        named |= held
+        back = labels.action(held)
+        if back != action:
+            means = "no action" if back is None else space.describe(back)
+            raise ValueError(f"{space.describe(action)} holds {sorted(held)}, which means {means}")
+    if unknown := named - set(controls):
+        raise ValueError(f"{min(unknown)!r} is no control of the game, which has {', '.join(controls)}")

@@ -1,17 +1,35 @@
 """Frozen descriptors of what a plugin provides.
 
 They hold import strings (`package.module:attribute`), so that listing plugins imports nothing
-heavy; `load` follows one when the thing is used.
+heavy; `load` follows one when the thing is used. They are checked when they are registered: every field
+against its type, and against what that type says besides.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from autopilot.types import Manoeuvre, Rectangle
+from autopilot.types import Manoeuvre, Must, Positive, Rectangle
+
+
+def _compiles(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
+
+
+Target = Annotated[str, Must("an import string such as package.module:name", re.compile(r"\w+(\.\w+)*:\w+").fullmatch)]
+Pattern = Annotated[str, Must("a regular expression", _compiles)]
+Pixels = Annotated[int, Must("above 0", lambda number: number > 0)]
+ClockName = Annotated[str, Must("lockstep or wall", ("lockstep", "wall").__contains__)]
+RaceText = Annotated[str, Must("lap times such as 40.94 44.79*", re.compile(r"(\d+(\.\d+)?\*?\s*)*").fullmatch)]
+SOME = Must("one or more", bool)
 
 
 def load(target: str) -> Any:
@@ -69,7 +87,7 @@ class Recovery:
     way for a second, as the referee says it: for games that tell a human so as well.
     """
 
-    manoeuvres: tuple[Manoeuvre, ...]
+    manoeuvres: Annotated[tuple[Manoeuvre, ...], SOME]
     wrong_way: bool = False
 
 
@@ -83,7 +101,7 @@ class Reference:
 
     track: str
     laps: int
-    drivers: Mapping[str, tuple[str, ...]]
+    drivers: Mapping[str, tuple[RaceText, ...]]
     source: str
 
 
@@ -124,39 +142,39 @@ class GameSpec:
 
     name: str
     title: str
-    controls: tuple[str, ...]
+    controls: Annotated[tuple[str, ...], SOME]
     label_map: str
-    hz: float = 10.0
-    frame_size: tuple[int, int] = (160, 90)
-    open_world: str | None = None
+    hz: Positive = 10.0
+    frame_size: tuple[Pixels, Pixels] = (160, 90)
+    open_world: Target | None = None
     frame_source: str | None = None
     window: str | None = None
     device: str | None = None
     reader: str | None = None
     tracks: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
-    track_pattern: str | None = None
+    track_pattern: Pattern | None = None
     track_help: str = ""
-    modes: Mapping[str, str] = field(default_factory=lambda: {"N": "normal"})
+    modes: Annotated[Mapping[str, str], SOME] = field(default_factory=lambda: {"N": "normal"})
     own_modes: bool = False
     bindings: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     hotkeys: Mapping[str, str] = field(default_factory=dict)
-    clocks: tuple[str, ...] = ()
+    clocks: tuple[ClockName, ...] = ()
     demonstrator: bool = False
     demonstrators: Mapping[str, str] = field(default_factory=dict)
     recovery: Recovery | None = None
     restart: Manoeuvre = ()
     referee: bool = False
     programs: Mapping[str, Program] = field(default_factory=dict)
-    aspects: tuple[float, ...] = (4 / 3, 16 / 9)
-    hud_reader: str | None = None
-    hud_learner: str | None = None
-    lap_limit_s: float = 300.0
+    aspects: tuple[Positive, ...] = (4 / 3, 16 / 9)
+    hud_reader: Target | None = None
+    hud_learner: Target | None = None
+    lap_limit_s: Positive = 300.0
     hud: tuple[Rectangle, ...] = ()
     steering: SteerCorrection | None = None
-    probe: str | None = None
-    references: Mapping[str, str] = field(default_factory=dict)
-    importers: Mapping[str, str] = field(default_factory=dict)
+    probe: Target | None = None
+    references: Mapping[str, Target] = field(default_factory=dict)
+    importers: Mapping[str, Target] = field(default_factory=dict)
     stamp: str = "AI"
 
 
@@ -170,9 +188,9 @@ class FrameSourceSpec:
 
     name: str
     title: str
-    open: str
-    probe: str | None = None
-    windows: str | None = None
+    open: Target
+    probe: Target | None = None
+    windows: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +200,7 @@ class LabelMapSpec:
     name: str
     title: str
     game: str
-    make: str
+    make: Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +216,9 @@ class ModelSpec:
 
     name: str
     title: str
-    build: str
+    build: Target
     config: Mapping[str, Any] = field(default_factory=dict)
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +238,12 @@ class DeviceSpec:
 
     name: str
     title: str
-    backend: str | None = None
-    reader: str | None = None
-    names: str | None = None
+    backend: Target | None = None
+    reader: Target | None = None
+    names: Target | None = None
     bindings: str | None = None
-    probe: str | None = None
-    trial: str | None = None
+    probe: Target | None = None
+    trial: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,4 +252,4 @@ class CommandSpec:
 
     name: str
     help: str
-    command: str
+    command: Target

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,17 @@ Action = tuple[int, ...]
 """One index per axis of an action space."""
 
 NOTHING: Held = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Must:
+    """What a value must be besides its type: an annotation that autopilot checks, and says in these `words`."""
+
+    words: str
+    holds: Callable[[Any], Any]
+
+
+Positive = Annotated[float, Must("above 0", lambda number: number > 0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +283,7 @@ class Recording:
     driver: str
     track: str
     mode: str
-    hz: float
+    hz: Positive
     created: str
     frames: Iterable[tuple[Image, Held]]
     remarks: tuple[str, ...] = ()

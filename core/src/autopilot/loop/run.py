@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from autopilot.errors import Away
+from autopilot.errors import Away, DeviceError
 from autopilot.frames import rescale
 from autopilot.game import OpenWorld, WallClock
 from autopilot.loop.drivers import Driver, HumanDriver
@@ -70,6 +70,7 @@ def run(
             try:
                 with timing.stage("capture"):
                     seen = world.source.read()
+                    _check_upright(seen.image.shape, size)
                     frame = Frame(rescale(seen.image, size), seen.t_ns)
                 human = takeover.decide() if takeover else None
                 if stillness is not None and human is None:
@@ -106,8 +107,19 @@ def run(
             index += 1
         return "limit"
     finally:
+        timing.stop()
         ctrl_c.close()
         world.device.release_all()
+
+
+def _check_upright(shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    """Raise DeviceError for a picture (H, W, 3) that stands where the game's, `size` (width, height), lies."""
+    height, width = shape[:2]
+    if (height - width) * (size[1] - size[0]) < 0:
+        raise DeviceError(
+            f"the picture is {width}x{height}, and the game's {size[0]}x{size[1]}: it would be squashed; "
+            "choose another --window or --region, or let the plugin turn its frames"
+        )
 
 
 def once(tell: Callable[[str | None], None]) -> Callable[[str | None], None]:

@@ -6,7 +6,7 @@ import difflib
 import importlib.metadata
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,11 @@ import pluggy
 
 from autopilot import hookspecs
 from autopilot.errors import PluginError
+from autopilot.plugins.guard import Calling, Guard, one_line
+from autopilot.plugins.values import Misfit, taker
 from autopilot.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec, load
 
-KINDS: dict[str, tuple[str, type]] = {
+KINDS: dict[str, tuple[str, Any]] = {
     "game": ("autopilot_games", GameSpec),
     "frame source": ("autopilot_frame_sources", FrameSourceSpec),
     "label map": ("autopilot_label_maps", LabelMapSpec),
@@ -61,11 +63,13 @@ class Plugin:
 class Registry:
     """All plugins of this environment and what they provide.
 
-    `safe_mode` loads none. Nothing is imported beyond the plugins' entry modules.
+    `safe_mode` loads none; `own_commands` are names that no plugin's command may have. Nothing is imported
+    beyond the plugins' entry modules.
     """
 
-    def __init__(self, safe_mode: bool = False) -> None:
+    def __init__(self, safe_mode: bool = False, own_commands: Collection[str] = ()) -> None:
         self.safe_mode = safe_mode
+        self._own_commands = own_commands
         self.plugins: list[Plugin] = []
         self._pm = pluggy.PluginManager("autopilot")
         self._pm.add_hookspecs(hookspecs)
@@ -82,9 +86,9 @@ class Registry:
             plugin.faults.append(_fault("import", e))
             return
         api = getattr(module, "AUTOPILOT_API", None)
-        if api != hookspecs.API_VERSION:
-            said = "does not set AUTOPILOT_API" if api is None else f"was built for hook API {api}"
-            plugin.faults.append(Fault("api", f"{said}; this autopilot has hook API {hookspecs.API_VERSION}"))
+        if type(api) is not int or api != hookspecs.API_VERSION:
+            said = "does not set AUTOPILOT_API" if api is None else f"was built for hook API {api!r}"
+            plugin.faults.append(Fault("api", f"{said}; this autopilot has hook API {hookspecs.API_VERSION}, a number"))
             return
         try:
             self._pm.register(module, name=plugin.key)
@@ -113,17 +117,21 @@ class Registry:
         caller = self._pm.subset_hook_caller(hook_name, others)
         try:
             results = caller()
+            if len(results) < len(caller.get_hookimpls()):  # pluggy leaves None out
+                raise TypeError(f"{hook_name} returned nothing: it must return a list of {wanted.__name__} objects")
             specs = [spec for result in results for spec in result]
             for spec in specs:
-                if not isinstance(spec, wanted):
-                    raise TypeError(f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}")
+                _check(hook_name, wanted, spec)
             names = [spec.name for spec in specs]
             if twice := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"{hook_name} offers {min(twice)!r} twice")
         except (Exception, SystemExit) as e:  # noqa: BLE001 - foreign code
             plugin.faults.append(_fault(hook_name, e))
             return []
-        return specs
+        refused = {name for name in names if kind == "command" and name in self._own_commands}
+        for name in sorted(refused):
+            plugin.faults.append(Fault(hook_name, f"offers the command {name!r}, which is autopilot's own: rename it"))
+        return [spec for spec in specs if spec.name not in refused]
 
     def find(self, kind: str, name: str) -> tuple[Plugin, Any]:
         """Return what `name` or `dist:name` means.
@@ -144,16 +152,23 @@ class Registry:
         """Return the descriptor that `name` or `dist:name` means; errors as in `find`."""
         return self.find(kind, name)[1]
 
-    def load(self, kind: str, name: str, target: str) -> Any:
-        """Import `target`, an import string of the descriptor `name`.
+    def load(self, kind: str, name: str, target: str, returns: Any = Any) -> Any:
+        """Import `target`, an import string of the descriptor `name`: a function, which comes guarded.
 
-        Raises PluginError, naming the plugin, when it cannot be imported.
+        `returns` is the annotation of what it returns, which is checked; objects in there come guarded too. Raises
+        PluginError, naming the plugin, when it cannot be imported, and whenever something in there raises what
+        is no AutopilotError. A command is not called here and comes as it is, if it is what `returns` says.
         """
-        plugin, _ = self.find(kind, name)
-        try:
-            return load(target)
-        except (Exception, SystemExit) as e:
-            raise PluginError(f"{plugin.dist}: cannot load {kind} {name!r}: {_one_line(e)}") from e
+        plugin, spec = self.find(kind, name)
+        guard = Guard(f"{plugin.dist}: {kind} {spec.name!r}")
+        with Calling(f"{plugin.dist}: cannot load {kind} {name!r}", watched=False):
+            thing, take = load(target), taker(returns)
+            if kind == "command":
+                return take(thing, guard)
+            if not callable(thing):
+                raise Misfit(f"{target} must be a function")
+        watched = kind != "frame source"  # which may wait for a person's click
+        return guard.function(thing, target.rpartition(":")[2], take, watched=watched)
 
     def _unknown(self, kind: str, name: str, known: list[str]) -> str:
         message = f"unknown {kind} {name!r}"
@@ -183,9 +198,15 @@ def _entry_points() -> Iterable[tuple[Plugin, importlib.metadata.EntryPoint]]:
     return [seen[key] for key in sorted(seen)]
 
 
-def _one_line(e: BaseException) -> str:
-    return f"{type(e).__name__}: {' '.join(str(e).split())}"[:300]
+def _check(hook_name: str, wanted: Any, spec: Any) -> None:
+    if not isinstance(spec, wanted):
+        raise TypeError(f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}")
+    try:
+        taker(wanted)(spec, Guard(hook_name))
+    except Misfit as e:
+        raise Misfit(f"{wanted.__name__} {spec.name!r}: {e}") from None
 
 
 def _fault(stage: str, e: BaseException) -> Fault:
-    return Fault(stage, _one_line(e), "".join(traceback.format_exception(e)))
+    said = str(e) if isinstance(e, Misfit) else one_line(e)
+    return Fault(stage, said, "".join(traceback.format_exception(e)))
