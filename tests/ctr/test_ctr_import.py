@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,14 @@ def test_a_pickle_that_would_run_something_runs_nothing(
     assert CONVERT in said
     assert not (tmp_path / "touched").exists()
     assert not (tmp_path / "home/sessions").exists()
+
+
+def test_the_command_to_run_quotes_a_file_s_name(tmp_path: Path) -> None:
+    name = "2018-08-05_17-10-50_N;touch ran_coco_N_0.npy"
+    (tmp_path / name).write_bytes(b"no array")
+    _, _, said = imported(tmp_path, tmp_path / "home")
+    command = shlex.split(said.partition("run where the original ran: ")[2])
+    assert (command[0], command[1], command[3:]) == ("python", "-c", [name])
 
 
 @pytest.mark.parametrize(

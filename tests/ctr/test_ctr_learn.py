@@ -14,7 +14,7 @@ from autopilot.errors import UserError
 from autopilot.game import DeviceChoice, Game
 from autopilot.home import Home
 from autopilot.plugins import Registry
-from autopilot.types import Frame
+from autopilot.types import Frame, SourceSettings
 from autopilot_ctr.hud_glyphs import LAPS
 from autopilot_ctr.hud_learn import learn
 from autopilot_ctr.hud_learn_clock import Clock
@@ -127,7 +127,7 @@ def autopilot(*args, **env):
 def test_without_templates_there_is_no_race_but_a_hint(tmp_path):
     game = Game(Registry(), "ctr", Home(tmp_path))
     with pytest.raises(UserError, match="lap times need templates: autopilot learn-hud --game ctr"):
-        game.check_referee(DeviceChoice(), "to race by")
+        game.check_referee(DeviceChoice(settings=SourceSettings(window="kart")), "to race by")
 
 
 def test_the_drawn_game_is_the_same_whenever_it_is_played():

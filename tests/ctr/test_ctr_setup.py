@@ -43,7 +43,7 @@ class Answers:
     def say(self, line):
         self.said.append(line)
 
-    def ask(self, question, default):
+    def ask(self, question, default, option):
         for number, (word, answer) in enumerate(self.answers):
             if word in question:
                 del self.answers[number]
@@ -167,6 +167,7 @@ def test_control_c_at_each_step_stores_nothing(desktop, home, terminal):
         asked.expect(STEPS[steps][0])
         asked.interrupt()
         assert asked.end() == 130, asked.seen
+        assert "autopilot: stopped; nothing was stored" in asked.seen
         assert untouched(home), STEPS[steps]
 
 
@@ -271,6 +272,46 @@ def test_a_screen_table_that_says_something_else_is_refused(tmp_path, line, comp
     path.write_text(f"[ctr.screen]\n{line}\n")
     with pytest.raises(UserError, match=re.escape(complaint)):
         UserBindings(path, CTR)
+
+
+def test_with_yes_the_option_that_is_missing_is_named(desktop, home):
+    desktop.show(*WINDOW)
+    for given, missing in (
+        ([], "so say it by --window TITLE (or process:NAME): which window"),
+        (["--window", "crash"], "so say it by --emulator NAME: which emulator"),
+    ):
+        done = command(home, "setup", "--game", "ctr", "--yes", *given)
+        assert done.returncode == 2
+        assert missing in done.stderr.splitlines()[-1]
+    assert untouched(home)
+
+
+@pytest.mark.parametrize("shown", [False, True], ids=["an empty desktop", "another program's window"])
+@pytest.mark.parametrize("args", ["record", "drive --bundle random", "race --drivers random", "learn-hud"])
+def test_without_setup_and_without_an_emulator_it_says_what_to_start(desktop, home, args, shown):
+    if shown:
+        desktop.show(*WINDOW, "--title", "Crash Bandicoot - a page about it")
+    done = command(home, *args.split(), "--game", "ctr")  # which waited for a click, or spoke of templates
+    assert (done.returncode, done.stdout, done.stderr) == (
+        *(2, ""),
+        "autopilot: ctr was not set up, and no emulator that it knows is open: start the emulator, then"
+        " `autopilot setup --game ctr`\n",
+    )
+
+
+def test_an_emulator_that_is_known_can_be_clicked_on_and_one_that_was_set_up_is_missed(desktop, home, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEO_X11_WMCLASS", "duckstation-qt")
+    emulator = desktop.show(*WINDOW)
+    Game(Registry(), "ctr", home).check_set_up(DeviceChoice())
+    run(home, Answers(("its number", "1")))
+    emulator.kill()
+    emulator.wait()
+    done = command(home, "record", "--game", "ctr")
+    assert (done.returncode, done.stderr) == (
+        *(2,),
+        "autopilot: no window matches 'process:duckstation'; there are: none; start the emulator, then"
+        " `autopilot setup --game ctr` if it was not set up as it is now\n",
+    )
 
 
 def test_without_a_terminal_or_answers_it_says_so(home):

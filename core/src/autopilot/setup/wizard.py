@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from autopilot.bindings import check_hotkeys, split
 from autopilot.errors import Away, DeviceError, UserError
-from autopilot.game import DeviceChoice, Game
+from autopilot.game import DeviceChoice, Game, program_of
 from autopilot.home import Home, write_atomic
-from autopilot.interfaces import FrameSource
+from autopilot.interfaces import FrameSource, Reader
 from autopilot.plugins import Registry
 from autopilot.record import look
 from autopilot.setup.crop import Picture, find_picture
@@ -29,6 +29,7 @@ PATIENCE_S = 10.0
 """How long the window may be covered or away before setup gives up."""
 TAP_S = 0.5
 """How long a key is held to try it."""
+WINDOW = "--window TITLE (or process:NAME)"
 
 
 class Talk(Protocol):
@@ -37,8 +38,11 @@ class Talk(Protocol):
     def say(self, line: str) -> None:
         """Tell something."""
 
-    def ask(self, question: str, default: str | None) -> str:
-        """Return an answer in words; raises UserError when there is nobody to ask and no default."""
+    def ask(self, question: str, default: str | None, option: str) -> str:
+        """Return an answer in words; raises UserError when there is nobody to ask and no default.
+
+        `option` says which part of the command line answers the question beforehand.
+        """
 
     def agree(self, question: str, default: bool | None) -> bool | None:
         """Return whether the answer is yes; the default when there is nobody to ask."""
@@ -90,16 +94,19 @@ def setup(name: str, home: Home, registry: Registry, options: SetupOptions, talk
         raise UserError(f"{spec.name} brings its own picture and keys: there is nothing to set up")
     device: DeviceSpec = registry.get("device", devices.device or str(spec.device))
     family = device.bindings or device.name
-    profile, source, settings = _where(game, registry, devices, family, talk)
     picture = home.root / "setup" / f"{spec.name}.png"
-    settings = _crop(registry, source, settings, spec.aspects, picture, talk)
-    keys, hotkeys = _keys(game, registry, device, profile, devices, talk)
-
-    table: dict[str, Any] = {"region": settings.region, "size": settings.size, "window": settings.window}
-    table |= {"monitor": settings.monitor, "video": settings.video, "profile": profile}
-    table["source"] = None if source.name == spec.frame_source else source.name
-    screen = {n: list(v) if isinstance(v, tuple) else v for n, v in sorted(table.items()) if v is not None}
-    game.bindings.store(screen, family, keys, hotkeys)
+    try:
+        profile, source, settings = _where(game, registry, devices, family, talk)
+        settings = _crop(registry, source, settings, spec.aspects, picture, talk)
+        keys, hotkeys = _keys(game, registry, device, profile, devices, talk)
+        table: dict[str, Any] = {"region": settings.region, "size": settings.size, "window": settings.window}
+        table |= {"monitor": settings.monitor, "video": settings.video, "profile": profile}
+        table["source"] = None if source.name == spec.frame_source else source.name
+        screen = {n: list(v) if isinstance(v, tuple) else v for n, v in sorted(table.items()) if v is not None}
+        game.bindings.store(screen, family, keys, hotkeys)
+    except BaseException as e:
+        e.add_note("nothing was stored")  # which Ctrl-C tells
+        raise
     talk.say(f"kept in {home.bindings}; record, drive and race use it from now on")
 
     game = Game(registry, name, home)  # as the user's file has it now
@@ -150,7 +157,8 @@ def _where(
     if given.monitor or given.video or source.windows is None:
         profile = devices.profile or _profile(None, spec, known, talk)
         return profile, source, given
-    windows: Callable[[str | None], list[Window]] = registry.load("frame source", source.name, source.windows)
+    windows: Callable[[str | None], list[Window]]
+    windows = registry.load("frame source", source.name, source.windows, list[Window])
     window = _window(windows, given.window, devices.profile, spec, talk)
     profile = devices.profile or _profile(window, spec, known, talk)
     talk.say(f"the window is {window}, {window.box[2]}x{window.box[3]}")
@@ -158,12 +166,6 @@ def _where(
         talk.say(f"{spec.programs[profile].title}: {note}")
     query = _lasting(window, windows(None), spec.programs[profile].names if profile in spec.programs else ())
     return profile, source, replace(given, window=query, size=window.box[2:])
-
-
-def _program(window: Window, spec: GameSpec) -> str | None:
-    """Return the profile of the program that a window belongs to."""
-    words = f"{window.process} {window.kind}".lower()
-    return next((name for name, p in spec.programs.items() if any(part in words for part in p.names)), None)
 
 
 def _window(
@@ -176,14 +178,14 @@ def _window(
         found = windows(None)
         if not found:
             raise UserError("no window is open: start the emulator with the game, then run setup again")
-        programs = [_program(w, spec) for w in found]
+        programs = [program_of(w, spec) for w in found]
         likely = [n for n, program in enumerate(programs) if program is not None and profile in (None, program)]
         talk.say("which window shows the game?")
         for number, (window, program) in enumerate(zip(found, programs, strict=True), 1):
             mark = f"  <- {spec.programs[program].title}" if program else ""
             talk.say(f"  {number}  {window.title}  ({window.process}, {window.box[2]}x{window.box[3]}){mark}")
         default = str(likely[0] + 1) if len(likely) == 1 else None
-        answer = talk.ask("its number, `click`, a part of its title, or `again`", default)
+        answer = talk.ask("which window: its number, `click`, a part of its title, or `again`", default, WINDOW)
         if answer == "again":
             continue
         try:
@@ -194,11 +196,11 @@ def _window(
 
 def _profile(window: Window | None, spec: GameSpec, known: Sequence[str], talk: Talk) -> str:
     """Return the profile of the window's program, or the one that the user names."""
-    found = window and _program(window, spec)
+    found = window and program_of(window, spec)
     if found is not None or len(known) < 2:
         return found or (known[0] if known else OTHER)
     while True:
-        answer = talk.ask(f"which emulator is it: {', '.join(known)}, or {OTHER}", None)
+        answer = talk.ask(f"which emulator is it: {', '.join(known)}, or {OTHER}", None, "--emulator NAME")
         if answer in (*known, OTHER):
             return answer
         talk.say(f"there is no {answer!r}")
@@ -245,7 +247,8 @@ def _crop(
         talk.say(f"the picture is {width}x{height} at {x},{y} in {wide}x{high}: inside the red frame of {path}")
         question = "is that the game's picture? yes, no (stop), again (look anew), or x,y,width,height"
         doubt = f"this is unsure: {found.doubt}; " if found.doubt else ""
-        answer = "yes" if decided and not doubt else talk.ask(doubt + question, None if doubt else "yes")
+        default = None if doubt else "yes"
+        answer = "yes" if decided and not doubt else talk.ask(doubt + question, default, "--region X,Y,W,H")
         given, decided = None, False
         if answer.casefold() in ("y", "yes") and not (doubt and "does not lie" in doubt):
             full = found.box == (0, 0, wide, high)
@@ -269,7 +272,7 @@ def _outside(box: Box, width: int, height: int) -> str:
 
 def _grab(registry: Registry, spec: FrameSourceSpec, settings: SourceSettings, count: int, talk: Talk) -> list[Image]:
     """Return frames of the whole window; raises UserError when it cannot be seen for a while."""
-    source: FrameSource = registry.load("frame source", spec.name, spec.open)(settings)
+    source: FrameSource = registry.load("frame source", spec.name, spec.open, FrameSource)(settings)
     frames: list[Image] = []
     with closing(source):
         until, told = time.monotonic() + PATIENCE_S, ""
@@ -336,8 +339,9 @@ def _keys(
 
 def _open_reader(registry: Registry, device: DeviceSpec) -> tuple[Callable[[], Held], Any]:
     """Return what tells the names of all keys held, and the reader to close."""
-    names = registry.load("device", device.name, str(device.names))()
-    reader = registry.load("device", device.name, str(device.reader))({name: name for name in names}, {}, frozenset)
+    names = registry.load("device", device.name, str(device.names), Sequence[str])()
+    load = registry.load("device", device.name, str(device.reader), Reader)
+    reader = load({name: name for name in names}, {}, frozenset)
     return reader.held, reader
 
 
