@@ -280,7 +280,7 @@ def test_a_missing_extra_is_one_line(bundle: Make, ribbon: Path, module: str) ->
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1, done.stderr
-    assert "pip install jax2onnx onnxruntime" in done.stderr
+    assert done.stderr.endswith("pip install -c constraints.txt -e 'core[onnx]'\n"), "as docs/driving.md says"
     assert not (folder / MODEL).exists()
 
 

@@ -248,7 +248,8 @@ def test_an_engine_without_its_library_says_what_to_install(tmp_path):
     code = "from autopilot_supertuxkart.simulation import Simulation; Simulation('lighthouse', 1, None)"
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-    assert done.stderr.splitlines()[-1].endswith("pip install 'autopilot-supertuxkart[lockstep]'; or add --clock wall")
+    advice = "pip install -c constraints.txt -e 'plugins/supertuxkart[lockstep]'; or add --clock wall"
+    assert done.stderr.splitlines()[-1].endswith(advice)
 
 
 def test_the_assets_are_links_and_follow_the_installed_game(monkeypatch, tmp_path):

@@ -108,9 +108,8 @@ def _need(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as e:
-        raise UserError(
-            f"ONNX needs jax2onnx and onnxruntime, the extra [onnx] ({e}): pip install jax2onnx onnxruntime"
-        ) from e
+        install = "in the checkout, pip install -c constraints.txt -e 'core[onnx]'"
+        raise UserError(f"ONNX needs jax2onnx and onnxruntime ({e}): {install}") from e
 
 
 def _convert(policy: Policy) -> Any:

@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from autopilot.errors import SessionError, UserError
+from autopilot.errors import UserError
+from autopilot.home import new_output
 from autopilot.sessions import Row, Session
 
-HINT = "autopilot view needs Rerun: pip install 'autopilot-core[rerun]' (in a checkout, -e 'core[rerun]')"
+HINT = "autopilot view needs Rerun: in the checkout, pip install -c constraints.txt -e 'core[rerun]'"
 
 
-def view(session: Session, save: Path | None, tell: Callable[[int], None]) -> int:
+def view(session: Session, save: Path | None, tell: Callable[[int], None], force: bool = False) -> int:
     """Show a session in Rerun's window, or write it to the file `save` without one; return how many rows.
 
     There are frames, as PNG, the held controls, labels and what the referee said, over the number of the row
     and over the time since the first. `tell` is told how many more rows were dealt with. Raises UserError
-    where Rerun is not installed or does not start, SessionError when the file exists or cannot be written.
+    where Rerun is not installed or does not start, and as `new_output` does.
     """
+    if save is not None:
+        os.environ.setdefault("RUST_LOG", "off")  # else Rerun tells of a full disk in lines of its own
     try:
         import rerun as rr
     except ImportError:
         raise UserError(HINT) from None
     recording = rr.RecordingStream("autopilot", recording_id=session.info.id)
-    part = None if save is None else save.with_name(f".{save.name}.part")
     try:
-        if save is None or part is None:
+        if save is None:
             try:
                 recording.spawn()
             except (OSError, RuntimeError) as e:
                 raise UserError(f"Rerun's viewer does not start ({e}): try --save FILE.rrd") from None
             return _log(rr, recording, session, tell)
-        if save.exists():
-            raise SessionError(f"{save} exists already: take another name")
-        try:
-            save.parent.mkdir(parents=True, exist_ok=True)
-            recording.save(part)
-            rows = _log(rr, recording, session, tell)
+        with new_output(save, force) as part:
+            try:
+                recording.save(part)
+                rows = _log(rr, recording, session, tell)
+                recording.flush()
+            except RuntimeError as e:  # it does not say what the disk said
+                raise UserError(f"cannot write {save} ({e}): is the disk full? take another folder") from e
             recording.disconnect()
-            part.rename(save)
-        except OSError as e:
-            raise SessionError(f"cannot write {save} ({e.strerror}): free space, or take another folder") from e
         return rows
     finally:
         recording.disconnect()
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 def _log(rr: Any, to: Any, session: Session, tell: Callable[[int], None]) -> int:

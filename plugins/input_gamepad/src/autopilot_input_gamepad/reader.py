@@ -23,7 +23,7 @@ SDL_AXES = {
 HALF = 16384
 """An axis counts as held beyond half of its way: a worn stick at rest drifts less."""
 
-NO_SDL = "no gamepad can be read: SDL2 is missing; install it again: pip install pysdl2 pysdl2-dll"
+NO_SDL = "no gamepad can be read: SDL2 is missing; in the checkout, pip install -c constraints.txt pysdl2 pysdl2-dll"
 
 
 def open_reader(bindings: Bindings, hotkeys: Bindings, ours: Callable[[], frozenset[str]] = frozenset) -> GamepadReader:

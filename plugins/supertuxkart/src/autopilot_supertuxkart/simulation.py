@@ -22,7 +22,8 @@ from autopilot_supertuxkart.assets import prepare
 TICKS_PER_S = 60
 ENDLESS = 99
 """Laps, where none were asked: what the game can count to."""
-LIBRARY = "the lock-step mode needs its library: pip install 'autopilot-supertuxkart[lockstep]'; or add --clock wall"
+INSTALL = "pip install -c constraints.txt -e 'plugins/supertuxkart[lockstep]'"
+LIBRARY = f"the lock-step mode needs its library: in the checkout, {INSTALL}; or add --clock wall"
 
 
 @dataclass(frozen=True, slots=True)
