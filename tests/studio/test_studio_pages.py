@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from typing import Any
 
@@ -181,7 +183,7 @@ def make_bundle(home: Home, registry: Registry) -> None:
     from autopilot.policy import Preprocess, network, save_bundle
 
     space = LABELS.action_space
-    module = network.build(registry, "nvidia", {}, (160, 90), space.sizes, seed=2)
+    module = network.build(registry, "nvidia", {}, (160, 90), space, seed=2)
     manifest: dict[str, Any] = {
         "name": "net",
         "game": "carracing",
@@ -225,6 +227,28 @@ def test_a_policy_beside_the_human(home: Home, registry: Registry) -> None:
     assert looks.shape == (HEIGHT, WIDTH, 4)
     assert looks[:26, :, 3].max() > 150
     assert looks[32:, :, 3].max() < 60, "what is masked has no say"
+
+
+def test_the_newest_policy_that_fits_and_the_only_one(client: Client, home: Home, registry: Registry) -> None:
+    make_bundle(home, registry)
+    shutil.copytree(home.bundles / "net", home.bundles / "old")
+    os.utime(home.bundles / "old/manifest.json", (1, 1))
+    page = client.get("/policy").text
+    assert page.index("<h2>net</h2>") < page.index("<h2>old</h2>"), "the newest first"
+    newest = SessionStore(home.sessions).ids()[-1]
+    for query, target in (
+        (f"session={A}", f"/sessions/{A}?bundle=net"),
+        ("bundle=old", f"/sessions/{newest}?bundle=old"),
+    ):
+        answer = client.get(f"/policy?{query}")
+        assert (answer.status, answer.headers["location"]) == (303, target)
+    assert f"/policy?session={A}" in client.get(f"/sessions/{A}").text
+    shutil.rmtree(home.bundles / "old")
+    for id in SessionStore(home.sessions).ids():
+        if id != A:
+            shutil.rmtree(home.sessions / id)
+    only = client.get("/policy")
+    assert (only.status, only.headers["location"]) == (303, f"/sessions/{A}?bundle=net")
 
 
 def test_a_bundle_that_does_not_fit_is_refused_in_words(client: Client, home: Home, registry: Registry) -> None:

@@ -51,9 +51,8 @@ class Beside:
         self._closing = threading.Event()
 
     def names(self) -> list[str]:
-        """Return the names of all bundles."""
-        folder = self._home.bundles
-        return sorted(p.parent.name for p in folder.glob("*/manifest.json")) if folder.is_dir() else []
+        """Return the names of all bundles, the newest first."""
+        return self._home.bundle_names()
 
     def close(self) -> None:
         """Give up what is being computed: the studio ends."""

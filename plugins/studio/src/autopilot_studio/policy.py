@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 
 def choose(request: Request) -> Response:
-    """Show the bundles and, for each, sessions that it fits."""
+    """Show the bundles and, for each, sessions that it fits; of one that is named, or the only two, the newest."""
     from autopilot.policy import read_manifest
 
     s, query = studio(request), request.query_params
-    if query.get("bundle") and query.get("session"):
-        s.home.bundle(query["bundle"])
-        return redirect(s.catalogue.session(query["session"]).info.id, query["bundle"])
+    bundle, session = query.get("bundle"), query.get("session")
+    if bundle and session:
+        s.home.bundle(bundle)
+        return redirect(s.catalogue.session(session).info.id, bundle)
     cards: list[dict[str, Any]] = []
+    pairs: list[tuple[str, str]] = []
     entries = [e for e in reversed(s.catalogue.entries()) if e.info is not None]
     for name in s.beside.names():
         try:
@@ -42,6 +44,9 @@ def choose(request: Request) -> Response:
             if e.info and (e.info.width, e.info.height) == source and e.info.action_space == manifest.action_space
         ]
         cards.append({"name": name, "manifest": manifest, "error": "", "fits": fits[:200]})
+        pairs += [(info.id, name) for info in fits if bundle in (None, "", name) and session in (None, "", info.id)]
+    if len(pairs) == 1 or (pairs and (bundle or session)):
+        return redirect(*pairs[0])
     return page(request, "policy.html", cards=cards)
 
 
