@@ -31,8 +31,8 @@ class Brittle(nnx.Module):
         x = images.mean((1, 2)) / 255
         if self.fault == "slow" and not isinstance(images, jax.ShapeDtypeStruct):
             time.sleep(2)  # while it is traced
-        if self.fault == "rate":  # overflows where the weights grow
-            x = jnp.exp(jnp.exp(10 * jnp.abs(self.heads[0].kernel[...]).max())) * 0 + x
+        if self.fault == "rate":  # overflows where the biases grow, which begin at nought
+            x = x + 0 * jnp.exp(jnp.exp(10 * jnp.abs(self.heads[0].bias[...]).max()))
         if self.fault == "gradient":  # of a root, at nought
             x = x + jnp.sqrt(0 * self.heads[0].kernel[...].sum())
         if self.fault == "nan" or (self.fault == "eval" and not self.training):
