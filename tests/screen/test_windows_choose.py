@@ -48,6 +48,44 @@ def test_windows_are_listed_topmost_first(app, desk):
 
 
 @pytest.mark.parametrize(
+    ("raw", "title"),  # as libX11 writes them
+    [
+        (b"plain", "plain"),
+        (b"caf\xe9 \x1b-b\xa4", "café €"),
+        (b"\x1b-L\xb3\xde\xdd\xda\xd0", "Гонка"),
+        (b"\x1b-B\xc8e\xb9tina \xbf\x1b-A\xf3\x1b-B\xb3w", "Čeština żółw"),
+        (b"\x1b-F\xc1\xe3\xfe\xed\xe1\xf2", "Αγώνας"),
+        (b"\x1b$(B%/%i%C%7%e\x1b(B \x1b$(B%l!<%7%s%0\x1b(B: \x1b-A\xe9", "クラッシュ レーシング: é"),
+        (b"\x1b)I\xd7\xd8\xb0", "ﾗﾘｰ"),
+        (b"\x1b$(AH|35", "赛车"),
+        (b"\x1b$(C79@L=L", "레이싱"),
+        (b"\x1b%G\xf0\x9f\x8f\x8e\x1b%@ go", "🏎 go"),
+        (b"Go \x1b%/1\x80\x8bkoi8-r\x02\xc7\xcf", "Go koi8-r ÇÏ"),  # which it does not know, and lists
+    ],
+)
+def test_a_title_that_is_compound_text_only(app, desk, raw, title):
+    app.do("x = show('', 0, 0, 50, 40, 4)")
+    app.do(f"x.change_property(Xatom.WM_NAME, d.get_atom('COMPOUND_TEXT'), 8, {raw!r})")
+    found = desk.windows()[0]
+    assert found.title == title
+    assert choose(title, desk).id == found.id
+
+
+def test_a_title_is_one_line(app, desk):
+    title = "Kart\n\tRacer \x1b[31m2\r\nLap\u2028three "
+    app.do("x = show('', 0, 0, 50, 40, 4)")
+    app.do(f"x.change_property(d.get_atom('_NET_WM_NAME'), d.get_atom('UTF8_STRING'), 8, {title!r}.encode())")
+    app.do("x.set_wm_class('ka\\nrt', 'Kart')")
+    found = desk.windows()[0]
+    assert found.title == "Kart Racer [31m2 Lap three"
+    assert found.kind == "ka rt.Kart"
+    assert choose("racer [31m2", desk).id == choose(title, desk).id == found.id
+    lines = autopilot("windows").stdout.splitlines()
+    assert [line.startswith("id:") for line in lines] == [True] * 4 + [False] * 2
+    assert lines[0].endswith("Kart Racer [31m2 Lap three")
+
+
+@pytest.mark.parametrize(
     ("query", "title"),
     [
         ("kart racer", "Kart Racer"),  # the whole title wins over a part of another one

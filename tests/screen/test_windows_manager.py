@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from autopilot.errors import Away
 from autopilot.types import SourceSettings
+from autopilot_screen import desk as desk_module
 from autopilot_screen import windows
 from autopilot_screen.screen import open_screen
 from autopilot_screen.winctl import LibraryDesk
@@ -124,9 +125,9 @@ def test_what_the_code_for_other_systems_says_of_x11(app, soon, monkeypatch):
     assert windows.choose(f"id:{window.id:#x}", desk) == window
     (exact,) = (w for w in X11Desk().windows() if w.title == "Kart Racer")
     assert window.id == exact.id
-    assert windows.within(window.box, exact.box)
+    assert desk_module.within(window.box, exact.box)
     assert soon(lambda: desk.look(window, None).focused)
-    assert desk.look(window, None) == windows.View(window.box, None, True)
+    assert desk.look(window, None) == desk_module.View(window.box, None, True)
     app.do("o = show('Chat', 400, 300, 90, 80, 1)")
     app.do(f"o.change_property(d.get_atom('_NET_WM_PID'), Xatom.CARDINAL, 32, [{pid}])")
     soon(lambda: "Chat" in {w.title for w in X11Desk().windows()})

@@ -10,7 +10,7 @@ AUTOPILOT_API = API_VERSION
 
 @hookimpl
 def autopilot_frame_sources() -> list[FrameSourceSpec]:
-    """A region of the screen; a video file or camera."""
+    """A region of the screen; a video file, stream or camera."""
     return [
         FrameSourceSpec(
             "screen",
@@ -20,7 +20,9 @@ def autopilot_frame_sources() -> list[FrameSourceSpec]:
             windows="autopilot_screen.windows:windows",
         ),
         FrameSourceSpec(
-            "video", "a video file, or a camera such as OBS's virtual one", open="autopilot_screen.video:open_video"
+            "video",
+            "a video file, a stream, or a camera such as OBS's virtual one",
+            open="autopilot_screen.video:open_video",
         ),
     ]
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autopilot.errors import DeviceError, UserError
-from autopilot.types import Box, Frame, SourceSettings
+from autopilot.errors import Away, DeviceError, UserError
+from autopilot.types import Box, Frame, SourceSettings, Window
 
-from autopilot_screen.windows import WindowSource, choose, inside, open_desk, within
+from autopilot_screen.desk import Desk, inside, within
+from autopilot_screen.windows import choose, open_desk
 
 if TYPE_CHECKING:
     import mss
@@ -28,6 +29,10 @@ NO_DISPLAY = (
     "DISPLAY is not set, so there is no X11 screen to read: run inside a desktop session,"
     " or start one with `Xvfb :99 &` and set DISPLAY=:99"
 )
+
+
+SETTLE_S = 0.25
+"""After a window is back in view: until then the screen may still show what was there before."""
 
 
 class Screen:
@@ -69,6 +74,77 @@ class Screen:
         if grabber is not None:
             with contextlib.suppress(ScreenShotError):
                 grabber.close()
+
+
+class WindowSource:
+    """The picture of one window, or of a part of it, followed wherever it moves.
+
+    A frame is returned only if the window stood in full view, unmoved, before and after it was
+    grabbed, so that it never shows another window. `background`: it may be without the focus.
+    """
+
+    def __init__(self, screen: Screen, desk: Desk, window: Window, part: Box | None, background: bool) -> None:
+        self._screen, self._desk = screen, desk
+        self._window, self._part = window, part
+        self._background = background
+        self._open = True
+        self._back_s = 0.0
+
+    def read(self) -> Frame:
+        """Return what the window shows now, uint8 RGB (H, W, 3), contiguous.
+
+        Raises Away, with the reason, while the window is closed, minimised, resized, covered,
+        partly off the screen or without the focus; DeviceError when the screen is gone.
+        """
+        if not self._open:
+            raise DeviceError("the screen was closed; open it again")
+        for _ in range(3):
+            box = self._find()
+            t_ns = time.monotonic_ns()
+            image = self._screen.grab(box)
+            if self._find() == box:
+                return Frame(image, t_ns)
+        raise Away(f"{self._name} is moving")
+
+    @property
+    def _name(self) -> str:
+        return f"the window {self._window.title!r}"
+
+    def _find(self) -> Box:
+        """Return where the picture is; raises Away while it cannot be seen, and a moment longer."""
+        try:
+            box = self._seek()
+        except Away:
+            self._back_s = time.monotonic() + SETTLE_S
+            raise
+        if time.monotonic() < self._back_s:
+            raise Away(f"{self._name} is back; it is given a moment to draw itself")
+        return box
+
+    def _seek(self) -> Box:
+        view = self._desk.look(self._window, self._part)
+        if view is None:
+            old = self._window
+            again = [w for w in self._desk.windows() if (w.title, w.process) == (old.title, old.process)]
+            view = self._desk.look(again[0], self._part) if len(again) == 1 else None
+            if view is None:
+                raise Away(f"{self._name} was closed; open it again, or stop")
+            self._window = Window(again[0].id, old.title, old.process, again[0].pid, old.box, old.kind)
+        if view.hidden is not None:
+            raise Away(f"{self._name} is {view.hidden}")
+        if view.box[2:] != self._window.box[2:]:
+            now, then = ("{}x{}".format(*box[2:]) for box in (view.box, self._window.box))
+            raise Away(f"{self._name} is {now} now, it was {then}; make it as large again, or start anew")
+        if not view.focused and not self._background:
+            raise Away(f"{self._name} has not the focus; click into it")
+        return inside(view.box, self._part)
+
+    def close(self) -> None:
+        """Disconnect from the screen."""
+        if self._open:
+            self._open = False
+            self._desk.close()
+            self._screen.close()
 
 
 def open_screen(settings: SourceSettings) -> FrameSource:

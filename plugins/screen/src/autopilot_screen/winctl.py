@@ -8,7 +8,7 @@ from typing import Any
 
 from autopilot.types import Box, Window
 
-from autopilot_screen.windows import CLICK_S, View, inside, within
+from autopilot_screen.desk import CLICK_S, View, inside, one_line, within
 
 
 class LibraryDesk:
@@ -84,7 +84,8 @@ class LibraryDesk:
     def _describe(self, one: Any) -> Window:
         number = _number(one)
         self._found[number] = one
-        return Window(number, one.title, one.getAppName(), one.getPID(), _box(one), minimised=bool(one.isMinimized))
+        names = one_line(one.title), one_line(one.getAppName())
+        return Window(number, *names, one.getPID(), _box(one), minimised=bool(one.isMinimized))
 
 
 def _number(one: Any) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 from autopilot.errors import DeviceError
 from autopilot.types import Box, Window
 
-from autopilot_screen.windows import CLICK_S, View, inside, overlap, within
+from autopilot_screen.compound import decode
+from autopilot_screen.desk import CLICK_S, View, inside, one_line, overlap, within
 
 CROSSHAIR = 34  # in X's cursor font
 ESCAPE = 0xFF1B  # its keysym
@@ -223,9 +224,9 @@ class X11Desk:
         from Xlib import X
 
         pid = self._pid(window)
-        kind = ".".join(window.get_wm_class() or ())
+        kind = one_line(".".join(window.get_wm_class() or ()))
         minimised = window.get_attributes().map_state != X.IsViewable
-        return Window(window.id, self._title(window), _process(pid), pid, self._box(window), kind, minimised)
+        return Window(window.id, self._title(window), one_line(_process(pid)), pid, self._box(window), kind, minimised)
 
     def _box(self, window: Any) -> Box:
         g = window.get_geometry()
@@ -233,8 +234,18 @@ class X11Desk:
         return at.x, at.y, g.width, g.height
 
     def _title(self, window: Any) -> str:
-        name = self._property(window, "_NET_WM_NAME") or window.get_wm_name() or ""
-        return name if isinstance(name, str) else bytes(name).decode("utf-8", "replace")
+        from Xlib import X, Xatom
+
+        compound = self._display.get_atom("COMPOUND_TEXT")
+        for name in (self._display.get_atom("_NET_WM_NAME"), Xatom.WM_NAME):
+            found = window.get_full_property(name, X.AnyPropertyType)
+            if found is None or found.format != 8 or not found.value:
+                continue
+            data = bytes(found.value)
+            if found.property_type == compound:
+                return one_line(decode(data))
+            return one_line(data.decode("latin-1" if found.property_type == Xatom.STRING else "utf-8", "replace"))
+        return ""
 
     def _pid(self, window: Any) -> int | None:
         """Return the process that made the window, as the server or else the window says."""
