@@ -126,9 +126,10 @@ def test_a_driver_that_raises_loses_no_frame_and_releases_every_key(run: Run, tm
     log = tmp_path / "log"
     args = "record --game pit --driver demonstrator --track endless".split()
     done = run(*args, PITLANE=pit(raise_at=15), PITLANE_LOG=str(log))
-    assert done.code == 1
+    assert done.code == 2
     assert done.err == (
-        "autopilot: unexpected RuntimeError: the script has lost its way (run again with --debug to see where)\n"
+        "autopilot: autopilot-pitlane: game 'pit': decide: RuntimeError: the script has lost its way"
+        " (run again with --debug to see where)\n"
     )
     (s,) = sessions(tmp_path / "home")
     assert s.info.ended == "interrupted"
@@ -149,7 +150,8 @@ def test_ctrl_c_keeps_everything(begin: Begin, tmp_path: Path) -> None:
     running.interrupt()
     done = running.wait()
     assert done.code == 130
-    assert "stopped; everything recorded so far is kept" in done.err
+    assert "autopilot: stopped; " in done.err
+    assert " frames are kept as session " in done.err
     assert "Traceback" not in done.err
     assert_let_go(log.read_text().splitlines())
     (s,) = sessions(tmp_path / "home")

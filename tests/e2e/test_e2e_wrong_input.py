@@ -44,7 +44,7 @@ def tree(home: Path) -> dict[str, bytes]:
         ("record --game wild --driver demonstrator", "ships no demonstrator"),
         ("record --game pit --noise 0.1", "--noise disturbs a demonstrator"),
         ("record --game pit --driver demonstrator --noise 1", "--noise 1.0 must be"),
-        ("record --game pit --driver demonstrator --noise nan", "--noise nan must be"),
+        ("record --game pit --driver demonstrator --noise nan", "nan is not a number"),
         ("record --game pit --hz 0", "--hz"),
         ("record --game pit --hz nan", "--hz"),
         ("record --game pit --seconds nan --driver demonstrator", "--seconds"),
@@ -65,7 +65,7 @@ def tree(home: Path) -> dict[str, bytes]:
         ("train --model tiny --session ../x", "session name '../x' cannot be used"),
         ("train --model tiny --set depth=3 --batch-size 8", "no setting 'depth'"),
         ("train --model tiny --set depth --batch-size 8", "NAME=VALUE"),
-        ("train --model tiny --set width=wide --batch-size 8", "cannot build model 'tiny'"),
+        ("train --model tiny --set width=wide --batch-size 8", "setting width is 'wide'"),
         ("train --model tiny --epochs 0", "--epochs"),
         ("train --model tiny --learning-rate nan", "--learning-rate"),
         ("train --model tiny --validation 2", "--validation"),
@@ -200,6 +200,11 @@ def test_a_home_that_is_a_file(run: Run, trained: Path, tmp_path: Path) -> None:
     race = "race --game ribbon --drivers demonstrator --tracks 1 --laps 1".split()
     assert "Not a directory" in line(run(*race, home=home), code=1)
     assert file.read_text() == (home / "races").read_text() == "mine"
+
+
+def test_a_home_of_nobody_is_one_line(run: Run) -> None:
+    for args in ("sessions --home ~nosuchuser/x", "train --model tiny --home ~nosuchuser"):
+        assert "there is no user's folder for ~nosuchuser" in line(run(*args.split()))
 
 
 def test_home_is_the_option_before_the_variable(run: Run, tmp_path: Path) -> None:

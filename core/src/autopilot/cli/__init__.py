@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import errno
 import os
 import sys
 from typing import Any
@@ -11,7 +13,8 @@ import click
 
 from autopilot import __version__
 from autopilot.cli.common import App
-from autopilot.errors import AutopilotError
+from autopilot.errors import AutopilotError, PluginError
+from autopilot.plugins import Calling
 from autopilot.specs import load
 
 COMMANDS = {
@@ -33,6 +36,9 @@ COMMANDS = {
     "plugins": "List plugins and what they provide.",
 }
 
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO}
+"""What a full, broken or foreign disk answers."""
+
 
 class Commands(click.Group):
     """Core's commands and those of plugins; a command's module is imported when it is used."""
@@ -50,9 +56,9 @@ class Commands(click.Group):
         if cmd_name not in names:
             return None
         registry = App.of(ctx).registry
-        spec = registry.get("command", cmd_name)
-        command: click.Command = registry.load("command", cmd_name, spec.command)
-        return command
+        plugin, spec = registry.find("command", cmd_name)
+        command = registry.load("command", cmd_name, spec.command, click.Command)
+        return _named(command, f"{plugin.dist}: command {cmd_name!r}")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -74,8 +80,20 @@ class Commands(click.Group):
     def _plugin_commands(self, ctx: click.Context) -> list[Any]:
         if ctx.params.get("safe_mode"):
             App.of(ctx).safe_mode = True
-        specs = [spec for _, spec in App.of(ctx).registry.provided("command")]
-        return [s for s in specs if s.name not in COMMANDS]
+        return [spec for _, spec in App.of(ctx).registry.provided("command")]
+
+
+def _named(command: click.Command, who: str) -> click.Command:
+    """Return a plugin's command whose faults are told as the plugin's."""
+    named, invoke = copy.copy(command), command.invoke
+    ours = (AutopilotError, click.ClickException, click.Abort, click.exceptions.Exit, SystemExit, BrokenPipeError)
+
+    def call(ctx: click.Context) -> Any:
+        with Calling(who, ours, watched=False):
+            return invoke(ctx)
+
+    named.invoke = call  # type: ignore[method-assign]
+    return named
 
 
 @click.group(
@@ -85,8 +103,8 @@ class Commands(click.Group):
 Examples:
   autopilot demo                            see the whole thing work
   autopilot record --game carracing         play with the arrow keys
-  autopilot train --model nvidia
-  autopilot drive --game carracing --bundle carracing-nvidia --show
+  autopilot train
+  autopilot drive --show
 """,
 )
 @click.version_option(__version__, prog_name="autopilot")
@@ -114,8 +132,9 @@ def main() -> None:
         line = " ".join(e.format_message().split())
         print(f"autopilot: {line} (see `{where} --help`)", file=sys.stderr)
         sys.exit(e.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        print("\nautopilot: stopped; everything recorded so far is kept", file=sys.stderr)
+    except (KeyboardInterrupt, click.Abort) as e:
+        kept = getattr(e.__cause__ or e, "__notes__", [])  # click.Abort comes from Ctrl-C, or from a question
+        print("\nautopilot: " + "; ".join(["stopped", *kept]), file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -123,13 +142,15 @@ def main() -> None:
     except AutopilotError as e:
         if debug:
             raise
-        print(f"autopilot: {e}", file=sys.stderr)
+        seen = " (run again with --debug to see where)" if isinstance(e, PluginError) and e.__cause__ else ""
+        print(f"autopilot: {e}{seen}", file=sys.stderr)
         sys.exit(e.exit_code)
-    except OSError as e:
+    except OSError as e:  # of our own files: a plugin's became a PluginError
         if debug:
             raise
         where = "" if e.filename is None else f": {e.filename}"
-        print(f"autopilot: {e.strerror or e}{where}; free space or --home?", file=sys.stderr)
+        advice = "; free space or --home?" if e.errno in DISK else ""
+        print(f"autopilot: {e.strerror or e}{where}{advice}", file=sys.stderr)
         sys.exit(1)
     except Exception as e:
         if debug:

@@ -84,7 +84,7 @@ def game_of(app: App, drivers: Sequence[str]) -> str:
     return choose_offered(app, "--game", "game", ships)
 
 
-def game_of_sessions(app: App, ids: Sequence[str]) -> str:
+def _game_of_sessions(app: App, ids: Sequence[str], likely: str | None) -> str:
     """Return which game's sessions are meant: of those named, or of all; raises UserError where there are none."""
     from autopilot.sessions import SessionStore
 
@@ -92,18 +92,20 @@ def game_of_sessions(app: App, ids: Sequence[str]) -> str:
     sessions = [store.open(id) for id in ids] if ids else store.all()[0]
     if not sessions:
         raise UserError(ui.no_sessions(app.home.sessions, None))
-    return choose("--game", "sessions of", sorted({s.info.game for s in sessions}))
+    games = sorted({s.info.game for s in sessions})
+    return likely if likely in games else choose("--game", "sessions of", games)
 
 
 def choose_training(
     app: App, model: str | None, game: str | None, start: str | None, sessions: Sequence[str]
 ) -> tuple[str, str]:
-    """Return which network is to be trained, on which game's sessions: those of the bundle to `start` with, if any."""
+    """Return which network is to be trained, on which game's sessions: as the bundle to `start` with, if any."""
+    likely = None
     if start is not None:
         from autopilot.policy import read_manifest
 
         its = read_manifest(app.home.bundle(start.partition(",")[0].strip()))
         bare = its.model.rpartition(":")[2]
         model = model or choose_offered(app, "--model", "model", lambda spec: spec.name == bare)
-        game = game or its.game
-    return model or choose_offered(app, "--model", "model"), game or game_of_sessions(app, sessions)
+        likely = its.game
+    return model or choose_offered(app, "--model", "model"), game or _game_of_sessions(app, sessions, likely)

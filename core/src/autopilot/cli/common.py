@@ -33,7 +33,9 @@ class App:
     @cached_property
     def registry(self) -> Registry:
         """All plugins, loaded once."""
-        return Registry(self.safe_mode)
+        from autopilot.cli import COMMANDS
+
+        return Registry(self.safe_mode, COMMANDS)
 
     @cached_property
     def home(self) -> Home:
@@ -43,7 +45,7 @@ class App:
     def print(self, data: Any, text: Callable[[], None] | str) -> None:
         """Print data with `--json`, else text, or what `text()` prints."""
         if self.json:
-            click.echo(json.dumps(data, indent=2))
+            click.echo(json.dumps(data, indent=2, allow_nan=False))
         elif isinstance(text, str):
             click.echo(text)
         else:
@@ -81,6 +83,11 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a number to count with", param, ctx)
         return number
+
+
+def force_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--force`."""
+    return click.option("--force", is_flag=True, help="Replace the file, or data set, that is there.")(command)
 
 
 def examples(*lines: str) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, Finite, common, driving_options, examples, world_options
+from autopilot.cli.common import App, Finite, common, driving_options, examples, force_option, world_options
 
 
 @click.command(
     epilog=examples(
-        "autopilot drive --game carracing --bundle carracing-nvidia --track 3 --laps 1 --show",
+        "autopilot drive --input gamepad                       the newest bundle, in the game that it knows",
+        "autopilot drive --bundle carracing-nvidia --track 3 --laps 1 --show",
         "autopilot drive --game carracing --bundle carracing-nvidia --film lap.mp4 --laps 1",
         "autopilot drive --game ctr --bundle coco --input keyboard --profile duckstation --region 0,0,1280,720",
         "autopilot drive --game ctr --bundle coco --select argmax --bind accelerate=x --engine onnx",
@@ -22,8 +23,8 @@ from autopilot.cli.common import App, Finite, common, driving_options, examples,
         'autopilot drive --game ctr --bundle coco --laps 3 --races 10 --keep-laps "time < 41.5 and clean"',
     )
 )
-@click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
-@click.option("--bundle", required=True, help="Which bundle drives (or demonstrator, random).")
+@click.option("--game", help="Which game (default: the bundle's).")
+@click.option("--bundle", help="Which bundle drives, or demonstrator, random (default: the newest bundle).")
 @click.option("--track")
 @click.option("--mode")
 @click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
@@ -35,11 +36,12 @@ from autopilot.cli.common import App, Finite, common, driving_options, examples,
     show_default=True,
     help="How to choose from the probabilities.",
 )
-@click.option("--temperature", type=float, default=1.0, show_default=True)
+@click.option("--temperature", type=Finite(), default=1.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @driving_options
 @click.option("--show", is_flag=True, help="Show the frame with the probability bars, in real time.")
 @click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")
+@force_option
 @click.option("--record", is_flag=True, help="Keep the drive as a session; what you took over is trained on.")
 @click.option("--keep-laps", metavar="RULE", help="Keep each lap that passes as a session: time < 41.5 and clean.")
 @click.option("--races", type=click.IntRange(1), default=1, show_default=True, help="So many, one after another.")
@@ -52,15 +54,30 @@ from autopilot.cli.common import App, Finite, common, driving_options, examples,
 )
 @world_options
 @common
-def command(app: App, game: str, bundle: str, keep_laps: str | None, races: int, devices: Any, **options: Any) -> None:
+def command(
+    app: App,
+    game: str | None,
+    bundle: str | None,
+    keep_laps: str | None,
+    races: int,
+    devices: Any,
+    force: bool,
+    **options: Any,
+) -> None:
     """Let a bundle drive until the race is over, P is pressed or Ctrl-C; all is released then."""
     from autopilot.cli import ui
+    from autopilot.cli.choices import game_of, newest_bundle
     from autopilot.drive import DriveOptions, drive_races
     from autopilot.game import Game
+    from autopilot.home import check_output
     from autopilot.sessions import LapRule
     from autopilot.types import Step
 
-    found = Game(app.registry, game, app.home)
+    if options["film"] is not None:
+        check_output(options["film"], force)
+    if bundle is None:
+        bundle, game = newest_bundle(app, game)
+    found = Game(app.registry, game or game_of(app, [bundle]), app.home)
     rule = None if keep_laps is None else LapRule.parse(keep_laps, "keep-laps", ranked=False)
     chosen = DriveOptions(**options, keep_laps=rule, say=ui.say, devices=devices)
     real_time = not found.lockstep(devices)
@@ -75,7 +92,14 @@ def command(app: App, game: str, bundle: str, keep_laps: str | None, races: int,
 
         before = ui.countdown if real_time else lambda world: None
         about = (bundle, found, app.home, app.registry, chosen, races)
-        reports = drive_races(*about, watch, before, partial(line, news=True))
+        try:
+            reports = drive_races(*about, watch, before, partial(line, news=True))
+        except KeyboardInterrupt as e:
+            if chosen.film is not None and chosen.film.exists():
+                e.add_note(f"the film as far as it came is {chosen.film}")
+            if not hasattr(e, "__notes__"):
+                e.add_note("nothing is held, and nothing of this drive is kept (--record keeps a drive)")
+            raise
     if not app.json:
         ui.timing_lines(reports[-1].timing)
     lines = [*map(str, reports), *([f"film: {chosen.film}"] if chosen.film is not None else [])]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from autopilot.cli.common import App, common, examples
+from autopilot.cli.common import App, common, examples, force_option
 
 
 @click.command(
@@ -25,8 +25,11 @@ from autopilot.cli.common import App, common, examples
 @click.option("--mode", help="Of these, what was recorded in this mode.")
 @click.option("--bundle", help="Not sessions, but this bundle.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@force_option
 @common
-def command(app: App, session_ids: tuple[str, ...], bundle: str | None, out: Path, **of: str | None) -> None:
+def command(
+    app: App, session_ids: tuple[str, ...], bundle: str | None, out: Path, force: bool, **of: str | None
+) -> None:
     """Put sessions, or a bundle, into one file, with checksums, for somebody else to `autopilot unpack`.
 
     The review of sessions goes along, and so do frames that are deleted but not purged.
@@ -34,7 +37,7 @@ def command(app: App, session_ids: tuple[str, ...], bundle: str | None, out: Pat
     if bundle is not None:
         if session_ids or any(of.values()):
             raise click.UsageError("--bundle packs that bundle alone: pack sessions into a file of their own")
-        _bundle(app, bundle, out)
+        _bundle(app, bundle, out, force)
         return
     from autopilot.cli import ui
     from autopilot.sessions import SessionStore
@@ -54,7 +57,7 @@ def command(app: App, session_ids: tuple[str, ...], bundle: str | None, out: Pat
     if not sessions:
         raise click.UsageError("no session is like that: autopilot sessions lists them")
     with ui.steps("packing", sum(map(weight, sessions))) as tell:
-        done = pack(sessions, out, tell)
+        done = pack(sessions, out, tell, force)
     size = out.stat().st_size
     lines = [f"{d.session}: {d.rows} frames" + (f", {d.deleted} of them deleted" * (d.deleted > 0)) for d in done]
     if any(d.deleted for d in done):
@@ -63,9 +66,9 @@ def command(app: App, session_ids: tuple[str, ...], bundle: str | None, out: Pat
     app.print(data, "\n".join([*lines, f"{out}: {len(done)} sessions, {size / 1e6:.1f} MB"]))
 
 
-def _bundle(app: App, name: str, out: Path) -> None:
+def _bundle(app: App, name: str, out: Path, force: bool) -> None:
     from autopilot.sharing.bundles import pack_bundle
 
-    pack_bundle(app.home.bundle(name), out)
+    pack_bundle(app.home.bundle(name), out, force)
     size = out.stat().st_size
     app.print({"file": str(out), "bytes": size, "bundle": name}, f"{out}: bundle {name}, {size / 1e6:.1f} MB")

@@ -10,60 +10,73 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, common, driving_options, examples, world_options
+from autopilot.cli.common import App, Finite, common, driving_options, examples, force_option, world_options
 
 
 @click.command(
     epilog=examples(
+        "autopilot race --tracks 100-104 --laps 1           the newest bundle, after its game's demonstrator",
         "autopilot race --game carracing --drivers demonstrator,carracing-nvidia,random --tracks 100-104 --laps 1",
         "autopilot race --game carracing --drivers human,carracing-nvidia --laps 3 --races 5",
         "autopilot race --game ctr --drivers human,coco --tracks coco --races 5 --reference ctr-ai",
     )
 )
-@click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
-@click.option("--drivers", required=True, help="Bundles, demonstrator, random, human: a,b,…")
+@click.option("--game", help="Which game (default: the first bundle's).")
+@click.option(
+    "--drivers",
+    help="Bundles, demonstrator, random, human: a,b,… (default: the demonstrator, if any, and the newest bundle).",
+)
 @click.option("--tracks", help="Tracks: a,b,… or, where they are numbers, 0-4.")
 @click.option("--laps", type=int, default=3, show_default=True)
 @click.option("--races", type=int, default=1, show_default=True, help="Races on each track.")
 @click.option("--select", type=click.Choice(["weighted", "argmax"]), default="weighted", show_default=True)
-@click.option("--temperature", type=float, default=1.0, show_default=True)
+@click.option("--temperature", type=Finite(), default=1.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @driving_options
 @click.option("--films", is_flag=True, help="Film every run.")
 @click.option("--reference", metavar="NAME", help="Add the game's published times of that name to the table.")
 @click.option("--name", help="Name of the race's folder (default: the time).")
+@force_option
 @world_options
 @common
 def command(
     app: App,
-    game: str,
-    drivers: str,
+    game: str | None,
+    drivers: str | None,
     tracks: str | None,
     laps: int,
     races: int,
     films: bool,
     reference: str | None,
     name: str | None,
+    force: bool,
     **driving: Any,
 ) -> None:
     """Let each driver race in turn; lap times by the referee, `*` for an incident."""
     from autopilot.cli import ui
+    from autopilot.cli.choices import game_of, newest_bundle
     from autopilot.drive import DriveOptions
     from autopilot.game import Game
-    from autopilot.home import check_name, new_folder, write_json
+    from autopilot.home import check_name, check_output, new_folder, write_json
     from autopilot.race import RaceOptions, RaceResult, race, save_reports
     from autopilot.types import Step
 
-    found = Game(app.registry, game, app.home)
-    names = tuple(filter(None, (d.strip() for d in drivers.split(","))))
+    names = [d.strip() for d in (drivers or "").split(",") if d.strip()]
+    if drivers is None:
+        bundle, game = newest_bundle(app, game)
+        names = [bundle]
+    found = Game(app.registry, game or game_of(app, names), app.home)
     chosen = DriveOptions(**driving, say=ui.say)
+    if drivers is None and "demonstrator" in found.demonstrators and found.lockstep(chosen.devices):
+        names.insert(0, "demonstrator")
     with ExitStack() as stack:
         if name is None:
             stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}"
             folder: Path = stack.enter_context(new_folder(app.home.races, stamp))
         else:
             folder = app.home.races / check_name(name, "race")
-        options = RaceOptions(names, tracks, laps, races, chosen, folder if films else None, reference)
+            check_output(folder / "race.json", force)
+        options = RaceOptions(tuple(names), tracks, laps, races, chosen, folder if films else None, reference)
         line = stack.enter_context(ui.status())
 
         def watch(driver: str, track: str, number: int, step: Step) -> None:
@@ -74,6 +87,11 @@ def command(
             write_json(folder / "race.json", result.to_json())
 
         before = (lambda world: None) if found.lockstep(chosen.devices) else ui.countdown
-        result = race(found, app.home, app.registry, options, watch, keep, before, partial(line, news=True))
+        try:
+            result = race(found, app.home, app.registry, options, watch, keep, before, partial(line, news=True))
+        except KeyboardInterrupt as e:
+            there = (folder / "race.json").exists()
+            e.add_note(f"the runs that were over are in {folder / 'race.json'}" if there else "no run was over yet")
+            raise
     save_reports(result, folder)
     app.print(result.to_json(), lambda: ui.race_tables(result, folder))

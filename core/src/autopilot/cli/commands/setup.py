@@ -20,11 +20,11 @@ if TYPE_CHECKING:
         "autopilot setup --game ctr --emulator duckstation --window click",
         "autopilot setup --game ctr --window process:duckstation --region 160,24,960,720",
         "autopilot setup --game ctr --emulator epsxe --bind accelerate=x --bind brake=z",
-        "autopilot setup --game ctr --emulator duckstation --yes --json   asks for nothing",
+        "autopilot setup --game ctr --emulator duckstation --window process:duckstation --yes     asks for nothing",
     )
 )
 @click.option("--game", help="Which game (default: the only one that is played on the screen).")
-@click.option("--yes", is_flag=True, help="Ask nothing: take the likely answers and the known keys.")
+@click.option("--yes", is_flag=True, help="Ask nothing: take --window, the likely answers and the known keys.")
 @click.option("--try-key/--no-try-key", default=None, help="Press one key into the game, to see that it arrives.")
 @click.option("--learn-hud/--no-learn-hud", default=None, help="Learn the race clock while you drive.")
 @click.option("--seconds", type=Finite(1, 900), default=90.0, show_default=True, help="Learn it from so many.")

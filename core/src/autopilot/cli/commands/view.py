@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from autopilot.cli.common import App, common, examples
+from autopilot.cli.common import App, common, examples, force_option
 
 
 @click.command(
@@ -14,8 +14,9 @@ from autopilot.cli.common import App, common, examples
 )
 @click.argument("session_id", metavar="SESSION")
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE.rrd", help="Write a file instead.")
+@force_option
 @common
-def command(app: App, session_id: str, save: Path | None) -> None:
+def command(app: App, session_id: str, save: Path | None, force: bool) -> None:
     """Open a session in Rerun: frames, held controls, labels, laps (the extra `rerun`).
 
     `autopilot studio` is the page to review and mend sessions with.
@@ -26,6 +27,6 @@ def command(app: App, session_id: str, save: Path | None) -> None:
 
     session = SessionStore.of(app.home).open(session_id)
     with ui.steps("reading", len(session)) as tell:
-        rows = view(session, save, tell)
+        rows = view(session, save, tell, force)
     where = "shown in Rerun" if save is None else f"{save} ({save.stat().st_size / 1e6:.1f} MB)"
     app.print({"session": session_id, "frames": rows, "file": save and str(save)}, f"{rows} frames: {where}")
