@@ -88,7 +88,9 @@ def child(home: str, model: str, batch: int, epochs: int, sessions: int, only_ca
     from autopilot.train.data import load_dataset
 
     chosen = tuple(f"session-{n:03d}" for n in range(sessions))
-    options = TrainOptions(model, sessions=chosen, epochs=epochs, batch_size=batch, name=f"{model}-{sessions}")
+    options = TrainOptions(
+        model, "carracing", sessions=chosen, epochs=epochs, batch_size=batch, name=f"{model}-{sessions}"
+    )
     registry = Registry()
     if only_cache:
         load_dataset(Game(registry, "carracing"), Home(Path(home)), options)
