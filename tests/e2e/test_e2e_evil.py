@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,21 @@ def test_a_fault_elsewhere_is_told_with_its_plugin(run: Run, args: str, evil: st
     assert said.startswith("autopilot-evil: ")
     assert says in said
     assert "--home" not in said
+
+
+@pytest.mark.parametrize(
+    ("evil", "says"),
+    [
+        ("evil_build=boom(KeyError('layer'))", "autopilot-evil: model 'evil-net': Net: KeyError: 'layer'"),
+        (
+            "evil_call=boom(OSError(5, 'no weights'))",
+            "autopilot-evil: network 'evil-net' cannot be run: OSError: [Errno 5] no",
+        ),
+    ],
+)
+def test_a_fault_in_a_network_is_told_with_its_plugin(run: Run, home: Path, site: Path, evil: str, says: str) -> None:
+    path = {"PYTHONPATH": f"{site}{os.pathsep}{EVIL['PYTHONPATH']}"}
+    assert line(run(*"train --model evil-net --batch-size 8".split(), home=home, **path, EVIL=evil)).startswith(says)
 
 
 def test_what_a_plugin_raises_on_purpose_is_said_as_it_is(run: Run, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from autopilot import errors
 from autopilot.hookspecs import hookimpl
 from autopilot.interfaces import World
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, Reference
+from autopilot.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec, Reference
 from autopilot.types import NOTHING, Frame, Probe, Reading, Recording
 
 AUTOPILOT_API = 1
@@ -239,6 +239,11 @@ def autopilot_label_maps():
 @hookimpl
 def autopilot_frame_sources():
     return [FrameSourceSpec("evil-eye", "e", "autopilot_evil:open_eye", probe="autopilot_evil:probe")]
+
+
+@hookimpl
+def autopilot_models():
+    return [ModelSpec("evil-net", "e", "autopilot_evil_net:Net")]
 
 
 @hookimpl

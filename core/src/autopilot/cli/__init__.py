@@ -36,8 +36,8 @@ COMMANDS = {
     "plugins": "List plugins and what they provide.",
 }
 
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO}
-"""What a full, broken or foreign disk answers."""
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+"""What a disk answers to what was opened before: without a name."""
 
 
 class Commands(click.Group):
@@ -149,7 +149,7 @@ def main() -> None:
         if debug:
             raise
         where = "" if e.filename is None else f": {e.filename}"
-        advice = "; free space or --home?" if e.errno in DISK else ""
+        advice = "; free space or --home?" if where or e.errno in DISK else ""
         print(f"autopilot: {e.strerror or e}{where}{advice}", file=sys.stderr)
         sys.exit(1)
     except Exception as e:

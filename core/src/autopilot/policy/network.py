@@ -12,8 +12,8 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from autopilot.errors import AutopilotError, BundleError, PluginError
-from autopilot.plugins import Registry
+from autopilot.errors import BundleError, PluginError
+from autopilot.plugins import Calling, Registry
 from autopilot.specs import ModelSpec
 from autopilot.types import ActionSpace
 
@@ -50,26 +50,19 @@ def build(
         made: nnx.Module = make(size[1], size[0], space.sizes, rngs, **settings)
         return made
 
-    doing = "built"
-    try:
+    who = f"{plugin.dist}: network {model!r}"
+    with Calling(f"{who} cannot be built"):
         module: nnx.Module = nnx.eval_shape(construct)
-        doing = "run"
+    with Calling(f"{who} cannot be run"):
         wrong = _misfit(module, size, space)
-        doing = "initialised"
-        if not (abstract or wrong):
-            # One program, compiled in a hurry: it runs once. GoogLeNet takes 9 s so, and 44 s op by op.
-            make_state = jax.jit(
-                lambda: nnx.split(construct())[1], compiler_options={"xla_backend_optimization_level": 0}
-            )
-            module = nnx.merge(nnx.split(module)[0], make_state())
-    except AutopilotError:
-        raise
-    except Exception as e:  # anything may happen in foreign code
-        what = " ".join(f"{type(e).__name__}: {e}".split())[:300]
-        raise PluginError(f"{plugin.dist}: network {model!r} cannot be {doing}: {what}") from e
     if wrong:
-        raise PluginError(f"{plugin.dist}: network {model!r} {wrong}")
-    return module
+        raise PluginError(f"{who} {wrong}")
+    if abstract:
+        return module
+    with Calling(f"{who} cannot be initialised", watched=False):
+        # One program, compiled in a hurry: it runs once. GoogLeNet takes 9 s so, and 44 s op by op.
+        make_state = jax.jit(lambda: nnx.split(construct())[1], compiler_options={"xla_backend_optimization_level": 0})
+        return nnx.merge(nnx.split(module)[0], make_state())
 
 
 def _settings(spec: ModelSpec, config: Mapping[str, Any]) -> dict[str, Any]:

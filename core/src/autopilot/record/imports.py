@@ -51,7 +51,9 @@ def import_recordings(
     if not request.folder.is_dir():
         raise UserError(f"{request.folder} is no folder: name the one that holds the recordings")
     game = Game(registry, offers[kind][0], home)
-    read: Callable[[ImportRequest], Iterator[Recording]] = registry.load("game", game.spec.name, offers[kind][1])
+    target = offers[kind][1]
+    read: Callable[[ImportRequest], Iterator[Recording]]
+    read = registry.load("game", game.spec.name, target, Iterator[Recording])
     done: list[Imported] = []
     for recording in read(request):
         for remark in recording.remarks:
