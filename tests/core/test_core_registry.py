@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from autopilot.errors import PluginError
-from autopilot.plugins import Plugin, Registry
+from autopilot.interfaces import FrameSource
+from autopilot.plugins import Plugin, Registry, guard
+from autopilot.plugins.guard import Guard
+from autopilot.plugins.values import taker
 
 Write = Callable[..., str]
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -313,3 +318,51 @@ def test_a_plugin_that_prints_or_warns_does_not_break_json(write_plugin: Write, 
     write_plugin("loud", "import warnings\nwarnings.warn('old')\n" + HEAD + game("moon"))
     done = autopilot("plugins", "--json", path=tmp_path / "site")
     assert "loud" in [r["distribution"] for r in json.loads(done.stdout)]
+
+
+WAITS = """
+import time
+
+from autopilot.specs import FrameSourceSpec
+
+
+class Eye:
+    def read(self):
+        time.sleep(0.1)
+
+    def close(self):
+        pass
+
+
+def learn(frames):
+    for frame in frames:
+        pass
+    time.sleep(1)
+
+
+def open_eye(settings):
+    time.sleep(1)
+    return Eye()
+
+
+@hookimpl
+def autopilot_frame_sources():
+    return [FrameSourceSpec("eye", "e", "MODULE:open_eye")]
+"""
+
+
+def test_who_waits_for_us_or_for_a_person_is_not_told_to_hang(
+    write_plugin: Write,
+    registry: Callable[[], Registry],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    module = write_plugin("waits", HEAD + WAITS + game("moon"))
+    found = registry()
+    learn = found.load("game", "moon", f"{module}:learn", str | None)
+    open_eye = found.load("frame source", "eye", f"{module}:open_eye", FrameSource)
+    monkeypatch.setattr(guard, "PATIENCE_S", 0.5)
+    open_eye(None)  # which a person may have to click on
+    frames = Guard("ours").function(lambda: time.sleep(0.1), "frame", taker(Any))
+    learn(frames() for _ in range(12))
+    assert {m.partition(" no answer for")[0] for m in caplog.messages} == {"autopilot: waits: game 'moon': learn:"}

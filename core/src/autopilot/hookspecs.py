@@ -5,8 +5,8 @@ A plugin is a module named by an entry point in the group `autopilot.plugins`. I
 called without arguments, return a list of frozen descriptors from `autopilot.specs`, and must be
 cheap: no game, screen, driver or network library may be imported by them.
 
-An exception raised in a hook is reported under the plugin's name; the plugin is left out of that
-list and everything else goes on.
+An exception raised in a hook, or a descriptor with a wrong value, is reported under the plugin's name; the
+plugin is left out of that list and everything else goes on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ hookimpl = pluggy.HookimplMarker("autopilot")
 def autopilot_commands() -> list[CommandSpec]:  # type: ignore[empty-body]
     """Commands to add to the command line.
 
-    Fires when the command line lists or looks up a command. A name that core uses is refused.
+    Fires when the command line lists or looks up a command. A name that core uses is refused, and reported.
     """
 
 

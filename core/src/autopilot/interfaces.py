@@ -10,10 +10,14 @@ from autopilot.types import Action, ActionSpace, Frame, Held, Reading
 
 
 class FrameSource(Protocol):
-    """Gives frames: a screen region, a video file, a simulator."""
+    """Gives frames: a screen region, a video file, a simulator.
+
+    What was filmed before plays in real time, its frames at their own times. One that has a method
+    `skip(seconds)` too is then moved on by this alone, so that nobody need wait for it.
+    """
 
     def read(self) -> Frame:
-        """Return the newest frame, uint8 RGB (H, W, 3) at native resolution.
+        """Return the newest frame, uint8 RGB (H, W, 3) at native resolution, all of one shape.
 
         Raises EOFError when there will be no more, Away, with the reason, while the game cannot be
         seen or has not the focus (the loop lets go of everything and asks again), and DeviceError

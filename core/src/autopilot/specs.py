@@ -2,7 +2,8 @@
 
 They hold import strings (`package.module:attribute`), so that listing plugins imports nothing
 heavy; `load` follows one when the thing is used. They are checked when they are registered: every field
-against its type, and against what that type says besides.
+against its type, and against what that type says besides. `Target` is an import string, `Pattern` a regular
+expression; `Positive` and `Pixels` are above 0; `ClockName` is `lockstep` or `wall`; `SOME` is not empty.
 """
 
 from __future__ import annotations
