@@ -40,7 +40,7 @@ def ours(engine: str, network: str):
     from flax import nnx
 
     space, registry = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),)), Registry()
-    state = split(build(registry, network, {}, (WIDTH, HEIGHT), space.sizes))[1]
+    state = split(build(registry, network, {}, (WIDTH, HEIGHT), space))[1]
     weights = {".".join(map(str, name)): np.asarray(array[...]) for name, array in nnx.to_flat_state(state)}
     size = (WIDTH, HEIGHT)
     manifest = {

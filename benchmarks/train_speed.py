@@ -62,7 +62,7 @@ def ours(network: str, size: int):
     options = TrainOptions(network, batch_size=size, learning_rate=1e-4, mirror=False, brightness=0)
     mesh = make_mesh(None, size)
     space = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
-    net = build(Registry(), network, {}, (WIDTH, HEIGHT), space.sizes)
+    net = build(Registry(), network, {}, (WIDTH, HEIGHT), space)
     state, step = make_step(net, optimiser(options, 10_000), make_augment(space, options), options.seed, mesh)
     carried = state.weights, state.other, state.optimiser
     ones = np.ones((size, 1), np.float32)
@@ -91,7 +91,7 @@ def ours_on_gpu(network: str, size: int, backend: str = "gpu"):
     device = jax.devices(backend)[0]
     options = TrainOptions(network, batch_size=size, learning_rate=1e-4, mirror=False, brightness=0)
     space = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
-    net = build(Registry(), network, {}, (WIDTH, HEIGHT), space.sizes)
+    net = build(Registry(), network, {}, (WIDTH, HEIGHT), space)
     augment = make_augment(space, options)
     state, step = make_step(net, optimiser(options, 10_000), augment, options.seed, precision="bfloat16")
     images, labels = (jax.device_put(part, device) for part in frames_on_gpu())

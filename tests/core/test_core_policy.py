@@ -439,7 +439,7 @@ def test_a_pack_with_numbers_that_are_not_finite_is_not_unpacked(
     with monkeypatch.context() as patch:
         patch.setattr(bundles, "_read", lambda folder: found)
         pack_bundle(folder, tmp_path / "b.pack")
-    with pytest.raises(AutopilotError, match="finite|cannot be read") as e:
+    with pytest.raises(AutopilotError, match=r"finite|cannot be read") as e:
         unpack(tmp_path / "b.pack", Home(tmp_path / "theirs"))
     assert "\n" not in str(e.value)
     assert not (tmp_path / "theirs/bundles/b").exists()

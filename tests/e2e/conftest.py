@@ -110,6 +110,18 @@ def _make(shared: Path, site: Path, name: str, args: str, source: Path | None = 
 
 
 @pytest.fixture
+def brittle(site: Path, tmp_path: Path) -> str:
+    """A PYTHONPATH on which the networks with faults are installed as well."""
+    info = tmp_path / "brittle/autopilot_brittle-2.5.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: autopilot-brittle\nVersion: 2.5\n")
+    (info / "entry_points.txt").write_text("[autopilot.plugins]\nbrittle = autopilot_brittle\n")
+    source = (Path(__file__).parents[1] / "third_party/brittle.py").read_text()
+    (info.parent / "autopilot_brittle.py").write_text(source.replace("MODULE", "autopilot_brittle"))
+    return f"{site}{os.pathsep}{info.parent}"
+
+
+@pytest.fixture
 def home(recorded: Path, tmp_path: Path) -> Path:
     """A copy of the recorded home."""
     return Path(shutil.copytree(recorded, tmp_path / "home"))

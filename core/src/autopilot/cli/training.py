@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from autopilot.cli.common import Finite
+from autopilot.home import read_json
 
-COUNT, SHARE = click.IntRange(1), click.FloatRange(0, 1, min_open=True, max_open=True)
+COUNT, SHARE = click.IntRange(1), Finite(0, 1, min_open=True, max_open=True)
 
 
 def _count(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
@@ -30,7 +30,7 @@ def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]
         if not equals:
             raise click.BadParameter(f"{pair!r}: give NAME=VALUE")
         try:
-            found[name] = json.loads(value)
+            found[name] = read_json(value.encode())
         except ValueError:
             found[name] = value
     return found
@@ -39,8 +39,8 @@ def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]
 def training_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add what a user may choose; pass `settings` parsed, and a `Place`, or None, as `place`."""
 
-    @click.option("--model", required=True, help="Which network; see `autopilot plugins`.")
-    @click.option("--game", help="Train on sessions of this game (default: the only one).")
+    @click.option("--model", help="Which network (default: that of --from, or the only one).")
+    @click.option("--game", help="Train on sessions of this game (default: the only one with sessions).")
     @click.option("--session", "sessions", multiple=True, help="Only this session; may be repeated.")
     @click.option("--tracks", help="Only what was recorded on these: a,b,… or, where they are numbers, 0-4.")
     @click.option("--driver", "drivers", help="Only what these drove: a,b,…")
@@ -57,15 +57,15 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
         help="What to do about rare actions.",
     )
     @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Flip at random.")
-    @click.option(
-        "--brightness", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Re-light at random."
-    )
+    @click.option("--brightness", type=Finite(0, 1), default=0.2, show_default=True, help="Re-light at random.")
     @click.option("--shift", type=click.IntRange(0, 32), default=0, help="Shift sideways at random, pixels.")
-    @click.option("--rotate", type=click.FloatRange(0, 45), default=0.0, help="Turn at random, degrees.")
-    @click.option("--label-shift", type=float, default=0.0, metavar="MS", help="Learn what was held MS later.")
+    @click.option("--rotate", type=Finite(0, 45), default=0.0, help="Turn at random, degrees.")
+    @click.option("--label-shift", type=Finite(), default=0.0, metavar="MS", help="Learn what was held MS later.")
     @click.option("--learning-rate", type=SHARE, help="Adam's peak rate (default: what suits the network).")
     @click.option("--schedule", type=click.Choice(["cosine", "step", "constant"]), default="cosine", show_default=True)
-    @click.option("--warmup", type=float, default=0.02, show_default=True, help="Share of the steps; from 1 on: steps.")
+    @click.option(
+        "--warmup", type=Finite(), default=0.02, show_default=True, help="Share of the steps; from 1 on: steps."
+    )
     @click.option("--patience", type=click.IntRange(0), default=0, metavar="N", help="Stop after N epochs no better.")
     @click.option("--keep-best", type=COUNT, default=1, metavar="K", help="Keep the weights of the K best epochs.")
     @click.option("--bundle-from", callback=_epochs, metavar="EPOCH", help="Bundle this, if kept; 2-5: their mean.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,10 @@ from rich.text import Text
 
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 120)
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+BEAT_S = 20.0
+"""How often a command that takes long says in a log how far it is, in seconds."""
 
 
 def say(line: str) -> None:
@@ -80,6 +85,25 @@ def status() -> Iterator[Callable[..., None]]:
                 say(text)
 
         yield show
+
+
+@contextmanager
+def heartbeat(text: Callable[[], str], quiet: Callable[[], bool]) -> Iterator[None]:
+    """Say `text()` every BEAT_S seconds, from a thread of its own, unless it is `quiet()`."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_S):
+            if not quiet():
+                say(text())
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

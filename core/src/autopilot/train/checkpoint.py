@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from autopilot.errors import UserError
-from autopilot.home import write_atomic
+from autopilot.home import read_json, write_atomic
 from autopilot.train.step import TrainState
 
 KEPT = 2
@@ -39,10 +39,15 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, data: bytes) -> Checkpoint:
-        """Return the checkpoint that a file of these bytes holds."""
+        """Return the checkpoint that a file of these bytes holds; raises UserError where it is not finite."""
         arrays = load(data)
         files = {n.removeprefix(FILE): arrays.pop(n).tobytes() for n in list(arrays) if n.startswith(FILE)}
-        step, run, progress = json.loads(files.pop(BOOKS))
+        try:
+            step, run, progress = read_json(files.pop(BOOKS))
+            if not all(np.isfinite(a).all() for a in arrays.values()):
+                raise ValueError("a weight is not finite")
+        except ValueError as e:
+            raise UserError(f"the newest checkpoint cannot be gone on from ({e}): --restart begins anew") from e
         return cls(step, arrays, run, progress, files)
 
     def state(self, like: TrainState) -> TrainState:
@@ -99,7 +104,7 @@ class Checkpoints:
         """
         leaves, _ = jax.tree.flatten_with_path(_parts(state))
         arrays = {jax.tree_util.keystr(path): np.asarray(leaf, order="C") for path, leaf in leaves}
-        files = {**files, BOOKS: json.dumps([step, self._run, progress]).encode()}
+        files = {**files, BOOKS: json.dumps([step, self._run, progress], allow_nan=False).encode()}
         arrays |= {FILE + name: np.frombuffer(data, np.uint8) for name, data in files.items()}
         data = save(arrays)
         path = self._folder / f"{step:010d}-{_digest(data)}.safetensors"

@@ -15,9 +15,9 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What a user may choose. `actions` is a label map of the game (default: its own); `tracks`, `drivers`
-    and `modes` name the only ones trained on, `laps` states a `LapRule` of them. `learning_rate` is Adam's
-    peak, reached after the warm-up.
+    """What a user may choose. `train` takes sessions of `game`, and of its label maps `actions` (default: its own);
+    `tracks`, `drivers` and `modes` name the only ones trained on, `laps` states a `LapRule` of them.
+    `learning_rate` is Adam's peak, reached after the warm-up.
 
     `warmup` is a share of the steps below 1 and a number of steps from 1 on; `patience` how many
     epochs without a smaller validation loss end the training (0: none do), `keep_best` how many of
@@ -30,7 +30,7 @@ class TrainOptions:
     """
 
     model: str
-    game: str | None = None
+    game: str = ""
     sessions: tuple[str, ...] = ()
     tracks: str | None = None
     drivers: str | None = None
@@ -70,6 +70,7 @@ class TrainOptions:
             (0 < self.learning_rate < 1, f"--learning-rate {self.learning_rate} must be between 0 and 1"),
             (steps, f"--warmup {self.warmup:g}: say a share of the steps below 1, or a number of steps"),
             (self.patience >= 0 and self.keep_best >= 1, "--patience must be 0 or more, --keep-best 1 or more"),
+            (0 <= self.brightness <= 1, f"--brightness {self.brightness} must be from 0 to 1"),
             (self.shift >= 0 and 0 <= self.rotate <= 45, "--shift must be 0 or more, --rotate from 0 to 45 degrees"),
             (abs(self.label_shift) <= 1000, f"--label-shift {self.label_shift:g} must be from -1000 to 1000 ms"),
             (0 < self.validation < 1, f"--validation {self.validation} must be between 0 and 1"),
@@ -86,12 +87,16 @@ class TrainOptions:
 
 @dataclass
 class TrainProgress:
-    """How a training stands: for the progress bar."""
+    """How a training stands: for the progress bar.
+
+    `left_s` is how long the steps that are left will take, validation apart: None until enough were measured.
+    """
 
     step: int
     steps: int
     epoch: int
     epochs: int
     samples_per_s: float
+    left_s: float | None = None
     loss: float | None = None
     validation: dict[str, Any] | None = None

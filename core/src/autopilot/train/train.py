@@ -27,12 +27,12 @@ from autopilot.home import Home, check_name, write_atomic, write_json
 from autopilot.plugins import Registry
 from autopilot.policy import network, read_manifest, save_bundle
 from autopilot.policy.bundle import read_weights
-from autopilot.sessions import SessionStore
 from autopilot.train import schedule
 from autopilot.train.augment import make_augment
 from autopilot.train.checkpoint import Checkpoint, Checkpoints
 from autopilot.train.data import Dataset, batches, load_dataset
 from autopilot.train.devices import make_mesh, own_rows, replicate, spread
+from autopilot.train.forecast import Forecast
 from autopilot.train.options import TrainOptions, TrainProgress
 from autopilot.train.plots import plot_confusion, plot_curves, plot_labels
 from autopilot.train.step import TrainState, learning_rate, make_evaluate, make_step, optimiser
@@ -92,7 +92,7 @@ def train(
     options.check()
     if bundle_from is not None and not (options.keep_best > 1 and max(bundle_from) <= options.epochs):
         raise UserError(f"--bundle-from: epochs from 1 to {options.epochs}, with --keep-best 2 or more")
-    game = Game(registry, options.game or _only_game(home))
+    game = Game(registry, options.game)
     plugin, model = registry.find("model", options.model)
     mesh = make_mesh(options.devices, options.batch_size, processes)
     name = check_name(options.name or f"{game.spec.name}-{model.name}", "bundle")
@@ -101,9 +101,7 @@ def train(
         times = f"{data.laps[0].time_s:.2f} to {max(lap.time_s for lap in data.laps):.2f} s"
         say(f"laps: {len(data.laps)} in {len(data.sessions)} sessions, {times}")
     run = home.runs / name
-    module = network.build(
-        registry, options.model, options.config, data.preprocess.size, data.space.sizes, options.seed
-    )
+    module = network.build(registry, options.model, options.config, data.preprocess.size, data.space, options.seed)
     team, what, made_by = Team(mesh), _what(data, options, mesh.size, processes), versions([game.plugin, plugin])
     if options.start is not None:
         names = [check_name(one.strip(), "bundle") for one in options.start.split(",")]
@@ -116,6 +114,7 @@ def train(
         found = team.share(_begin(run, checkpoints, what, restart, say) if team.leads else b"")
         if team.leads:
             plot_labels(run / "labels.png", {p: data.counts(getattr(data, p)) for p in ("train", "validation")})
+        watch = Forecast(registry, options, data, watch, say)
         fit = _Fit(module, data, options, mesh, team, run, checkpoints, watch)
         fit.run(Checkpoint.parse(found) if found else None, stop)
         best, weights = fit.kept(bundle_from)
@@ -157,15 +156,6 @@ def epoch_file(entry: schedule.Entry) -> str:
     return f"epoch-{entry['epoch']:04d}.safetensors"
 
 
-def _only_game(home: Home) -> str:
-    games = sorted({s.info.game for s in SessionStore(home.sessions).all()[0]})
-    if len(games) == 1:
-        return games[0]
-    if games:
-        raise UserError(f"there are sessions of {', '.join(games)}: choose with --game")
-    raise UserError(f"no sessions in {home.sessions}: record some with `autopilot record`")
-
-
 def _start(module: nnx.Module, folders: Sequence[Path], data: Dataset) -> str:
     """Give a network the mean weights of bundles that choose among the same actions; return their digests."""
     own, manifests = network.split(module)[1], [read_manifest(folder) for folder in folders]
@@ -203,7 +193,7 @@ def _what(data: Dataset, options: TrainOptions, devices: int, processes: int) ->
         "devices": devices,
         "processes": processes,
     }
-    return dict(json.loads(json.dumps(what)))
+    return dict(json.loads(json.dumps(what, allow_nan=False)))
 
 
 def _begin(
@@ -267,6 +257,7 @@ class _Fit:
         self.samples_per_s = 0.0
         self.resumed_at = 0
         self.waiting = 0.0
+        self._measured = 0
         self._seconds = self._waited = 0.0
 
     def run(self, found: Checkpoint | None, stop: Callable[[], bool]) -> None:
@@ -285,8 +276,7 @@ class _Fit:
                 waited = time.monotonic() - begun
                 idle = not losses or getattr(losses[-1], "is_ready", bool)()  # else it had work meanwhile
                 batch = [spread(part, self._mesh) for part in rows]
-                if losses:  # one step ahead at most: memory stays flat, the rate is real
-                    jax.block_until_ready(losses[-1])
+                self._settle(number, losses)  # one step ahead at most: memory stays flat, the rate is real
                 state = self._state
                 state.weights, state.other, state.optimiser, loss = self._step(
                     state.weights, state.other, state.optimiser, np.int32(number), *batch
@@ -313,10 +303,35 @@ class _Fit:
     def _pace(self, steps: int, seconds: float, waited: float) -> None:
         """Measure the rate and the share of waiting; the first two steps compile and fill the queue."""
         if steps > 2:
+            self._measured = steps - 2
             self._seconds += seconds
             self._waited += waited
-            self.samples_per_s = (steps - 2) * self._options.batch_size / self._seconds
+            self.samples_per_s = self._measured * self._options.batch_size / self._seconds
             self.waiting = self._waited / self._seconds
+
+    def _settle(self, number: int, losses: list[Any]) -> None:
+        """Wait for the last of `number` steps; raises UserError where its loss is not finite."""
+        if losses:
+            self._check_finite(number, "the loss", float(losses[-1]))
+
+    def _check_finite(self, number: int, what: str, *arrays: Any) -> None:
+        """Raise UserError, with what to try, unless all numbers are finite; `number` steps were done.
+
+        What is not finite in a gradient stays in Adam's mean of them, and through the weights spoils the next loss.
+        """
+        if all(np.isfinite(array).all() for array in arrays):
+            return
+        options = self._options
+        mend = f"try --learning-rate {options.learning_rate / 10:.2g} or a longer --warmup, with --restart"
+        if number <= 2:
+            mend = f"so early it is the fault of network {options.model}, or of its --set or --from"
+        rate = f"{learning_rate(self._state):.2g}"
+        raise UserError(f"step {number}: {what} is not a finite number, at a learning rate of {rate}: {mend}")
+
+    def _measure(self, number: int, state: TrainState) -> dict[str, Any]:
+        found = self._evaluate(state)
+        self._check_finite(number, "the loss on the validation frames", found["loss"])
+        return found
 
     def _stopped(self) -> bool:
         return schedule.out_of_patience(self.history, self._options.patience)
@@ -333,7 +348,7 @@ class _Fit:
         weights = {name: np.mean([of[name] for of in every], axis=0, dtype=a.dtype) for name, a in every[0].items()}
         states = self._state.weights, self._state.other
         mean = [network.with_weights(s, {name: weights[name] for name in network.to_weights(s)}) for s in states]
-        metrics = self._evaluate(TrainState(*replicate((*mean, None), self._mesh)))
+        metrics = self._measure(self._steps, TrainState(*replicate((*mean, None), self._mesh)))
         return found[epochs[-1]] | metrics | ({"mean_of": list(epochs)} if len(epochs) > 1 else {}), weights
 
     def _resume(self, found: Checkpoint | None) -> list[Any]:
@@ -348,6 +363,10 @@ class _Fit:
         return list(found.progress["losses"])
 
     def _save(self, number: int, losses: list[Any]) -> None:
+        self._settle(number, losses)
+        state = self._state
+        learned = jax.tree.leaves((state.weights, state.other, state.optimiser))
+        self._check_finite(number, "a weight or gradient", *learned)
         if not self._team.leads:
             return
         progress = {"order": self._batches.get_state(), "history": self.history, "losses": [float(x) for x in losses]}
@@ -360,12 +379,13 @@ class _Fit:
             write_atomic(self._run / name, data)
 
     def _end_epoch(self, number: int, losses: list[Any], board: Any) -> list[Any]:
-        found = self._evaluate(self._state)
+        self._settle(number, losses)
+        found = self._measure(number, self._state)
         entry = {
             **found,
             "epoch": min(number // self._per_epoch, self._options.epochs),
             "step": number,
-            "train_loss": float(np.mean([float(x) for x in losses])) if losses else float("nan"),
+            "train_loss": float(np.mean([float(x) for x in losses])),
             "learning_rate": learning_rate(self._state),
         }
         self.history.append(entry)
@@ -387,6 +407,7 @@ class _Fit:
 
     def _report(self, number: int) -> None:
         last = self.history[-1] if self.history else None
+        sure = self._measured >= 3 and self._seconds >= 1
         self._watch(
             TrainProgress(
                 step=number,
@@ -394,6 +415,7 @@ class _Fit:
                 epoch=min(number // self._per_epoch + 1, self._options.epochs),
                 epochs=self._options.epochs,
                 samples_per_s=self.samples_per_s,
+                left_s=(self._steps - number) * self._seconds / self._measured if sure else None,
                 loss=None if last is None else last["train_loss"],
                 validation=last,
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, common, examples, world_options
+from autopilot.cli.common import App, Finite, common, examples, world_options
 
 
 @click.command(
@@ -19,7 +19,7 @@ from autopilot.cli.common import App, common, examples, world_options
     )
 )
 @click.option("--game", help="Only what this game needs; see `autopilot plugins`.")
-@click.option("--patience", type=click.FloatRange(1, 600), default=8.0, show_default=True, help="Seconds in all.")
+@click.option("--patience", type=Finite(1, 600), default=8.0, show_default=True, help="Seconds in all.")
 @world_options
 @common
 @click.pass_context

@@ -18,7 +18,7 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
         "autopilot record --game carracing --driver my-bundle --teacher demonstrator --track 0-9",
     )
 )
-@click.option("--game", required=True, help="Which game; see `autopilot plugins`.")
+@click.option("--game", help="Which game (default: the only one that --driver can drive).")
 @click.option(
     "--driver", default="human", show_default=True, help="Your name, or demonstrator; or a bundle that has a teacher."
 )
@@ -35,12 +35,14 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
 @click.option(
     "--discard-seconds", "discard_s", type=Finite(0.1, 600), default=5.0, show_default=True, help="What U discards."
 )
-@click.option("--noise", type=float, default=0.0, help="Disturb a demonstrator: share of decisions.")
+@click.option("--noise", type=Finite(), default=0.0, help="Disturb a demonstrator: share of decisions.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--show", is_flag=True, help="Show the game's window for a demonstrator too.")
 @world_options
 @common
-def command(app: App, game: str, teacher: str | None, laps: int, select: str, show: bool, **options: Any) -> None:
+def command(
+    app: App, game: str | None, teacher: str | None, laps: int, select: str, show: bool, **options: Any
+) -> None:
     """Record a human, a game's demonstrator, or what that would do where a bundle drives, as sessions.
 
     Hotkeys while recording: T pauses, O saves and quits, P quits, U discards the last seconds (they can be
@@ -48,13 +50,17 @@ def command(app: App, game: str, teacher: str | None, laps: int, select: str, sh
     to one of them only. Nothing recorded is ever lost, whichever way it ends.
     """
     from autopilot.cli import ui
+    from autopilot.cli.choices import game_of
     from autopilot.drive import DriveOptions, teach
     from autopilot.game import Game
+    from autopilot.home import is_scripted
     from autopilot.record import RecordOptions, RecordProgress, record
     from autopilot.types import Step
 
-    found = Game(app.registry, game, app.home)
-    driver, scripted = options["driver"], teacher is not None or options["driver"] in found.demonstrators
+    driver: str = options["driver"]
+    no_human = [driver] if teacher is not None or is_scripted(driver) else []
+    found = Game(app.registry, game or game_of(app, no_human), app.home)
+    scripted = teacher is not None or driver in found.demonstrators
     chosen = RecordOptions(**options, window=show, laps=laps or (1 if scripted and options["max_s"] is None else 0))
     data: list[dict[str, Any]]
     told = "recording"
@@ -84,4 +90,5 @@ def command(app: App, game: str, teacher: str | None, laps: int, select: str, sh
             reports = teach(driver, found, app.home, app.registry, drive, look)
             data = [{**r.to_json(), "timing": r.timing} for r in reports]
     lines = [f"{d['session']}: {d['frames']} frames ({d['ending']})" for d in data]
+    lines += [f"warning: {line}" for d in data for line in d["timing"]["warnings"]]
     app.print(data, "\n".join([*lines, f"kept in {app.home.sessions}"]))

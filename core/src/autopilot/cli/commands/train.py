@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,11 +15,49 @@ from autopilot.cli.common import App, common, examples
 from autopilot.cli.training import training_options
 
 if TYPE_CHECKING:
-    from autopilot.train import Place
+    from autopilot.train import Place, TrainProgress
+
+
+@contextmanager
+def _progress(model: str) -> Iterator[Callable[[TrainProgress], None]]:
+    """Show how a training goes: a bar in a terminal, lines where there is none, and until the bar is there."""
+    from autopilot.cli import ui
+    from autopilot.train import in_words
+
+    with ui.progress("{task.fields[state]}", "{task.fields[news]}", "{task.elapsed:.0f} s") as bar:
+        task = bar.add_task(f"train {model}", total=None, state="preparing", left="", news="")
+
+        def watch(p: TrainProgress) -> None:
+            bar.start()
+            v = p.validation
+            news = f"epoch {p.epoch}/{p.epochs}"
+            if v is not None:
+                news += f"  val loss {v['loss']:.3f}  accuracy {100 * v['accuracy']:.1f}%"
+            state = f"{p.samples_per_s:.0f} samples/s" if p.samples_per_s else "compiling, measuring"
+            left = "" if p.left_s is None else f", {in_words(p.left_s)} left"
+            bar.update(task, completed=p.step, total=p.steps, state=state, left=left, news=news)
+
+        def so_far() -> str:
+            now = bar.tasks[0]
+            at = "" if now.total is None else f"step {now.completed:.0f} of {now.total:.0f}, "
+            about = f"{at}{now.fields['state']}{now.fields['left']}  {now.fields['news']}".rstrip()
+            return f"{now.description}: {about}  ({now.elapsed:.0f} s so far)"
+
+        with ui.heartbeat(so_far, quiet=lambda: bool(bar.live.is_started and ui.err.is_terminal)):
+            yield watch
+
+
+def _kept(run: Path) -> str:
+    """Say what an interrupted training keeps."""
+    steps = [int(path.name.partition("-")[0]) for path in (run / "checkpoints").glob("*-*.safetensors")]
+    if not steps:
+        return "no step of this training was kept yet"
+    return f"the training is kept as it was after step {max(steps)}: the same command, without --restart, goes on"
 
 
 @click.command(
     epilog=examples(
+        "autopilot train                           asks where there is a choice of network or game",
         "autopilot train --model nvidia",
         "autopilot train --model inception --game ctr --epochs 40 --balance oversample",
         "autopilot train --model nvidia --name try2 --set dropout=0.2",
@@ -45,31 +85,27 @@ def command(
     """
     memory.keep_freed()
     from autopilot.cli import ui
-    from autopilot.train import TrainOptions, TrainProgress, train, train_in_team
+    from autopilot.cli.choices import choose_training
+    from autopilot.train import TrainOptions, train, train_in_team
 
-    if learning_rate is None:
-        learning_rate = app.registry.get("model", options["model"]).learning_rate
-    chosen = TrainOptions(**options, learning_rate=learning_rate, config=settings)
-    with ui.progress("{task.fields[rate]}", "{task.fields[news]}") as bar:
-        task = bar.add_task(f"train {chosen.model}", total=None, rate="", news="")
-
-        def watch(p: TrainProgress) -> None:
-            bar.start()
-            v = p.validation
-            news = f"epoch {p.epoch}/{p.epochs}"
-            if v is not None:
-                news += f"  val loss {v['loss']:.3f}  accuracy {100 * v['accuracy']:.1f}%"
-            rate = f"{p.samples_per_s:.0f} samples/s" if p.samples_per_s else "compiling"
-            bar.update(task, completed=p.step, total=p.steps, rate=rate, news=news)
-
-        say = partial(click.echo, err=True)
+    options["model"], options["game"] = choose_training(
+        app, options["model"], options["game"], options["start"], options["sessions"]
+    )
+    model = app.registry.get("model", options["model"])
+    name = options["name"] or f"{app.registry.get('game', options['game']).name}-{model.name}"
+    chosen = TrainOptions(**options, learning_rate=learning_rate or model.learning_rate, config=settings)
+    with _progress(chosen.model) as watch:
         how = {"restart": restart, "check": check, "bundle_from": bundle_from}
         arguments: dict[str, Any] = {"home": app.home, "options": chosen, **how}
-        if place is None:
-            result = train(app.registry, watch=watch, say=say, **arguments)
-        else:
-            result = train_in_team(place, app.safe_mode, arguments, watch, say)
-    wrote = place is None or place.process == 0
+        wrote = place is None or place.process == 0
+        try:
+            if place is None:
+                result = train(app.registry, watch=watch, say=ui.say, **arguments)
+            else:
+                result = train_in_team(place, app.safe_mode, arguments, watch, ui.say)
+        except KeyboardInterrupt as e:
+            e.add_note(_kept(app.home.runs / name) if wrote else "process 0 keeps what was trained")
+            raise
     data = asdict(result) | {"bundle": str(result.bundle) if wrote else None, "run": str(result.run) if wrote else None}
     best, frames = result.best, result.frames
     for what in result.left_out:
