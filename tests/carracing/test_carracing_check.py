@@ -79,8 +79,8 @@ def measured_once(clean: Clean, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "lag", known_lag)
 
 
-def write(root: Path, info: SessionInfo, rows: Rows) -> Session:
-    info = info.model_copy(update={"id": "planted"})
+def write(root: Path, info: SessionInfo, rows: Rows, **update: object) -> Session:
+    info = info.model_copy(update={"id": "planted", **update})
     with SessionWriter(root, info) as writer:
         for row in rows:
             writer.append(row)
@@ -247,7 +247,8 @@ def test_clean_sessions_raise_no_finding(clean: Clean) -> None:
 def test_a_planted_fault_is_found_and_nothing_else(clean: Clean, tmp_path: Path, name: str) -> None:
     code, plant = PLANTS[name]
     rows = plant(clean.rows[PLANTED], clean.rows[0])
-    report = look_through(clean, write(tmp_path, clean.sessions[PLANTED].info, rows))
+    info = clean.sessions[PLANTED].info
+    report = look_through(clean, write(tmp_path, info, rows, lockstep=info.lockstep and code != "lag"))
     assert found(report) == {"planted": {code}}
     (first, *_) = report.of("planted")
     assert first.severity == REFUSE if code in REFUSED else first.severity != REFUSE
@@ -267,19 +268,54 @@ def test_what_most_frames_are_not_of_the_game_is_refused(clean: Clean, tmp_path:
 
 
 def test_a_session_by_itself_is_late_when_the_picture_turns_before_the_keys(clean: Clean, tmp_path: Path) -> None:
-    planted = write(tmp_path, clean.sessions[PLANTED].info, late(clean.rows[PLANTED], 5))
+    planted = write(tmp_path, clean.sessions[PLANTED].info, late(clean.rows[PLANTED], 5), lockstep=False)
     assert found(check(REGISTRY, [planted], clean.cache)) == {"planted": {"lag"}}
+
+
+@pytest.mark.parametrize("by", [4, -4])
+def test_where_the_game_waits_for_the_keys_no_label_is_late(clean: Clean, tmp_path: Path, by: int) -> None:
+    info = clean.sessions[PLANTED].info
+    assert info.lockstep
+    planted = write(tmp_path, info, late(clean.rows[PLANTED], by))
+    assert found(look_through(clean, planted)) == {}
+    assert found(check(REGISTRY, [planted], clean.cache)) == {}
+
+
+def answer(curve: list[float], strength: float, frames: float | None, spread: float = 0.2) -> Lag:
+    """What `lag` returns of a session whose tries differ by `spread` frames."""
+    centre = np.nan if frames is None else frames
+    return Lag(curve, strength, frames, np.random.default_rng(0).normal(centre, spread, 100).astype(np.float32))
+
+
+USUAL = [0.01, 0.04, 0.07, 0.1, 0.12, 0.14, 0.18, 0.25, 0.37, 0.5, 0.56, 0.52, 0.47, 0.41, 0.37, 0.33, 0.28]
 
 
 def test_a_weak_answer_at_the_usual_time_is_an_answer(clean: Clean) -> None:
     looks = [look(session, clean.cache) for session in clean.sessions]
     # measured on a kart that skids: while it does, it turns whatever is held
-    usual = [0.01, 0.04, 0.07, 0.1, 0.12, 0.14, 0.18, 0.25, 0.37, 0.5, 0.56, 0.52, 0.47, 0.41, 0.37, 0.33, 0.28]
     weak = [-0.1, -0.11, -0.13, -0.14, -0.17, -0.18, -0.16, -0.1, 0.03, 0.19, 0.25, 0.23, 0.19, 0.14, 0.12, 0.1, 0.09]
-    others = Lag(usual, 0.56, 0.12)
-    assert not [*check_together(looks, [others, Lag(weak, 0.25, 0.7), others])]
-    (finding,) = check_together(looks, [others, Lag([0.03] * len(weak), 0.03, None), others])
+    others = answer(USUAL, 0.56, 0.12)
+    assert not [*check_together(looks, [others, answer(weak, 0.25, 0.7), others])]
+    (finding,) = check_together(looks, [others, answer([0.03] * len(weak), 0.03, None), others])
     assert (finding.session, finding.code) == (looks[1].info.id, "unrelated")
+
+
+def test_what_comes_before_the_keys_does_not_make_a_picture_mirrored(clean: Clean) -> None:
+    looks = [look(session, clean.cache) for session in clean.sessions]
+    # measured on CarRacing's track 1, driven by its demonstrator: it steers into a bend that the last one led to
+    swing = [-0.11, -0.12, -0.25, -0.41, -0.46, -0.38, -0.31, -0.23, 0.11, 0.27, 0.27, 0.31, 0.37, 0.33, 0.24, 0.14]
+    others = answer(USUAL, 0.56, 0.12)
+    assert not [*check_together(looks, [others, answer([*swing, 0.12], -0.46, -5.8), others])]
+    (finding,) = check_together(looks, [others, answer([-r for r in USUAL], -0.56, 0.12), others])
+    assert (finding.session, finding.code) == (looks[1].info.id, "mirrored")
+
+
+@pytest.mark.parametrize(("spread", "codes"), [(0.2, ["lag"]), (3.0, [])])
+def test_labels_are_called_late_only_where_that_is_sure(clean: Clean, spread: float, codes: list[str]) -> None:
+    looks = [look(session, clean.cache) for session in clean.sessions]
+    looks = [replace(measured, info=measured.info.model_copy(update={"lockstep": False})) for measured in looks]
+    others, late = answer(USUAL, 0.56, 0.12), answer([*USUAL[3:], 0.2, 0.1, 0.05], 0.56, -2.88, spread)
+    assert [finding.code for finding in check_together(looks, [others, late, others])] == codes
 
 
 @pytest.mark.parametrize("code", ["geometry", "rate", "label-map"])

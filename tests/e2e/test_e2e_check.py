@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from apart import Result
-from autopilot.sessions import SessionStore, SessionWriter
+from autopilot.frames import rescale
+from autopilot.sessions import Row, SessionInfo, SessionStore, SessionWriter
 from autopilot.types import Frame, Image
 
 Run = Callable[..., Result]
@@ -115,6 +116,52 @@ def test_a_desktop_in_a_game_that_has_no_hud(home: Path, run: Run) -> None:
     data = json.loads(run("check", "--json", home=home).out)
     (finding,) = data["sessions"][0]["findings"]
     assert (finding["code"], finding["rows"]) == ("foreign", [[100, 130]])
+
+
+def stand_still(seed: int, frames: int = 300) -> tuple[list[Image], list[int]]:
+    """A road that bends but does not scroll sideways, and a car that does: pictures, and -1, 0 or 1 for the keys."""
+    rng = np.random.default_rng(seed)
+    phases, sizes = rng.uniform(0, 6.28, 3), rng.uniform(0.5, 1, 3)
+
+    def centre(y: np.ndarray) -> np.ndarray:
+        waves = zip(sizes, (180, 310, 470), phases, strict=True)
+        return 80 + 14 * sum(size * np.sin(6.28 * y / length + phase) for size, length, phase in waves)
+
+    x, left, odd = float(centre(np.zeros(1))[0]), 0, 0
+    images, steered = [], []
+    for y in range(0, 6 * frames, 6):
+        image = np.full((90, 160, 3), (40, 140, 50), np.uint8)
+        image[abs(np.arange(160) - centre(y + np.arange(90)[::-1, None])) < 18] = (110, 110, 110)
+        image[82:, int(x) - 3 : int(x) + 3] = (200, 40, 40)
+        error = centre(np.full(1, y + 12.0))[0] - x
+        steered.append(int(error > 3) - int(error < -3))
+        images.append(rescale(image, (80, 45)))
+        if left == 0 and rng.random() < 0.1:
+            left, odd = int(rng.integers(1, 4)) + 2, int(rng.integers(-1, 2))
+        left = max(0, left - 1)
+        x += 4 * (odd if left else steered[-1])
+    return images, steered
+
+
+def write_standing(home: Path, seed: int, model: SessionInfo, late: int = 0) -> None:
+    images, steered = stand_still(seed)
+    name = {-1: "left", 0: "forward", 1: "right"}
+    update = {"id": f"standing-{seed}", "game": "standing", "width": 80, "height": 45, "lockstep": False}
+    with SessionWriter(home / "sessions", model.model_copy(update=update)) as writer:
+        for i, image in enumerate(images):
+            steer = steered[max(0, i - late)]
+            held = frozenset({name[steer]} - {"forward"})
+            writer.append(Row(Frame(image, i * 100_000_000), held, held, (steer + 1,), None))
+
+
+def test_a_game_that_does_not_scroll_has_no_late_labels(home: Path, tmp_path: Path, run: Run) -> None:
+    model = SessionStore(home / "sessions").open(SessionStore(home / "sessions").ids()[0]).info
+    for seed in range(7000, 7027):
+        write_standing(tmp_path / "standing", seed, model)
+    data = json.loads(run("check", "--json", home=tmp_path / "standing").out)
+    assert len(data["sessions"]) == 27
+    late = {s["id"]: f["text"] for s in data["sessions"] for f in s["findings"] if f["code"] == "lag"}
+    assert late == {}
 
 
 def test_mistakes_are_one_line(home: Path, run: Run) -> None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from autopilot.check.look import CHUNK, SIZE, Floats, Look, greys
+from autopilot.check.look import CHUNK, SIZE, Flags, Floats, Look, greys
 
 REACH = 8
 """Lags up to so many frames, before and after, are tried."""
@@ -25,6 +26,18 @@ RISE = 6
 ENOUGH = 150
 STILL = 0.1
 """The share of frames like the one before from which on nothing is said."""
+STRETCH, TRIES = 25, 100
+"""A session is cut into stretches of so many frames, which are drawn with replacement so often, to see how much the
+estimate owes to a few of them (the bootstrap, Efron 1979, over blocks)."""
+LATE, SURE = 1.5, 0.95
+"""Labels are late, or early, when in this share of the tries they are so by more than so many frames.
+
+Chosen on drives of demonstrators whose labels were right: 60 of CarRacing, 160 of a road seen from above and 1,600
+of games that do not scroll (150 to 1,500 frames each, seeds below 10,000), compared in threes and in nines, 600 times
+for each of 17 sets. The median of the tries alone called up to 22 % of a set late; 0.9 of them at most 1.7 %, and 0.95
+none, but for one set of 45 drives (1.7 %, in threes). Labels 5 frames late are found so in 65 to 69 % of CarRacing's
+drives of 24 s and in 93 % of the others that scroll.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,12 +47,19 @@ class Lag:
     `curve` holds the correlations at the lags from -REACH to REACH frames. `strength` is the one at the best lag,
     negative where the picture turns the other way. `frames` is the lag at which the picture begins to answer, where
     the curve rises most: the lag of its top depends on how long keys are held, this one hardly. None where
-    nothing stands out.
+    nothing stands out. `tries` (TRIES,) are the same lag of stretches drawn by chance, not finite where
+    nothing stands out of them, or where the picture turns the other way.
     """
 
     curve: list[float]
     strength: float
     frames: float | None
+    tries: Floats
+
+    def beyond(self, normal: float) -> bool:
+        """Whether the picture surely answers more than LATE frames before the lag `normal`, or surely after it."""
+        off = self.tries - normal
+        return bool(max((off < -LATE).mean(), (off > LATE).mean()) >= SURE)
 
 
 def lag(look: Look) -> Lag | None:
@@ -60,20 +80,27 @@ def lag(look: Look) -> Lag | None:
     moved = movement(look)
     sure = look.follows[: len(steer)] & ~look.same[: len(steer)] & ~look.blank[: len(steer)]
     sure &= look.step[: len(steer)] < 4 * np.median(look.step) + 1  # no cut
-    curve = np.array([_correlation(steer, moved, sure, by) for by in range(-REACH, REACH + 1)])
+    sums = _sums(steer, moved, sure)
+    curve = _curve(sums.sum(1))
+    strength, frames = _answer(curve, len(steer))
+    stretches = sums.shape[1]
+    drawn = np.random.default_rng(0).multinomial(stretches, np.full(stretches, 1 / stretches), TRIES)
+    tries = [_answer(_curve(part), len(steer)) for part in np.einsum("ts,lsv->tlv", drawn, sums)]
+    same_way = [f if f is not None and s * strength > 0 else np.nan for s, f in tries]
+    return Lag(curve.tolist(), strength, frames, np.array(same_way, np.float32))
+
+
+def _answer(curve: NDArray[np.float64], n: int) -> tuple[float, float | None]:
+    """Return `strength` and `frames` of a curve that n frames gave; see `Lag`."""
     size = np.abs(curve)
     best = int(size.argmax())
     first = max(0, best - RISE)
     rise = np.diff(size[first : best + 1])
-    if (
-        best == 2 * REACH
-        or size[best] < max(0.2, 2.2 * np.sqrt(HELD / len(steer)))
-        or len(rise) < 3
-        or rise.max() < 0.05
-    ):
-        return Lag(curve.tolist(), float(curve[best]), None)
+    clear = size[best] >= max(0.2, 2.2 * np.sqrt(HELD / n)) and best < 2 * REACH
+    if not clear or len(rise) < 3 or rise.max() < 0.05:
+        return float(curve[best]), None
     at = int(rise.argmax())
-    return Lag(curve.tolist(), float(curve[best]), first + at + 0.5 + _vertex(rise, at) - REACH)
+    return float(curve[best]), first + at + 0.5 + _vertex(rise, at) - REACH
 
 
 def _vertex(values: Floats, at: int) -> float:
@@ -106,12 +133,28 @@ def movement(look: Look) -> Floats:
     return out
 
 
-def _correlation(steer: np.ndarray, moved: np.ndarray, sure: np.ndarray, by: int) -> float:
-    """Correlate what was held at a frame with the movement into the frame `by + 1` later."""
-    n, by = len(steer), by + 1
-    keys = steer[max(0, -by) : n - max(0, by)]
-    seen, good = moved[max(0, by) : n + min(0, by)], sure[max(0, by) : n + min(0, by)]
-    keys, seen = keys[good], seen[good]
-    if len(keys) < ENOUGH / 2 or keys.std() == 0 or seen.std() == 0:
-        return 0.0
-    return float(np.corrcoef(keys, seen)[0, 1])
+def _sums(steer: NDArray[np.float64], moved: Floats, sure: Flags) -> NDArray[np.float64]:
+    """Return what correlations are made of, (lags, stretches, 6), for each lag and each stretch of the n frames.
+
+    They are the count, and the sums of x, y, x y, x x and y y, where x is what was held at a frame and y the movement
+    into the frame that is one more than the lag later.
+    """
+    n = len(steer)
+    stretches = n // STRETCH
+    stretch = np.arange(n) * stretches // n
+    out = np.zeros((2 * REACH + 1, stretches, 6))
+    for number, by in enumerate(range(1 - REACH, REACH + 2)):
+        here, there = slice(max(0, -by), n - max(0, by)), slice(max(0, by), n + min(0, by))
+        good = sure[there]
+        x, y, at = steer[here][good], moved[there][good], stretch[here][good]
+        parts = (np.ones(len(x)), x, y, x * y, x * x, y * y)
+        out[number] = np.transpose([np.bincount(at, part, stretches) for part in parts])
+    return out
+
+
+def _curve(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the correlation at each lag, (lags,), of sums (lags, 6); 0 where nothing varies or frames are few."""
+    x, y, xy, xx, yy = sums[:, 1:].T / np.maximum(sums[:, 0], 1)
+    spread = np.sqrt(np.maximum((xx - x * x) * (yy - y * y), 0))
+    known = (sums[:, 0] >= ENOUGH / 2) & (spread > 1e-6)
+    return np.where(known, (xy - x * y) / np.where(known, spread, 1), 0.0)

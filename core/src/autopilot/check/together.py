@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autopilot.check.alone import found
 from autopilot.check.findings import LOOK, REFUSE, Finding
-from autopilot.check.lag import Lag
+from autopilot.check.lag import LATE, Lag
 from autopilot.check.look import Flags, Floats, Look, likeness
 
 PIXELS = 20
@@ -33,8 +33,6 @@ NOISE, DIFFERENT = 12, 0.003
 """Grey levels that a codec may change, and the share of values that may differ by more, in the same frame."""
 QUERIES = 2000
 """Frames, of all sessions together, that are looked for in the other sessions."""
-LATE = 1.5
-"""Frames by which labels are late, or early, before a shift is suggested."""
 
 FLIPS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "upside-down": ("upside down", lambda a: a[::-1]),
@@ -146,21 +144,24 @@ def _steering(look: Look, own: Lag | None, others: Sequence[Lag | None]) -> Iter
     usual = float(np.median([k.strength for k in clear] or [0.0]))
     normal = float(np.median([k.frames for k in clear if k.frames is not None] or [0.0]))
     agreed = [k for k in clear if k.strength * usual > 0 and abs((k.frames or 0.0) - normal) <= LATE / 2]
+    # In lock-step the game waits for what was held: no label can be late.
+    late = None if look.info.lockstep else own.frames
     if len(agreed) < max(2.0, MOST * len(clear)):
         # Alone, it can only be said that no picture turns before the keys are held.
-        if own.frames is not None and own.frames < -LATE and abs(own.strength) > 0.3:
-            yield _late(look, -own.frames, "the picture turns before the keys are held, by so much at least")
+        if late is not None and late < -LATE and abs(own.strength) > 0.3 and own.beyond(0):
+            yield _late(look, -late, "the picture turns before the keys are held, by so much at least")
         return
     there = own.curve[int(np.abs(np.median([k.curve for k in agreed], 0)).argmax())]
-    if own.frames is not None and own.strength * usual < 0:
+    opposite = own.strength * usual < 0
+    if own.frames is not None and opposite and there * usual < 0:
         text = f"the picture turns the other way than in the other sessions (correlation {own.strength:+.2f}, "
         text += f"{usual:+.2f} there): it is mirrored, or left and right are swapped; record again"
         yield found(look, "mirrored", text, own.strength, severity=REFUSE)
     elif abs(there) < abs(usual) / 4 and abs(own.strength) < abs(usual) * 0.75:
         text = f"the labels have nothing to do with the picture (correlation {there:+.2f}, {usual:+.2f} in the "
         yield found(look, "unrelated", text + "other sessions): did the keys go to another window?", there)
-    elif own.frames is not None and abs(own.frames - normal) > LATE:
-        yield _late(look, normal - own.frames, "compared with the other sessions")
+    elif late is not None and not opposite and abs(late - normal) > LATE and own.beyond(normal):
+        yield _late(look, normal - late, "compared with the other sessions")
 
 
 def _late(look: Look, frames: float, why: str) -> Finding:
