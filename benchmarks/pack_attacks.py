@@ -157,7 +157,6 @@ def bundle_bombs(files: Files) -> dict[str, bytes]:
         "labels without end": about(action_space=[axis | {"name": str(i)} for i in range(9)]),
         "a deep manifest": files | {("net", ABOUT): b"[" * 100_000},
         "a terminal's own words": about(game="\x1b[2J"),
-        "another name inside": about(name="kept"),
         "a session as well": files | {("one", "session.json"): b"{}"},
         "no weights": {("net", ABOUT): files["net", ABOUT]},
     }
@@ -275,6 +274,12 @@ def bombs() -> dict[str, tuple[str, bytes, dict[str, Any]]]:
             segment(batch(reading=batch().to_pylist()[0]["reading"] | {"lap": 1 << 40})),
             {},
         ),
+        "a time that is no number": (
+            "no sense",
+            segment(batch(reading=batch().to_pylist()[0]["reading"] | {"race_time_s": float("nan")})),
+            {},
+        ),
+        "a rate without end": ("damaged", segment(batch()), {"hz": float("inf")}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from autopilot.errors import BundleError, SessionError
-from autopilot.home import Home
+from autopilot.errors import BundleError, SessionError, UserError
+from autopilot.home import Home, new_output
 from autopilot.policy import read_manifest
 from autopilot.sessions import Session, SessionStore
 from autopilot.sharing import Unpacked, pack, unpack
@@ -188,7 +189,6 @@ WORDS = {
     "labels without end": "are too much",
     "a deep manifest": "manifest.json cannot be read",
     "a terminal's own words": "manifest.json has names that are no words",
-    "another name inside": "it is called 'kept' inside",
     "a session as well": "'session.json' is no file of a bundle",
     "no weights": "net lacks its weights.safetensors",
 }
@@ -213,6 +213,10 @@ def test_a_bundle_arrives_and_another_of_its_name_gets_a_new_one(tmp_path: Path)
     assert contents(mine.bundle("net")) == {k: v for k, v in contents(net).items() if k != "model.onnx"}
     assert not mine.sessions.exists()
     assert unpack(file, mine) == [Unpacked("net", "net", "known", kind="bundle")]
+    net.rename(net.with_name("newer"))
+    pack_bundle(net.with_name("newer"), tmp_path / "renamed.pack")
+    assert unpack(tmp_path / "renamed.pack", mine) == [Unpacked("newer", "newer", "new", kind="bundle")]
+    assert read_manifest(mine.bundle("newer")).name == "newer", "a bundle is called what its folder is"
     before = contents(mine.root)
     other = tmp_path / "another"
     honest_bundle(other, seed=2)
@@ -291,7 +295,7 @@ def test_a_full_disk_leaves_nothing(shared: Path, tmp_path: Path, disk: SmallDis
         unpack(file, Home(home.parent))
     (disk.path / "more").write_bytes(bytes(shutil.disk_usage(disk.path).free))
     target = disk.path / "y.pack"
-    with pytest.raises(SessionError, match=r"cannot write .*No space left"):
+    with pytest.raises(UserError, match=r"cannot write .*No space left"):
         pack(SessionStore(shared).all()[0], target)
     assert SessionStore(home).ids() == []
     assert sorted(p.name for p in disk.path.iterdir()) == ["ballast", "more", "sessions"]
@@ -352,7 +356,7 @@ def test_a_disk_that_is_full_in_the_midst_of_packing_leaves_no_file(
         if left[0] == 0:
             disk.choke()
 
-    with pytest.raises(SessionError, match=r"cannot write .*\(No space left on device\): free space"):
+    with pytest.raises(UserError, match=r"cannot write .*\(No space left on device\): free space"):
         pack(sessions, file, tell)
     assert [p.name for p in disk.path.iterdir()] == ["ballast"]
     disk.free()
@@ -456,12 +460,130 @@ def test_what_does_not_fit_into_one_data_set_is_refused(shared: Path, tmp_path: 
         other = record(tmp_path / str(len(words)), 4, **changes)
         with pytest.raises(SessionError, match=words):
             export_lerobot([Session.open(shared / "one"), other], folder, lambda n: None)
-    with pytest.raises(SessionError, match="whole rates only"):
-        export_lerobot([record(tmp_path / "half", 4, hz=12.5)], folder, lambda n: None)
     assert not folder.exists()
-    folder.mkdir()
-    with pytest.raises(SessionError, match="exists already"):
-        export_lerobot([Session.open(shared / "one")], folder, lambda n: None)
+
+
+@pytest.mark.parametrize(
+    ("hz", "fps", "shown"),
+    [(12.5, 25, [0, 0, 1, 1, 2, 2, 3, 3]), (2.25, 9, [i // 4 for i in range(16)]), (1.4, 1, [0, 1, 2])],
+)
+def test_a_broken_rate_is_exported_at_a_whole_one(
+    autopilot: Run, tmp_path: Path, hz: float, fps: int, shown: list[int]
+) -> None:
+    session = record(tmp_path / "home/sessions", 4, hz=hz)
+    done = autopilot("export", "a-session", "--format", "lerobot", "--out", "set", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"{hz:g} frames a second became {fps}," in done.stderr
+    info = json.loads((tmp_path / "set/meta/info.json").read_text())
+    assert (info["fps"], info["features"][CAMERA]["info"]["video.fps"]) == (fps, fps)
+    table = pq.read_table(tmp_path / "set/data/chunk-000/file-000.parquet")
+    rows = list(session.rows())
+    assert table["action"].to_pylist() == [[float(c in rows[i].held) for c in session.info.controls] for i in shown]
+    assert np.allclose(table["timestamp"], np.arange(len(shown)) / fps)
+    if hz == 12.5:
+        experimental = pytest.importorskip("rerun.experimental")
+        assert experimental.LeRobotReader(tmp_path / "set").episodes() == [0]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+OUTPUTS = {
+    "pack": ("pack", "one", "--out"),
+    "pack --bundle": ("pack", "--bundle", "net", "--out"),
+    "lerobot": ("export", "one", "--format", "lerobot", "--out"),
+    "view": ("view", "one", "--save"),
+    "film": ("drive", "--game", "carracing", "--bundle", "random", "--seconds", "1", "--film"),
+}
+
+
+@pytest.mark.parametrize("what", OUTPUTS)
+def test_no_output_replaces_what_is_there_unasked(autopilot: Run, shared: Path, tmp_path: Path, what: str) -> None:
+    if what == "view":
+        pytest.importorskip("rerun")
+    shutil.copytree(shared, tmp_path / "home/sessions")
+    honest_bundle(tmp_path / "home/bundles")
+    target, words = tmp_path / "out.mp4", OUTPUTS[what]
+
+    def refused(path: str | Path, *more: str) -> str:
+        done = autopilot(*words, str(path), *more, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert done.stderr.startswith("autopilot: ")
+        assert done.stderr.count("\n") == 1
+        return done.stderr
+
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for force in ([], ["--force"]):
+        assert "take another name" in refused("/dev/null", *force)
+        assert "take another name" in refused(tmp_path / "pipe.mp4", *force)
+        assert "take another name" in refused(tmp_path / "home", *force), "a folder with other things in it"
+    assert (tmp_path / "pipe.mp4").is_fifo()
+    assert Path("/dev/null").is_char_device()
+    done = autopilot(*words, str(target), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before = files(target) if target.is_dir() else target.read_bytes()
+    assert "out.mp4 exists already: take another name, or --force" in refused(target)
+    assert before == (files(target) if target.is_dir() else target.read_bytes())
+    if target.is_dir():
+        (target / "meta/info.json").write_text("old")
+    else:
+        target.write_text("old")
+        (tmp_path / "link.mp4").symlink_to("out.mp4")
+    done = autopilot(*words, str(target if target.is_dir() else tmp_path / "link.mp4"), "--force", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (files(target)["meta/info.json"] if target.is_dir() else target.read_bytes()) != b"old"
+    assert target.is_dir() or (tmp_path / "link.mp4").is_symlink(), "a link stays one"
+    assert not list(tmp_path.glob(".out*")), "nothing is left over"
+
+
+def test_of_two_that_write_one_file_the_second_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+
+    def write() -> None:
+        with new_output(path) as part:
+            part.write_text("mine")
+            path.write_text("theirs")  # meanwhile
+
+    with pytest.raises(UserError, match="exists already"):
+        write()
+    assert path.read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_view_on_a_full_disk_is_one_line(autopilot: Run, shared: Path, disk: SmallDisk, tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    if not disk.mounted:
+        pytest.skip("no file system can be mounted here")
+    shutil.copytree(shared, tmp_path / "home/sessions")
+    disk.fill()
+    disk.choke()
+    done = autopilot("view", "one", "--save", str(disk.path / "x.rrd"))
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "x.rrd" in done.stderr
+    assert "take another folder" in done.stderr
+    assert [p.name for p in disk.path.iterdir()] == ["ballast"]
+
+
+def test_json_that_notepad_saved_is_read(autopilot: Run, shared: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(shared, home / "sessions")
+    honest_bundle(home / "bundles")
+    (home / "bindings.toml").write_text("[carracing.window.default]\nleft = 'a'\n")
+    for path in (
+        home / "sessions/one/session.json",
+        home / "sessions/one/edits.json",
+        home / "bundles/net/manifest.json",
+    ):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    (home / "bindings.toml").write_bytes(b"\xef\xbb\xbf" + (home / "bindings.toml").read_bytes())
+    listed = autopilot("sessions", "--json")
+    assert json.loads(listed.stdout)["broken"] == [], listed.stderr
+    assert Session.open(home / "sessions/one").edits().review == "approved"
+    assert read_manifest(home / "bundles/net").name == "net"
+    driven = autopilot("drive", "--game", "carracing", "--bundle", "random", "--seconds", "1")
+    assert driven.returncode == 0, driven.stderr
 
 
 def test_a_view_holds_each_frame_to_the_bit(shared: Path, tmp_path: Path) -> None:
@@ -484,8 +606,6 @@ def test_a_view_holds_each_frame_to_the_bit(shared: Path, tmp_path: Path) -> Non
     for [data], row in zip(found["/frame"], wanted, strict=True):
         image = cv2.imdecode(np.array(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         assert np.array_equal(image, row.frame.image)
-    with pytest.raises(SessionError, match="exists already"):
-        view(session, file, lambda n: None)
 
 
 def test_the_command_line_packs_and_unpacks(autopilot: Run, shared: Path, tmp_path: Path) -> None:

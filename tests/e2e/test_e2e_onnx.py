@@ -28,6 +28,11 @@ def test_an_exported_network_drives_and_races(run: Run, home: Path, tmp_path: Pa
     assert told["bytes"] == wanted.stat().st_size
     assert 0 <= told["difference"] <= told["limit"] == 1e-4
     assert not (home / "bundles/tiny/model.onnx").exists(), "--out leaves the bundle alone"
+    for there, more in ((str(wanted), []), ("/dev/null", ["--force"])):
+        refused = run("export", "--bundle", "tiny", "--format", "onnx", "--out", there, *more, home=home)
+        assert (refused.code, refused.err.count("\n")) == (2, 1), refused.err
+        assert "take another name" in refused.err
+    assert Path("/dev/null").is_char_device()
 
     drive = ["drive", "--game", "ribbon", "--bundle", "tiny", "--track", "30", "--laps", "1", "--json"]
     first = run(*drive, "--engine", "onnx", home=home)

@@ -188,8 +188,9 @@ def test_nobody_clicks(app, desk, monkeypatch):
         choose("click", desk)
 
 
-def autopilot(*args):
-    return subprocess.run([sys.executable, "-m", "autopilot", *args], capture_output=True, text=True, timeout=60)
+def autopilot(*args, encoding="utf-8"):
+    command = [sys.executable, "-m", "autopilot", *args]
+    return subprocess.run(command, capture_output=True, encoding=encoding, timeout=60)
 
 
 def test_the_command_lists_windows_and_monitors(app):
@@ -203,6 +204,17 @@ def test_the_command_lists_windows_and_monitors(app):
     assert f"{data['windows'][2]['id']} " in text.replace("id:", "")
     assert "200x100 at 40,30" in text
     assert "monitor 1: 640x480 at 0,0" in text
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii"])
+def test_a_title_that_the_output_cannot_encode_is_listed_all_the_same(app, monkeypatch, encoding):
+    app.do(r"b.change_property(d.get_atom('_NET_WM_NAME'), d.get_atom('UTF8_STRING'), 8, 'Гонка \U0001f3ce'.encode())")
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    listed = autopilot("windows", encoding="utf-8" if encoding == "ascii" else encoding)  # click writes it as UTF-8
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert ("Гонка \U0001f3ce" if encoding == "ascii" else r"\u043a\u0430 \U0001f3ce") in listed.stdout
+    assert len(listed.stdout.splitlines()) == 5
+    assert len(json.loads(autopilot("windows", "--json").stdout)["windows"]) == 3
 
 
 def test_the_terminal_it_runs_in_is_not_listed(app):

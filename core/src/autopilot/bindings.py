@@ -43,7 +43,7 @@ class UserBindings:
         if path is None or not path.exists():
             return
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as e:
             raise UserError(f"{path} cannot be used: {' '.join(str(e).split())}") from e
         self._data = self._table(data.get(spec.name, {}), spec.name, [*spec.bindings, "hotkeys", "screen"])
@@ -141,7 +141,7 @@ class UserBindings:
         import tomlkit
 
         assert self._path is not None, "a home is needed to store anything"
-        document = tomlkit.parse(self._path.read_text(encoding="utf-8") if self._path.exists() else "")
+        document = tomlkit.parse(self._path.read_text(encoding="utf-8-sig") if self._path.exists() else "")
         profile = screen["profile"]
         known = profile in self.profiles(device)
         before = self.device(device, profile, {}) if known else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import errno
+import io
 import os
 import sys
 from typing import Any
@@ -118,6 +119,9 @@ def cli(ctx: click.Context, safe_mode: bool, debug: bool) -> None:
 
 def main() -> None:
     """Run the command line: exit code 2 for the user's mistake, 1 for ours, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever the encoding, no output dies of it
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     debug = "--debug" in sys.argv[1:]
     try:

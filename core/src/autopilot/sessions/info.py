@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from autopilot.errors import SessionError, UserError
-from autopilot.home import check_name, write_atomic
+from autopilot.home import check_name, read_json, write_atomic
 from autopilot.types import ActionSpace
 
 FORMAT = 1
@@ -18,7 +18,7 @@ Ranges = list[tuple[int, int]]
 
 
 class _Versioned(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     newest: ClassVar[int] = FORMAT
     format: int = FORMAT
@@ -34,7 +34,7 @@ class _Versioned(BaseModel):
     def load(cls, path: Path, advice: str) -> Self:
         """Read and check the file; raises SessionError that names it and ends with `advice`."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate(read_json(path.read_bytes()))
         except UserError as e:
             raise SessionError(f"{path}: {e}") from None
         except OSError as e:

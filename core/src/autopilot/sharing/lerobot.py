@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import repeat
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from autopilot.errors import SessionError
-from autopilot.home import sync_folder, write_json
+from autopilot.home import new_output, write_json
 from autopilot.sessions import Row, Session
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Exported:
     folder: Path
     episodes: int
     frames: int
+    fps: int
 
 
 class _Tally:
@@ -81,28 +83,28 @@ class _Tally:
         return out | {"count": [frames]}
 
 
-def export_lerobot(sessions: Sequence[Session], folder: Path, tell: Callable[[int], None]) -> Exported:
+def export_lerobot(
+    sessions: Sequence[Session], folder: Path, tell: Callable[[int], None], force: bool = False
+) -> Exported:
     """Write sessions as one data set into `folder`, which appears whole or not at all.
 
     `tell` is told how many more rows were dealt with. Left out is what a policy drove by itself, as in
-    training. Raises SessionError when the folder exists or cannot be written, or the sessions are not of one
+    training. Raises UserError as `new_output` does, SessionError when the sessions are not of one
     game, rate, size, controls and label map, or nothing is in them.
     """
-    if folder.exists():
-        raise SessionError(f"{folder} exists already: take another name")
     _check_alike(sessions)
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-        done = _DataSet(part, sessions[0]).write(sessions, tell)
-        part.rename(folder)
-        sync_folder(folder.parent)
-    except OSError as e:
-        raise SessionError(f"cannot write {folder} ({e.strerror}): free space, or take another folder") from e
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return Exported(folder, *done)
+    with new_output(folder, force, ("data", "meta", "videos")) as part:
+        part.mkdir()
+        data = _DataSet(part, sessions[0])
+        return Exported(folder, *data.write(sessions, tell), data.fps)
+
+
+def whole_rate(hz: float) -> int:
+    """Return the rate to export at: LeRobot knows whole rates only, so 12.5 Hz become 25, each frame twice.
+
+    Where not even a fourfold rate is whole, it is the nearest one.
+    """
+    return next((round(n * hz) for n in range(1, 5) if n * hz == round(n * hz)), max(1, round(hz)))
 
 
 def _check_alike(sessions: Sequence[Session]) -> None:
@@ -113,11 +115,9 @@ def _check_alike(sessions: Sequence[Session]) -> None:
         for name in ("game", "hz", "width", "height", "controls", "action_space"):
             if getattr(s.info, name) != getattr(first, name):
                 raise SessionError(f"{first.id} and {s.info.id} differ in their {name}: export them apart")
-    if first.hz != int(first.hz):
-        raise SessionError(f"LeRobot knows whole rates only, and these have {first.hz:g} frames a second")
 
 
-def _episodes(session: Session) -> Iterator[Iterator[Row]]:
+def _episodes(session: Session, tell: Callable[[int], None]) -> Iterator[Iterator[Row]]:
     """Yield each stretch without a break; it must be used up before the next."""
     rows = (r for r in session.rows() if r.action is not None or not session.info.policy)
     ahead = next(rows, None)
@@ -126,6 +126,7 @@ def _episodes(session: Session) -> Iterator[Iterator[Row]]:
         nonlocal ahead
         while (row := ahead) is not None:
             ahead = next(rows, None)
+            tell(1)
             yield row
             if ahead is None or ahead.index != row.index + 1 or ahead.frame.t_ns - row.frame.t_ns > BREAK_S * 1e9:
                 return
@@ -140,6 +141,7 @@ class _DataSet:
     def __init__(self, root: Path, like: Session) -> None:
         self._root = root
         self._info = like.info
+        self.fps = whole_rate(like.info.hz)
         self._axes = len(like.action_space.axes)
         size = [self._info.height, self._info.width, 3]
         self._features: dict[str, dict[str, Any]] = {
@@ -154,7 +156,7 @@ class _DataSet:
             "video.channels": 3,
             "video.codec": "av1",
             "video.pix_fmt": "yuv420p",
-            "video.fps": int(self._info.hz),
+            "video.fps": self.fps,
             "video.is_depth_map": False,
             "has_audio": False,
         }
@@ -168,14 +170,20 @@ class _DataSet:
         for session in sessions:
             info = session.info
             task = f"Drive {info.game}, track {info.track}, mode {info.mode}, as {info.driver} does"
-            for rows in _episodes(session):
-                self._episode(rows, task, tell)
+            for rows in _episodes(session, tell):
+                self._episode(rows, task)
         if not self._episodes:
             raise SessionError("there is nothing to export: all is deleted, or was driven by a policy alone")
         self._write_meta()
         return len(self._episodes), self._frames
 
-    def _episode(self, rows: Iterator[Row], task: str, tell: Callable[[int], None]) -> None:
+    def _resampled(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Yield rows at the data set's rate: at each of its instants the one that was seen last."""
+        step = Fraction(self.fps) / Fraction(self._info.hz)
+        for i, row in enumerate(rows):
+            yield from repeat(row, ceil((i + 1) * step) - ceil(i * step))
+
+    def _episode(self, rows: Iterator[Row], task: str) -> None:
         number = len(self._episodes)
         chunk, file = divmod(number, _CHUNK)
         held: list[list[float]] = []
@@ -183,21 +191,20 @@ class _DataSet:
         pictures = np.zeros((3, 256), np.int64)
 
         def frames() -> Iterator[NDArray[np.uint8]]:
-            for row in rows:
+            for row in self._resampled(rows):
                 held.append([float(c in row.held) for c in self._info.controls])
                 labels.append((-1,) * self._axes if row.action is None else row.action)
                 for channel in range(3):
                     pictures[channel] += np.bincount(row.frame.image[..., channel].ravel(), minlength=256)
-                tell(1)
                 yield row.frame.image
 
         video = self._root / _VIDEO.format(video_key=CAMERA, chunk_index=chunk, file_index=file)
-        _film(video, frames(), self._info.width, self._info.height, int(self._info.hz))
+        _film(video, frames(), self._info.width, self._info.height, self.fps)
         n = len(held)
         columns: dict[str, Any] = {
             "action": np.array(held, np.float32),
             "label": np.array(labels, np.float32),
-            "timestamp": (np.arange(n) / self._info.hz).astype(np.float32),
+            "timestamp": (np.arange(n) / self.fps).astype(np.float32),
             "frame_index": np.arange(n),
             "episode_index": np.full(n, number),
             "index": np.arange(self._frames, self._frames + n),
@@ -217,7 +224,7 @@ class _DataSet:
                 f"videos/{CAMERA}/chunk_index": chunk,
                 f"videos/{CAMERA}/file_index": file,
                 f"videos/{CAMERA}/from_timestamp": 0.0,
-                f"videos/{CAMERA}/to_timestamp": n / self._info.hz,
+                f"videos/{CAMERA}/to_timestamp": n / self.fps,
                 **{f"stats/{name}/{what}": v for name, found in stats.items() for what, v in found.items()},
                 "meta/episodes/chunk_index": 0,
                 "meta/episodes/file_index": 0,
@@ -248,7 +255,7 @@ class _DataSet:
             "chunks_size": _CHUNK,
             "data_files_size_in_mb": 100,
             "video_files_size_in_mb": 200,
-            "fps": int(self._info.hz),
+            "fps": self.fps,
             "splits": {"train": f"0:{len(self._episodes)}"},
             "data_path": _DATA,
             "video_path": _VIDEO,

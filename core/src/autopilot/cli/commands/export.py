@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from autopilot.cli.common import App, common, examples
+from autopilot.cli.common import App, common, examples, force_option
 
 
 @click.command(
@@ -22,8 +22,11 @@ from autopilot.cli.common import App, common, examples
     "--format", "kind", type=click.Choice(["onnx", "lerobot"]), help="Default: lerobot of sessions, else onnx."
 )
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Where (default: onnx into the bundle).")
+@force_option
 @common
-def command(app: App, session_ids: tuple[str, ...], bundle: str | None, kind: str | None, out: Path | None) -> None:
+def command(
+    app: App, session_ids: tuple[str, ...], bundle: str | None, kind: str | None, out: Path | None, force: bool
+) -> None:
     """Write a bundle's network for another engine, or sessions for another program.
 
     Of an onnx file it is checked that it answers as JAX does. Its input `image` is a preprocessed frame,
@@ -37,20 +40,20 @@ def command(app: App, session_ids: tuple[str, ...], bundle: str | None, kind: st
     if (kind or ("lerobot" if session_ids else "onnx")) == "onnx":
         if session_ids:
             raise click.UsageError("--format onnx writes the bundle that --bundle names, and no sessions")
-        _onnx(app, bundle or newest_bundle(app)[0], out)
+        _onnx(app, bundle or newest_bundle(app)[0], out, force)
     elif bundle is not None or out is None:
         raise click.UsageError("--format lerobot writes the sessions that you name into the folder --out")
     else:
-        _lerobot(app, session_ids or (choose("SESSION", "sessions", SessionStore.of(app.home).ids()),), out)
+        _lerobot(app, session_ids or (choose("SESSION", "sessions", SessionStore.of(app.home).ids()),), out, force)
 
 
-def _onnx(app: App, bundle: str, out: Path | None) -> None:
+def _onnx(app: App, bundle: str, out: Path | None, force: bool) -> None:
     from autopilot.policy import Policy
     from autopilot.policy.onnx import LIMIT, MODEL, export
 
     folder = app.home.bundle(bundle)
     path = out or folder / MODEL
-    difference = export(Policy.load(folder, app.registry), path)
+    difference = export(Policy.load(folder, app.registry), path, force or out is None)
     size = path.stat().st_size
     app.print(
         {"file": str(path), "bytes": size, "difference": difference, "limit": LIMIT},
@@ -59,7 +62,7 @@ def _onnx(app: App, bundle: str, out: Path | None) -> None:
     )
 
 
-def _lerobot(app: App, session_ids: tuple[str, ...], out: Path) -> None:
+def _lerobot(app: App, session_ids: tuple[str, ...], out: Path, force: bool) -> None:
     from autopilot.cli import ui
     from autopilot.sessions import SessionStore
     from autopilot.sharing.lerobot import export_lerobot
@@ -67,7 +70,11 @@ def _lerobot(app: App, session_ids: tuple[str, ...], out: Path) -> None:
     store = SessionStore.of(app.home)
     sessions = [store.open(id) for id in dict.fromkeys(session_ids)]
     with ui.steps("exporting", sum(map(len, sessions))) as tell:
-        done = export_lerobot(sessions, out, tell)
+        done = export_lerobot(sessions, out, tell, force)
     size = sum(p.stat().st_size for p in out.rglob("*") if p.is_file())
-    data = {"folder": str(out), "episodes": done.episodes, "frames": done.frames, "bytes": size}
+    data = {"folder": str(out), "episodes": done.episodes, "frames": done.frames, "fps": done.fps, "bytes": size}
+    if done.fps != (hz := sessions[0].info.hz):
+        ui.say(
+            f"LeRobot knows whole rates only: {hz:g} frames a second became {done.fps}, each shown as long as it was"
+        )
     app.print(data, f"{out}: {done.episodes} episodes, {done.frames} frames, {size / 1e6:.1f} MB")
