@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from autopilot.drive.drive import perform
-from autopilot.errors import Away
+from autopilot.errors import Away, DeviceError
 from autopilot.game import OpenWorld, WallClock
 from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
 from autopilot.loop import DemonstratorDriver, HumanDriver, NoisyDriver, RandomDriver, Recovering, Takeover, Timing, run
@@ -95,6 +95,8 @@ def test_a_limit_an_end_and_a_finish() -> None:
     assert bench.log == [LEFT] * 5 + ["released"]
     assert timing.report()["steps"] == 5
     assert drive(Bench(frames=3))[0] == "ended"
+    with pytest.raises(DeviceError, match="over before it gave a picture"):
+        drive(Bench(frames=0))
     bench = Bench()
     bench.finish_at = 2
     assert drive(bench)[0] == "finished"

@@ -172,6 +172,16 @@ def test_closing_twice_is_harmless_and_an_exception_means_interrupted(tmp_path: 
     assert_rows(list(session.rows()), [0])
 
 
+def test_what_is_interrupted_before_its_first_row_leaves_nothing(tmp_path: Path) -> None:
+    def fail() -> None:
+        with SessionWriter(tmp_path, make_info("one")):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not list(tmp_path.iterdir())
+
+
 def test_recorders_that_begin_at_once_get_a_folder_each(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib\n"

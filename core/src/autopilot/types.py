@@ -47,7 +47,7 @@ Positive = Annotated[float, Must("above 0", lambda number: number > 0)]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What was on the screen: `image` uint8 RGB (H, W, 3), `t_ns` monotonic nanoseconds."""
+    """What was on the screen: `image` uint8 RGB (H, W, 3), `t_ns` monotonic nanoseconds, a film's of its own time."""
 
     image: Image
     t_ns: int

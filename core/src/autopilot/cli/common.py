@@ -118,7 +118,7 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--window", metavar="WINDOW", help="Title of the game's window, process:NAME, or click.")
     @click.option("--monitor", type=click.IntRange(1), metavar="N", help="A monitor; see `autopilot windows`.")
     @click.option("--region", metavar="X,Y,W,H", help="Part of the window, monitor or screen, in pixels.")
-    @click.option("--video", metavar="FILE", help="File or camera for --source video.")
+    @click.option("--video", metavar="FILE", help="File, stream (rtsp://…) or camera (0, /dev/video0).")
     @click.option("--profile", "--emulator", "profile", help="Which of the game's key bindings, e.g. an emulator's.")
     @click.option("--input", "input_device", help="Device to play or press on: keyboard, gamepad, …")
     @click.option("--bind", multiple=True, metavar="CONTROL=KEY", help="Another key, e.g. accelerate=k; repeatable.")

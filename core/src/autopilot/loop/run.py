@@ -45,6 +45,8 @@ def run(
     and None when it is back. With a `takeover` the driver is a policy: the human's keys stop it at
     once, and against the wall clock a picture that stands still counts as away. `on_discard` is called when
     the human presses that hotkey. Whatever happens, everything is released at the end, on Ctrl-C too.
+
+    Raises DeviceError when the source is over before it gave a frame, and what the parts of the world raise.
     """
     index = 0
     away = once(on_away)
@@ -75,7 +77,9 @@ def run(
                 human = takeover.decide() if takeover else None
                 if stillness is not None and human is None:
                     stillness.check(frame.image, bool(held))
-            except EOFError:
+            except EOFError as e:
+                if index == 0:
+                    raise DeviceError("the frame source was over before it gave a picture: name another") from e
                 return "ended"
             except Away as e:
                 with timing.pause():

@@ -1,9 +1,9 @@
-"""Looking at a game on the screen at native resolution, while a human plays it."""
+"""Looking at a game on the screen at native resolution, while a human plays it; or at a film of that."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from autopilot.errors import Away
 from autopilot.game import DeviceChoice, Game, WallClock
@@ -19,12 +19,14 @@ def look(
 ) -> Iterator[Frame]:
     """Give the frames of `seconds` in which the game could be seen, as many a second as `hz`.
 
-    `watch` is told after each how many seconds there are and why the game cannot be seen, if so.
+    Both by the frames' own time: a film is gone through as quickly as it can be read. `watch` is told after
+    each how many seconds there are and why the game cannot be seen, if so.
     Raises DeviceError and UserError as the frame source does.
     """
-    source = game.open_source(devices)
-    try:
-        clock, passed, last = WallClock(hz), 0.0, time.monotonic()
+    with closing(game.open_source(devices)) as source:
+        skip: Callable[[float], None] | None = getattr(source, "skip", None)
+        clock, passed = WallClock(hz), 0.0
+        last_ns: int | None = None
         while passed < seconds:
             away: str | None = None
             try:
@@ -32,12 +34,13 @@ def look(
             except EOFError:
                 return
             except Away as e:
-                away = str(e)
+                away, last_ns = str(e), None
             else:
-                passed += min(time.monotonic() - last, 1 / hz * 2)
+                passed += 0.0 if last_ns is None else min((frame.t_ns - last_ns) / 1e9, 2 / hz)
+                last_ns = frame.t_ns
                 yield frame
-            last = time.monotonic()
             watch(passed, away)
-            clock.tick()
-    finally:
-        source.close()
+            if skip is None:
+                clock.tick()
+            else:
+                skip(1 / hz)

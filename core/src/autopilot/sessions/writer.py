@@ -117,7 +117,7 @@ class SessionWriter:
     def close(self, ended: str = "saved", human: Ranges | None = None, lap_time_s: float | None = None) -> None:
         """Seal what is left and note how the session ended, which rows a human took over, and a lap's time.
 
-        Calling it twice is harmless.
+        One that was interrupted before its first row is removed. Calling it twice is harmless.
 
         Raises SessionError when the disk is full or fails; every row stays readable even so.
         """
@@ -135,6 +135,8 @@ class SessionWriter:
             self._fail(e)
         finally:
             self._lock.release()
+            if ended == "interrupted" and not self.frames:
+                shutil.rmtree(self.path, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -100,7 +100,7 @@ def setup(name: str, home: Home, registry: Registry, options: SetupOptions, talk
         settings = _crop(registry, source, settings, spec.aspects, picture, talk)
         keys, hotkeys = _keys(game, registry, device, profile, devices, talk)
         table: dict[str, Any] = {"region": settings.region, "size": settings.size, "window": settings.window}
-        table |= {"monitor": settings.monitor, "video": settings.video, "profile": profile}
+        table |= {"monitor": settings.monitor, "video": _lasting_path(settings.video), "profile": profile}
         table["source"] = None if source.name == spec.frame_source else source.name
         screen = {n: list(v) if isinstance(v, tuple) else v for n, v in sorted(table.items()) if v is not None}
         game.bindings.store(screen, family, keys, hotkeys)
@@ -221,6 +221,11 @@ def _lasting(window: Window, windows: Sequence[Window], names: Sequence[str]) ->
         f"another window of {window.process or 'the same program'} is called {window.title!r} too:"
         " close one of them, then run setup again"
     )
+
+
+def _lasting_path(video: str | None) -> str | None:
+    """Return what will name a file from any folder; cameras and addresses are named so already."""
+    return str(Path(video).absolute()) if video and not video.isdigit() and Path(video).is_file() else video
 
 
 # --- the picture in the window
