@@ -94,6 +94,8 @@ def _check_row(record: Record, info: SessionInfo, sizes: tuple[int, ...]) -> Non
     if (said := values["reading"]) is not None:
         known = [said[k] for k in ("lap", "lap_times_s", "incident", "wrong_way", "finished", "confidence")]
         fine = None not in known and 0 <= said["lap"] < 1 << 31 and None not in said["lap_times_s"]
+        numbers = [*said["lap_times_s"], said["confidence"], said["race_time_s"] or 0] if fine else []
+        fine = fine and all(map(math.isfinite, numbers))
         _need(fine, f"row {record.index} has a reading that makes no sense")
     try:
         record.row(info.height, info.width)

@@ -65,7 +65,7 @@ def scores(request: Request) -> Response:
             for axis, p in zip(axes, found.axes, strict=True)
         ]
         data["agree"] = agreement(session, found.axes)
-    return Response(json.dumps(data), media_type="application/json")
+    return Response(json.dumps(data, allow_nan=False), media_type="application/json")
 
 
 def agreement(session: Session, axes: list[NDArray[np.float32]]) -> list[float | None]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from autopilot.home import check_name
+from autopilot.home import check_name, read_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -34,7 +33,7 @@ def listing(request: Request) -> Response:
 def _read(path: Path) -> dict[str, Any]:
     """Return what `autopilot race` wrote; raises HTTPException when it cannot be read."""
     try:
-        race = json.loads(path.read_text(encoding="utf-8"))
+        race = read_json(path.read_bytes())
         for key in ("title", "drivers", "tracks", "laps", "runs", "summary", "stamp", "game"):
             race[key]
         for run in race["runs"]:

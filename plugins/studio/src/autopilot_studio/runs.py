@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autopilot.errors import UserError
-from autopilot.home import check_name
+from autopilot.home import check_name, read_json
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
@@ -49,14 +49,14 @@ def read(folder: Path, bundle: Path) -> dict[str, Any]:
     """Return what is known of a run: options, sessions, and the history as far as its last checkpoint."""
     run: dict[str, Any] = {"name": folder.name, "options": {}, "sessions": [], "history": [], "best": None, "error": ""}
     try:
-        what = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        what = read_json((folder / "run.json").read_bytes())
         run["sessions"] = [str(id) for id in what.pop("sessions", [])]
         what.pop("frames", None)
         config = what.pop("config", None) or {}
         run["options"] = {**what, **{f"set {k}": v for k, v in config.items()}}
         run["history"] = _history(folder / "checkpoints")
         if not run["history"] and (bundle / "manifest.json").exists():
-            run["history"] = [json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["metrics"]]
+            run["history"] = [read_json((bundle / "manifest.json").read_bytes())["metrics"]]
         run["best"] = min(run["history"], key=lambda h: h["loss"], default=None)
         run["confusion"] = {} if run["best"] is None else _confusion(run["best"], bundle)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as e:
@@ -81,7 +81,7 @@ def _confusion(best: dict[str, Any], bundle: Path) -> dict[str, Any]:
     """Return for each axis the names of its values and a row for each that was held: (count, share of the row)."""
     names: dict[str, list[str]] = {}
     if (bundle / "manifest.json").exists():
-        axes = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["action_space"]
+        axes = read_json((bundle / "manifest.json").read_bytes())["action_space"]
         names = {axis["name"]: axis["values"] for axis in axes}
     tables = {}
     for axis, counts in best.get("confusion", {}).items():
