@@ -72,6 +72,7 @@ def test_a_team_reaches_the_weights_of_one_process_and_only_its_first_writes(
     done, silent = first.wait(), second.wait()
     assert (done.code, silent.code) == (0, 0), done.err + silent.err
     assert json.loads(done.out)["best"] == json.loads(silent.out)["best"]
+    assert all("frames to train on" in process.err for process in (done, silent))
     assert json.loads(done.out)["bundle"] == str(home / "bundles/tiny")
     assert json.loads(silent.out)["bundle"] is None
     assert sorted(p.name for p in other.iterdir()) == ["cache", "sessions"]

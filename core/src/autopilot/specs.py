@@ -209,9 +209,11 @@ class ModelSpec:
     """A network: `build` imports `(height, width, outputs, rngs, **config) -> flax.nnx.Module`.
 
     `outputs` is the size of each axis. The module is called with images (N, H, W, 3), float32 in
-    0..255, and returns one array of logits (N, size) per axis. It may also have a method
+    0..255, and returns one array of logits (N, size) per axis, a tuple in their order: shapes are checked before
+    the first step, but of two axes of one size swapped logits look the same. It may also have a method
     `training_logits(images) -> list[tuple[float, tuple[Array, ...]]]`: weighted heads for the
-    loss, the main one included. `config` holds its parameters with their defaults, `learning_rate`
+    loss, the main one included. `config` holds its parameters with their defaults, whose types a user's values must
+    have (None: any); what else they must be is for `build` to check. `learning_rate`
     is the peak of Adam's that suits it. `build` must work under `nnx.eval_shape`.
     """
 
