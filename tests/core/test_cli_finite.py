@@ -22,7 +22,7 @@ def fractions() -> Iterator[Any]:
                 yield pytest.param(command, option, id=f"{name} {option.opts[0]}")
 
 
-@pytest.mark.parametrize(("command", "option"), fractions())
+@pytest.mark.parametrize(("command", "option"), list(fractions()))
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "NaN", "Infinity"])
 def test_what_is_not_finite_is_no_value_of_an_option(command: click.Command, option: click.Option, text: str) -> None:
     with pytest.raises(click.BadParameter):

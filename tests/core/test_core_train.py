@@ -11,12 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from autopilot.errors import UserError
+from autopilot.plugins import Registry
 from autopilot.policy import Preprocess
 from autopilot.sessions import Cached
-from autopilot.train import TrainOptions
+from autopilot.train import TrainOptions, TrainProgress, in_words
 from autopilot.train.augment import make_augment
 from autopilot.train.data import BALANCE_LIMIT, Dataset, balanced, batches
 from autopilot.train.devices import own_rows
+from autopilot.train.forecast import LONG_S, Forecast
 from autopilot.train.step import cross_entropy, learning_rate, make_evaluate, make_step, optimiser
 from autopilot.types import ActionSpace, Axis
 from flax import nnx
@@ -344,6 +346,8 @@ def test_evaluation_counts_what_it_says() -> None:
     ("change", "says"),
     [
         ({"epochs": 0}, "--epochs"),
+        ({"brightness": float("nan")}, "--brightness"),
+        ({"brightness": 1.5}, "--brightness"),
         ({"batch_size": -1}, "--batch-size"),
         ({"balance": "luck"}, "--balance"),
         ({"precision": "float8"}, "--precision"),
@@ -363,3 +367,38 @@ def test_evaluation_counts_what_it_says() -> None:
 def test_options_that_make_no_sense(change: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         TrainOptions("m", **change).check()
+
+
+def forecast(model: str, left_s: float) -> list[str]:
+    """What is said of a training of 400 steps, a tenth of which were done before, after some steps more."""
+    data = dataset({(1, 0): 600, (0, 0): 200})
+    data.preprocess = Preprocess((160, 90), (160, 90))
+    seen: list[TrainProgress] = []
+    said: list[str] = []
+    watch = Forecast(Registry(), TrainOptions(model, epochs=20, batch_size=32), data, seen.append, said.append)
+    for step, left in ((40, None), (42, None), (50, left_s), (60, left_s / 2), (400, 0.0)):
+        watch(TrainProgress(step=step, steps=400, epoch=3, epochs=20, samples_per_s=9.0, left_s=left))
+    assert [p.step for p in seen] == [40, 42, 50, 60, 400]
+    return said
+
+
+def test_a_training_is_told_once_before_it_begins_and_once_when_it_was_measured() -> None:
+    assert forecast("inception", 560.0) == [
+        "800 frames to train on, 4 to validate on: 400 steps of 32 frames in 20 epochs, of which 40 are done",
+        "measured 1.6 s a step: about 9 min for the 350 left, validation not counted",
+    ]
+
+
+def test_what_would_be_quicker_is_told_where_it_is_long_and_true() -> None:
+    assert LONG_S <= 700
+    quicker = forecast("inception", 700.0)[1].partition("; quicker: ")[2]
+    assert quicker == "fewer --epochs (about 40 s each), --model nvidia (computes 12 times less), a GPU"
+    quicker = forecast("nvidia", 70_000.0)[1].partition("; quicker: ")[2]
+    assert quicker == "fewer --epochs (about 67 min each), a GPU", "no network that is installed computes half as much"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5900, "98 min"), (8700, "2 h 25 min")]
+)
+def test_times_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == f"about {words}"

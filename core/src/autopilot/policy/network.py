@@ -72,11 +72,13 @@ def _settings(spec: ModelSpec, config: Mapping[str, Any]) -> dict[str, Any]:
             known = ", ".join(spec.config) or "none"
             raise PluginError(f"model {spec.name!r} has no setting {name!r}; there are: {known}")
         default = spec.config[name]
-        fits = isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)
+        kind = list | tuple if isinstance(default, list | tuple) else type(default)  # JSON knows no tuples
+        fits = isinstance(value, kind) and isinstance(value, bool) == isinstance(default, bool)
         if isinstance(default, float):
             fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if default is not None and not fits:
-            raise PluginError(f"model {spec.name!r}: setting {name} is {value!r}: give one like {json.dumps(default)}")
+            example = json.dumps(default, default=str)
+            raise PluginError(f"model {spec.name!r}: setting {name} is {value!r}: give one like {example}")
     return {**spec.config, **config}
 
 

@@ -321,11 +321,11 @@ class _Fit:
         """
         if all(np.isfinite(array).all() for array in arrays):
             return
-        options = self._options
-        mend = f"try --learning-rate {options.learning_rate / 10:.2g} or a longer --warmup, with --restart"
-        if number <= 2:
-            mend = f"so early it is the fault of network {options.model}, or of its --set or --from"
-        rate = f"{learning_rate(self._state):.2g}"
+        rate, slower = f"{learning_rate(self._state):.2g}", f"{self._options.learning_rate / 10:.2g}"
+        fault = f"network {self._options.model} is at fault, or its --set or --from"
+        mend = f"try --learning-rate {slower} or a longer --warmup, with --restart; if that does not help, {fault}"
+        if number == 1:  # nothing was learned before
+            mend = fault
         raise UserError(f"step {number}: {what} is not a finite number, at a learning rate of {rate}: {mend}")
 
     def _measure(self, number: int, state: TrainState) -> dict[str, Any]:
