@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,47 @@ def test_the_network_drives_a_lap_of_an_unseen_road(run: Run, home: Path, tmp_pa
     assert "lock-step" in plain.err
     assert "stages, ms p50/p99" in plain.err
     assert plain.out.startswith("tiny on 30: finished; ")
+
+
+SLOW = r"the loop ran at \d+\.\d of 50 Hz, less than half of what was wanted; most of its time went into device"
+HUNG = "the device hung or its process was ended, and it was replaced once; nothing was held meanwhile"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "drive --game padded --bundle demonstrator --track endless --seconds 0.6",
+        "record --game padded --driver demonstrator --track endless --seconds 0.6",
+        "race --game padded --drivers demonstrator --tracks oval --laps 1 --name cup",
+    ],
+)
+def test_a_device_that_hung_and_a_rate_far_below_the_wanted_one_are_warnings(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    done = run(*command.split(), "--json", home=tmp_path / "json", PITLANE_LOG=str(tmp_path / "one"))
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    if command.startswith("race"):
+        (one,) = found["runs"]
+        kept = (tmp_path / "json/races/cup/race.md").read_text()
+        assert f"\nWarning: demonstrator on oval, race 1: {HUNG}\n" in kept
+    else:
+        one = (found[0] if command.startswith("record") else found)["timing"]
+        assert one["device_replaced"] == 1
+    slow, hung = one["warnings"]
+    assert re.fullmatch(SLOW, slow), slow
+    assert hung == HUNG
+    assert "gave no answer" in done.err or "was ended, a new one took over" in done.err
+    done = run(*command.split(), home=tmp_path / "text", PITLANE_LOG=str(tmp_path / "two"))
+    told = done.err if command.startswith("race") else done.out
+    assert re.search(f"warning: {SLOW}", told), told
+    assert f"warning: {HUNG}" in told
+
+
+def test_a_run_at_its_rate_has_no_warnings(run: Run, tmp_path: Path) -> None:
+    args = "drive --game pit --bundle demonstrator --track endless --seconds 0.6 --json".split()
+    timing = json.loads(run(*args, home=tmp_path / "home", PITLANE=pit()).out)["timing"]
+    assert (timing["warnings"], timing["device_replaced"]) == ([], 0)
 
 
 def test_frames_that_the_human_took_over_are_kept_ready_to_train_on(run: Run, home: Path, tmp_path: Path) -> None:

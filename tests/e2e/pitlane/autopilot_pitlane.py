@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,33 @@ class Lane:
         return frozenset(self.plan.get("held", ["left"] if self.frames % 4 else ["right"]))
 
 
+class Pad:
+    """A device whose process hangs at its first press, and prints."""
+
+    sticky, devices = False, ()
+
+    def __init__(self, names):
+        print("the pad is plugged in", flush=True)
+
+    def press(self, name):
+        with suppress(FileExistsError):
+            Path(os.environ["PITLANE_LOG"] + ".hung").touch(exist_ok=False)
+            time.sleep(1000)
+
+    def release(self, name):
+        pass
+
+    def flush(self):
+        pass
+
+    close = flush
+
+
+def open_padded(request):
+    lane = Lane(request)
+    return World(source=lane, reader=lane, referee=lane, demonstrator=lane)
+
+
 def open_world(request):
     lane = Lane(request)
     return World(source=lane, device=lane, reader=lane, referee=lane, demonstrator=lane)
@@ -121,6 +149,13 @@ def game(name, label_map="pit", **options):
 def autopilot_games():
     return [
         game("pit"),
+        game(
+            "padded",
+            "pit-padded",
+            device="pit-pad",
+            open_world="autopilot_pitlane:open_padded",
+            bindings={"pit-pad": {"": {"left": "l", "right": "r"}}},
+        ),
         game("other-axes", "pit-other"),
         game("other-size", "pit-size", frame_size=(80, 45)),
         game("wild", "pit-wild", demonstrator=False, referee=False),
@@ -132,6 +167,7 @@ def autopilot_games():
 def autopilot_label_maps():
     return [
         LabelMapSpec("pit", "p", "pit", "autopilot_pitlane:labels"),
+        LabelMapSpec("pit-padded", "p", "padded", "autopilot_pitlane:labels"),
         LabelMapSpec("pit-other", "p", "other-axes", "autopilot_pitlane:other_labels"),
         LabelMapSpec("pit-size", "p", "other-size", "autopilot_pitlane:labels"),
         LabelMapSpec("pit-wild", "p", "wild", "autopilot_pitlane:labels"),
@@ -146,4 +182,7 @@ def autopilot_frame_sources():
 
 @hookimpl
 def autopilot_devices():
-    return [DeviceSpec("pit-wheel", "w", probe="autopilot_pitlane:good_probe")]
+    return [
+        DeviceSpec("pit-wheel", "w", probe="autopilot_pitlane:good_probe"),
+        DeviceSpec("pit-pad", "p", backend="autopilot_pitlane:Pad"),
+    ]

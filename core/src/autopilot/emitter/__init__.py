@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from autopilot.errors import DeviceError, UserError
 from autopilot.types import NOTHING, Bindings, Held
@@ -21,11 +22,11 @@ from autopilot.types import NOTHING, Bindings, Held
 BEAT_S = 0.05
 """Between two signs of life."""
 
-ANSWER_S, START_S = 2.0, 60.0
+ANSWER_S, START_S = 2.0, 30.0
 """How long an answer, and a start on a busy machine, may take before the process counts as hung."""
 
 REPLACEMENTS = 5
-"""So many emitters that die are replaced; then something ends them on purpose."""
+"""So many emitters that die, or guards of one, are replaced; then something ends them on purpose."""
 
 _log = logging.getLogger("autopilot")
 
@@ -33,22 +34,24 @@ _log = logging.getLogger("autopilot")
 class Emitter:
     """Holds keys or buttons for the policy; `bindings` maps controls to their names.
 
-    `backend` names a `Backend` that another process loads. That process releases everything when
-    this one ends in any way, hangs, or does not call `hold` for `patience_s` seconds; a process
-    that dies is replaced by one that releases before anything else.
+    `backend` names a `Backend` that another process loads; errors begin with `who`, its distribution
+    and device. That process releases everything when this one ends in any way, hangs, or does not call
+    `hold` for `patience_s` seconds; a process that dies is replaced by one that releases before anything else.
 
     Raises DeviceError for a name that the back-end does not know, and where it cannot be opened.
     """
 
-    def __init__(self, backend: str, bindings: Bindings, patience_s: float = 0.25) -> None:
-        self._backend, self._bindings, self._patience_s = backend, dict(bindings), patience_s
+    def __init__(self, backend: str, bindings: Bindings, patience_s: float = 0.25, who: str = "") -> None:
+        self._bindings, self._patience_s = dict(bindings), patience_s
         self._names: frozenset[str] = frozenset()
         self._lock = threading.RLock()
-        self._left = REPLACEMENTS
+        self.replaced = 0
+        """How many times the process that holds the keys hung or was ended."""
         self._failed: str | None = None
         self._closing = threading.Event()
         self._last_hold = time.monotonic()
-        self._process = _Process(backend, bindings, self._died)
+        self._start = partial(_Process, backend, bindings, who or f"device {backend!r}", self._died)
+        self._process = self._start()
         threading.Thread(target=self._beat, name="emitter heartbeat", daemon=True).start()
 
     def ours(self) -> frozenset[str]:
@@ -121,50 +124,56 @@ class Emitter:
                 self._replace()
 
     def _replace(self) -> None:
+        how = "was ended" if self._process.ended else f"gave no answer for {ANSWER_S:.0f} s"
         self._process.kill()
         if self._process.error is not None:
             self._failed = self._process.error
             return
-        self._left -= 1
-        if self._left < 0:
-            self._failed = f"the process that holds the keys was ended {REPLACEMENTS + 1} times: what ends it?"
+        if self.replaced == REPLACEMENTS:
+            self._failed = f"the process that holds the keys hung or was ended {REPLACEMENTS + 1} times: what ends it?"
             return
+        self.replaced += 1
         try:
-            self._process = _Process(self._backend, self._bindings, self._died)
+            self._process = self._start()
         except DeviceError as e:
-            self._failed = f"the process that holds the keys was ended and cannot be replaced: {e}"
+            self._failed = f"the process that holds the keys {how} and cannot be replaced: {e}"
             return
         self._names = frozenset()
-        _say("everything released: the process that holds the keys was ended, a new one took over")
+        _say(f"everything released: the process that holds the keys {how}, a new one took over")
 
 
 class _Process:
     """One emitter process and the thread that listens to it."""
 
-    def __init__(self, backend: str, bindings: Bindings, died: Callable[[_Process], None]) -> None:
+    def __init__(self, backend: str, bindings: Bindings, who: str, died: Callable[[_Process], None]) -> None:
         names = sorted(set(bindings.values()))
-        self._popen = subprocess.Popen(  # noqa: S603 - our own module; names are arguments, no shell
-            # -P: no module of the current folder can take the place of one of ours.
-            [sys.executable, "-P", "-m", "autopilot.emitter", backend, *names],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            # It outlives what ends a whole terminal or process group, and then lets go.
-            start_new_session=True,
-        )
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603 - our own module; names are arguments, no shell
+                # -P: no module of the current folder can take the place of one of ours.
+                [sys.executable, "-P", "-m", "autopilot.emitter", who, backend, *names],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                # It outlives what ends a whole terminal or process group, and then lets go.
+                start_new_session=True,
+            )
+        except OSError as e:
+            raise DeviceError(f"{who} cannot be opened: no process can be started for it ({e})") from e
         self.pids: tuple[int, ...] = (self._popen.pid,)
         self.devices: frozenset[str] = frozenset()
         self.error: str | None = None
+        self.ended = False
         self._ready = False
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._died = died
         threading.Thread(target=self._listen, name="emitter", daemon=True).start()
         if not self._answered(START_S):
-            how = f"gives no answer for {START_S:.0f} s"
+            how = f"gives no answer for {START_S:.0f} s while it is opened; try again"
             with contextlib.suppress(subprocess.TimeoutExpired):
-                how = f"ended with status {self._popen.wait(0.5)}"
+                how = f"cannot be opened: its process ended with status {self._popen.wait(0.5)}"
             self.kill()
-            raise DeviceError(self.error or f"the process that holds the keys does not start: it {how}")
+            raise DeviceError(self.error or f"{who} {how}, or choose another with --input")
         self._ready = True
 
     def ask(self, line: str) -> bool:
@@ -177,17 +186,14 @@ class _Process:
         try:
             self._popen.stdin.write(line + "\n")
             self._popen.stdin.flush()
-        except (BrokenPipeError, ValueError):  # ValueError: closed
+        except (OSError, ValueError):  # EPIPE, and EINVAL on Windows; ValueError: closed
+            self.ended = True
             return False
         return True
 
     def end(self) -> None:
         """Let it release and end; kill it if it does not."""
-        try:
-            assert self._popen.stdin is not None
-            self._popen.stdin.close()  # which is its order to release all
-        except BrokenPipeError:
-            pass
+        self._close()  # which is its order to release all
         try:
             self._popen.wait(5)
         except subprocess.TimeoutExpired:
@@ -196,9 +202,13 @@ class _Process:
     def kill(self) -> None:
         """End a process that hangs; its guard, where there is one, releases."""
         self._popen.kill()
-        self._popen.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it may hang in the system itself
+            self._popen.wait(5)
+        self._close()
+
+    def _close(self) -> None:
         assert self._popen.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # of what was not sent yet
+        with contextlib.suppress(OSError):  # of what was not sent yet
             self._popen.stdin.close()
 
     def _answered(self, seconds: float) -> bool:
@@ -210,7 +220,10 @@ class _Process:
     def _listen(self) -> None:
         assert self._popen.stdout is not None
         for line in self._popen.stdout:
-            message = json.loads(line)
+            try:
+                message = dict(json.loads(line))
+            except (TypeError, ValueError):
+                continue  # printed while Python itself started, when its output was not ours alone yet
             if "released" in message:
                 _say(f"everything released: {message['released']}")
                 continue
@@ -218,6 +231,7 @@ class _Process:
             if "pids" in message:
                 self.pids, self.devices = tuple(message["pids"]), frozenset(message["devices"])
             self._answers.put(self.error is None)
+        self.ended = True
         self._answers.put(False)
         if self._ready:
             self._died(self)

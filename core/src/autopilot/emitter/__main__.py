@@ -1,10 +1,10 @@
 """The process that owns the keys, so that none stays down when the driver dies or hangs.
 
-Started as `python -m autopilot.emitter BACKEND NAME...` with the names that it may press. It first
+Started as `python -m autopilot.emitter WHO BACKEND NAME...` with the names that it may press. It first
 releases them all, since a key may outlive the process that pressed it. Lines of its input are JSON:
 a list is what to hold from now on, `null` a sign of life, a text the reason to release everything.
 A list is answered by `{}`, or by `{"error": text}` before it ends. At the end of input, on SIGTERM,
-and after 250 ms without a line it releases what it holds.
+and after 250 ms without a line it releases what it holds; where a back-end hangs, it just ends.
 
 What is held when *this* process is killed or stopped is released by its guard, a process that only
 waits for that; back-ends whose system does so by itself need none.
@@ -13,6 +13,7 @@ waits for that; back-ends whose system does so by itself need none.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import queue
@@ -21,10 +22,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from autopilot.emitter import REPLACEMENTS, START_S
+from autopilot.errors import DeviceError
 from autopilot.interfaces import Backend
+from autopilot.plugins import guard as plugins
 from autopilot.specs import load
 
 GAP_S = 0.25
@@ -33,8 +38,53 @@ GAP_S = 0.25
 TURN_S, GUARD_S = 0.05, 0.35
 """How often the guard hears from this process, and after how long it counts as stopped."""
 
+PRESS_S, LAST_S, GUARD_LAST_S = 1.0, 0.5, 10.0
+"""How long the back-end may take to press or release, and all that is left to do after the end of input."""
+
 NONE: frozenset[str] = frozenset()
-Lines = queue.SimpleQueue[str | None]
+
+
+class Parent:
+    """The process that started this one. Its pipes are for the protocol alone.
+
+    What a back-end reads from standard input is empty, what it prints comes to standard error. So long
+    after the end of input (`last_s`) this process ends, whatever it does by then.
+    """
+
+    def __init__(self, last_s: float) -> None:
+        null = os.open(os.devnull, os.O_RDWR)  # takes the number of a standard error that is closed
+        commands, self._answers = os.dup(0), os.dup(1)
+        os.dup2(null, 0)
+        os.dup2(2, 1)
+        sys.stdout = sys.stderr
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        """What it sends, line by line; None ends it."""
+        threading.Thread(target=self._feed, args=(commands, last_s), daemon=True).start()
+
+    def _feed(self, commands: int, last_s: float) -> None:
+        with contextlib.suppress(OSError, ValueError), open(commands, encoding="utf-8") as pipe:
+            for line in pipe:
+                self.lines.put(line)
+        self.lines.put(None)
+        time.sleep(last_s)
+        os._exit(1)
+
+    def tell(self, **message: Any) -> None:
+        """Tell it something."""
+        # Unbuffered, so that nothing is left to fail later; a driver that is gone needs no answer.
+        with contextlib.suppress(OSError):
+            os.write(self._answers, f"{json.dumps(message)}\n".encode())
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """End this process when it takes longer, even in a library that lets no other thread run."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # for the traceback that goes with it
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 class Guard:
@@ -42,7 +92,7 @@ class Guard:
 
     def __init__(self, backend: str, names: Sequence[str]) -> None:
         self._command = [sys.executable, "-P", "-m", "autopilot.emitter", "--guard", str(os.getpid()), backend, *names]
-        self._left = 5
+        self._left = REPLACEMENTS
         self._start()
 
     def _start(self) -> None:
@@ -51,67 +101,82 @@ class Guard:
         )
         self.pid = self._process.pid
         assert self._process.stdout is not None
-        self._process.stdout.readline()
+        while self._process.stdout.readline() not in (b"{}\n", b""):
+            pass  # printed while Python itself started
 
-    def tell(self, held: bool) -> None:
-        """Say whether there is something to release; also the sign of life."""
+    def tell(self, held: bool) -> bool:
+        """Say whether there is something to release; also the sign of life. False when the guard is gone."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(b"1\n" if held else b"0\n")
-        except BrokenPipeError:
-            self._process.wait()
-            if self._left:
-                self._left -= 1
-                self._start()
-                self.tell(held)
+        except OSError:  # EPIPE, and EINVAL on Windows
+            return False
+        return True
+
+    def replace(self) -> None:
+        """Start another one; nothing may be down meanwhile. Raises DeviceError after a few."""
+        self._process.kill()
+        self._process.wait()
+        self._left -= 1
+        if self._left < 0:
+            raise DeviceError(f"the guard of the keys was ended {REPLACEMENTS + 1} times: what ends it?")
+        self._start()
 
 
 class Keys:
     """What is down, and the back-end that makes it so."""
 
-    def __init__(self, backend: Backend, names: Sequence[str], guard: Guard | None) -> None:
-        self._backend, self._names, self._guard = backend, names, guard
+    def __init__(self, backend: Backend, guard: Guard | None = None) -> None:
+        self._backend, self._guard = backend, guard
         self.down = NONE
 
     def hold(self, names: frozenset[str]) -> None:
-        """Make exactly these down; only differences are sent."""
-        if names == self.down:
+        """Make exactly these down, and tell the guard; only differences are sent, releases before anything else."""
+        self.release(self.down - names)
+        while self._guard is not None and not self._guard.tell(bool(names)):
+            self.release(self.down)
+            self._guard.replace()
+        fresh = names - self.down
+        self.down = names  # before the presses: a signal that ends us may come between them
+        self._send(self._backend.press, fresh)
+
+    def release(self, names: Collection[str]) -> None:
+        """Release these, whoever pressed them."""
+        self._send(self._backend.release, names)
+        self.down = self.down.difference(names)
+
+    def close(self) -> None:
+        """Release what is down and give the device back."""
+        try:
+            self.release(self.down)
+            if self._guard is not None:
+                self._guard.tell(held=False)
+        finally:
+            with within(PRESS_S):
+                self._backend.close()
+
+    def _send(self, act: Callable[[str], None], names: Collection[str]) -> None:
+        """Press or release each, also where another one raises."""
+        if not names:
             return
-        fresh, stale = names - self.down, self.down - names
-        self.down |= names  # before the presses: a signal that ends us may come between them
-        self.beat()
-        for name in sorted(stale):
-            self._backend.release(name)
-        for name in sorted(fresh):
-            self._backend.press(name)
-        self._backend.flush()
-        self.down = names
-        self.beat()
-
-    def release_stale(self) -> None:
-        """Release every name, whoever pressed it: a killed process may have left some down."""
-        for name in self._names:
-            self._backend.release(name)
-        self._backend.flush()
-
-    def beat(self) -> None:
-        """Let the guard know that this process lives, and whether something is down."""
-        if self._guard is not None:
-            self._guard.tell(bool(self.down))
+        with within(PRESS_S), contextlib.ExitStack() as each:
+            each.callback(self._backend.flush)
+            for name in sorted(names, reverse=True):  # the last one comes first
+                each.callback(act, name)
 
 
-def serve(keys: Keys, lines: Lines) -> None:
+def serve(keys: Keys, parent: Parent) -> None:
     """Hold what each line says, until None comes; release when no line does."""
     heard = time.monotonic()
     while True:
         try:
-            line = lines.get(timeout=TURN_S if keys.down else None)
+            line = parent.lines.get(timeout=TURN_S if keys.down else None)
         except queue.Empty:
             if time.monotonic() - heard >= GAP_S:
                 keys.hold(NONE)
-                tell(released=f"no sign of life from the driver for {GAP_S * 1000:.0f} ms")
+                parent.tell(released=f"no sign of life from the driver for {GAP_S * 1000:.0f} ms")
             else:
-                keys.beat()
+                keys.hold(keys.down)
             continue
         heard = time.monotonic()
         if line is None:
@@ -119,85 +184,73 @@ def serve(keys: Keys, lines: Lines) -> None:
         message = json.loads(line)
         if isinstance(message, list):
             keys.hold(frozenset(message))
-            tell()
-        elif message is None:
-            keys.beat()
+            parent.tell()
         else:
-            keys.hold(NONE)
+            keys.hold(keys.down if message is None else NONE)
 
 
-def tell(**message: Any) -> None:
-    """Tell the driver something."""
-    # Unbuffered, so that nothing is left to fail later; a driver that is gone needs no answer.
-    with contextlib.suppress(BrokenPipeError):
-        os.write(sys.stdout.fileno(), f"{json.dumps(message)}\n".encode())
-
-
-def read_lines() -> Lines:
-    """Return a queue of the lines of standard input; None ends them."""
-    lines: Lines = queue.SimpleQueue()
-
-    def feed() -> None:
-        for line in sys.stdin:
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=feed, daemon=True).start()
-    return lines
-
-
-def main(target: str, names: list[str]) -> int:
-    """Serve standard input until it ends; return the exit status."""
-    lines = read_lines()
+def main(who: str, target: str, names: list[str], parent: Parent) -> int:
+    """Serve the parent until its input ends; return the exit status."""
     try:
-        backend: Backend = load(target)(names)
-        guard = Guard(target, names) if backend.sticky else None
-        keys = Keys(backend, names, guard)
+        with within(START_S), plugins.Calling(f"{who}: {target.rpartition(':')[2]}"):
+            backend: Backend = plugins.Guard(who).object(load(target)(names), Backend)
+            sticky, devices = backend.sticky, list(backend.devices)
+        guard = Guard(target, names) if sticky else None
+        keys = Keys(backend, guard)
         try:
-            keys.release_stale()
-            tell(pids=[os.getpid(), *([guard.pid] if guard else [])], devices=list(backend.devices))
-            serve(keys, lines)
+            keys.release(names)  # a killed process may have left some down
+            parent.tell(pids=[os.getpid(), *([guard.pid] if guard else [])], devices=devices)
+            serve(keys, parent)
         finally:
-            keys.hold(NONE)
-            backend.close()
-    except Exception as e:  # noqa: BLE001 - whatever a driver raises, the parent reports in a line
-        tell(error=" ".join(str(e).split()) or type(e).__name__)
+            keys.close()
+    except Exception as e:  # noqa: BLE001 - whatever happens, the parent reports it in a line
+        parent.tell(error=" ".join(str(e).split()) or type(e).__name__)
         return 1
     return 0
 
 
-def guard(owner: int, target: str, names: list[str]) -> int:
-    """Wait for the end of `owner` or for its silence; then release, if something is held."""
-    lines = read_lines()
+def guard(owner: int, target: str, names: list[str], parent: Parent) -> int:
+    """Wait for the end of `owner`, the parent, or for its silence; then release, if something is held."""
     backend: Backend | None = None
-    with contextlib.suppress(Exception):  # the owner opens the same back-end and reports what is wrong
+    with contextlib.suppress(Exception), within(START_S):  # the owner opens the same one and reports what is wrong
         backend = load(target)(names)
-    tell()
+    parent.tell()
     held = False
     while True:
         try:
-            line = lines.get(timeout=GUARD_S if held else None)
+            line = parent.lines.get(timeout=GUARD_S if held else None)
         except queue.Empty:
-            os.kill(owner, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+            if os.getppid() == owner:  # else it is gone, and the number may be another's
+                os.kill(owner, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
             break
         if line is None:
             break
         held = line == "1\n"
     if held and backend is not None:
         with contextlib.suppress(Exception):  # a system that is gone keeps no key down
-            Keys(backend, names, None).release_stale()
+            Keys(backend).release(names)
     return 0
 
 
 def stop(*_: object) -> None:
     """End in order, on a signal."""
-    raise SystemExit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def run(arguments: list[str]) -> int:
+    """Be a guard or the owner of the keys; return the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it too and closes the pipe
+    if arguments[0] == "--guard":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with its owner
+        return guard(int(arguments[1]), arguments[2], arguments[3:], Parent(GUARD_LAST_S))
+    signal.signal(signal.SIGTERM, stop)
+    return main(arguments[0], arguments[1], arguments[2:], Parent(LAST_S))
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver gets it too and closes the pipe
-    if sys.argv[1] == "--guard":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with its owner
-        sys.exit(guard(int(sys.argv[2]), sys.argv[3], sys.argv[4:]))
-    signal.signal(signal.SIGTERM, stop)
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    status = 1
+    try:
+        status = run(sys.argv[1:])
+    finally:
+        os._exit(status)  # no thread or handler of a back-end keeps the process

@@ -7,18 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from autopilot.emitter import Emitter
+from autopilot.interfaces import OutputDevice
+
 
 class Timing:
-    """Stage times in nanoseconds. `hz` is the rate that the bundle or the user wants."""
+    """Stage times in nanoseconds. `hz` is the rate that the bundle or the user wants, `device` what is pressed."""
 
-    def __init__(self, hz: float, lockstep: bool) -> None:
+    def __init__(self, hz: float, lockstep: bool, device: OutputDevice | None = None) -> None:
         self.hz = hz
         self.lockstep = lockstep
+        self._device = device
         self.stages: dict[str, list[int]] = {}
         self._started = time.monotonic_ns()
         self._step_started = self._started
         self._steps: list[int] = []
         self._paused_ns = 0
+        self._stopped: int | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -42,18 +47,23 @@ class Timing:
         """Mark where the step's work ends and waiting for the next one begins."""
         self._steps.append(time.monotonic_ns() - self._step_started)
 
+    def stop(self) -> None:
+        """Mark where the run ends."""
+        self._stopped = time.monotonic_ns()
+
     @property
     def achieved_hz(self) -> float:
         """Steps a second so far, pauses left out."""
         return len(self._steps) / self._elapsed()
 
     def _elapsed(self) -> float:
-        return max((time.monotonic_ns() - self._started - self._paused_ns) / 1e9, 1e-9)
+        return max(((self._stopped or time.monotonic_ns()) - self._started - self._paused_ns) / 1e9, 1e-9)
 
     def report(self) -> dict[str, Any]:
         """Return rates in Hz, overruns (steps whose work took longer than a period), stages in ms.
 
-        With a wall clock `on_time` is the share of decisions taken within their period.
+        With a wall clock `on_time` is the share of decisions taken within their period. `warnings` says in
+        lines for a person what makes the run a poor one.
         """
         import numpy as np
 
@@ -61,6 +71,7 @@ class Timing:
         work = np.asarray(self._steps or [0]) / 1e6
         overruns = int((work > 1000.0 / self.hz).sum())
         achieved = len(self._steps) / elapsed
+        replaced = self._device.replaced if isinstance(self._device, Emitter) else 0
         return {
             "steps": len(self._steps),
             "seconds": round(elapsed, 3),
@@ -77,4 +88,20 @@ class Timing:
                 }
                 for name, ns in self.stages.items()
             },
+            "device_replaced": replaced,
+            "warnings": [*self._too_slow(achieved, elapsed), *_unsteady(replaced)],
         }
+
+    def _too_slow(self, achieved: float, elapsed: float) -> Iterator[str]:
+        if not self.lockstep and achieved < self.hz / 2 and elapsed * self.hz >= 2:
+            stage = max(self.stages, key=lambda name: sum(self.stages[name]), default="no stage")
+            yield (
+                f"the loop ran at {achieved:.1f} of {self.hz:g} Hz, less than half of what was wanted;"
+                f" most of its time went into {stage}"
+            )
+
+
+def _unsteady(replaced: int) -> Iterator[str]:
+    if replaced:
+        times = "once" if replaced == 1 else f"{replaced} times"
+        yield f"the device hung or its process was ended, and it was replaced {times}; nothing was held meanwhile"

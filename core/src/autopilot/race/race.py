@@ -99,6 +99,9 @@ def race(
                 if report.human_frames:
                     options.drive.say(f"{name} on {track}, race {number + 1}: a human helped, so its laps do not count")
                 run = _run(name, track, number, None if report.human_frames else report.reading, book, options.laps)
+                run = replace(run, warnings=tuple(report.timing["warnings"]))
+                for line in run.warnings:
+                    options.drive.say(f"{name} on {track}, race {number + 1}: warning: {line}")
                 result = replace(result, runs=(*result.runs, run))
                 keep(result)
     for reference in references:

@@ -45,6 +45,9 @@ def markdown(result: RaceResult) -> str:
     lines += [f"Times in seconds of game time, stamped: {result.stamp}. `*` = incident. "]
     lines[-1] += f"Ratios compare with {result.drivers[0]}."
     lines += [f"\n{source}" for source in result.references]
+    lines += [
+        f"\nWarning: {r.driver} on {r.track}, race {r.race + 1}: {line}" for r in result.runs for line in r.warnings
+    ]
     for title, head, rows in table_rows(result):
         lines += ["", f"## {title}", "", _row(head), _row(["---"] * len(head))]
         lines += [_row(row) for row in rows]

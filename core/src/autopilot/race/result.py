@@ -13,7 +13,8 @@ class Run:
     """One driver, once, on one track. Times in seconds of game time.
 
     `incident_laps` are the numbers (from 0) of laps with an incident; a run that gave up is not
-    `finished`, and has fewer laps than were asked. `tallies` is what the referee counted besides.
+    `finished`, and has fewer laps than were asked. `tallies` is what the referee counted besides, `warnings` what made
+    it a poor run.
     """
 
     driver: str
@@ -25,6 +26,7 @@ class Run:
     finished: bool
     score: float | None
     tallies: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def total_s(self) -> float | None:
