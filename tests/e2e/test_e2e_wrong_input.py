@@ -225,7 +225,7 @@ def test_every_command_has_json_home_and_examples(run: Run, name: str) -> None:
 
 
 def test_doctor_prints_each_probe_with_its_fix(run: Run) -> None:
-    done = run("doctor", "--json")
+    done = run("doctor", "--patience", "50", "--json")
     report = json.loads(done.out)
     found = {p["name"]: p for p in report["probes"]}
     assert {"Python", "disk", "clock", "JAX"} <= set(found)
@@ -234,8 +234,8 @@ def test_doctor_prints_each_probe_with_its_fix(run: Run) -> None:
     assert "probed too hard" in found["pit-eye"]["detail"]
     assert "autopilot-pitlane" in found["pit-eye"]["fix"]
     assert done.code == (not report["ok"])
-    assert report["seconds"] < 10
-    assert "find it" in run("doctor").out
+    assert "find it" in run("doctor", "--patience", "50").out
+    assert json.loads(run("doctor", "--json").out)["seconds"] < 10
 
 
 def test_a_closed_pipe_is_no_traceback(site: Path, recorded: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_window_is_seen_and_a_key_comes_back(wide: Any, doctor: Doctor) -> Non
     before = focus(wide)
     report = doctor("--window", "kart", "--game", "ctr")
     assert report["ok"], report["probes"]
-    assert report["game"] == {"ctr": {"game": "ctr", "record": None, "drive": None}}
+    assert report["game"] == {"ctr": {"game": "ctr", "record": None, "drive": None, "unknown": []}}
     shown = picture(report)
     assert shown.shape == (120, 160, 3)
     assert (shown == RED).all()
@@ -88,7 +88,7 @@ def test_a_black_screen_stops_the_screen_game_alone(wide: Any, doctor: Doctor) -
     report = doctor()
     assert "all black" in report["part"]["screen picture"]["detail"]
     assert report["game"]["ctr"]["record"].startswith("screen picture: 640x480")
-    assert report["game"]["carracing"] == {"game": "carracing", "record": None, "drive": None}
+    assert report["game"]["carracing"] == {"game": "carracing", "record": None, "drive": None, "unknown": []}
     assert report["ok"], report["probes"]
     assert not doctor("--game", "ctr", "--region", "0,0,100,100")["ok"]
     assert np.count_nonzero(picture(doctor("--game", "ctr", "--region", "0,0,100,100"))) == 0

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from autopilot.emitter import Emitter
-from autopilot.errors import AutopilotError
+from autopilot.errors import AutopilotError, PluginError
 from autopilot.game import DeviceChoice, Game
 from autopilot.home import Home
-from autopilot.interfaces import Trial
+from autopilot.interfaces import FrameSource, Reader, Trial
 from autopilot.plugins import Plugin, Registry
 from autopilot.specs import DeviceSpec, FrameSourceSpec, GameSpec
 from autopilot.types import Probe, SourceSettings
@@ -34,6 +34,8 @@ SEEN = 0.65
 """By this share of that time the frame sources must have shown a picture."""
 CLICK_S = 60.0
 """More than both where the user is asked to click on a window."""
+LONG_S = 60.0
+"""Who gives no answer for so long hangs, as a rule."""
 LOOK_S = 1.0
 """How long a frame source is watched for its rate, and for whether its picture changes."""
 BLACK = 8
@@ -43,13 +45,35 @@ _Part = tuple[str, Plugin, Any, dict[str, Any]]
 """Kind, plugin, descriptor, and what else its job is told."""
 
 
+@dataclass(frozen=True, slots=True)
+class NoAnswer(Probe):
+    """A part that gave no answer in time: whether it works is not known."""
+
+
+def state(probe: Probe) -> str:
+    """Return `ok`, `unknown` (no answer in time), `broken` (and required) or `missing`."""
+    if isinstance(probe, NoAnswer):
+        return "unknown"
+    return "ok" if probe.ok else "broken" if probe.required else "missing"
+
+
 @dataclass(frozen=True)
 class GameVerdict:
-    """Whether a game can be recorded by a human and driven here; None, or what is missing."""
+    """Whether a game can be recorded by a human and driven here; None, or what is missing.
+
+    `unknown` names those of the two, `record` and `drive`, for which nothing is missing but an answer in time.
+    """
 
     game: str
     record: str | None
     drive: str | None
+    unknown: tuple[str, ...]
+
+    @property
+    def able(self) -> bool:
+        """Whether nothing is missing for either, for all that is known."""
+        lacks = {"record": self.record, "drive": self.drive}
+        return all(lack is None or name in self.unknown for name, lack in lacks.items())
 
 
 @dataclass(frozen=True)
@@ -63,10 +87,9 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing that is required failed, and some game can be recorded and driven."""
-        broken = any(p.required and not p.ok for p in self.probes)
-        able = not self.games or any(g.record is None and g.drive is None for g in self.games)
-        return able and not broken
+        """Whether nothing that is required failed, and some game can be recorded and driven, for all that is known."""
+        broken = any(state(p) == "broken" for p in self.probes)
+        return not broken and (not self.games or any(g.able for g in self.games))
 
 
 def examine(
@@ -91,7 +114,7 @@ def examine(
     picture = home.root / "doctor" / "picture.png"
     with contextlib.suppress(OSError):
         picture.unlink()
-    base = {"home": str(home.root), "safe_mode": registry.safe_mode}
+    base = {"home": str(home.root), "safe_mode": registry.safe_mode, "patience": patience_s}
     look = {"settings": asdict(settings), "picture": str(picture)}
     if settings.window == "click":
         begun += CLICK_S
@@ -105,6 +128,7 @@ def examine(
         jax, disk = start("JAX", do="jax"), start("disk", do="disk")
         games = [(p, s) for p, s in registry.provided("game") if found is None or s.name == found.spec.name]
         first: list[_Part] = [("game", p, s, {}) for p, s in games if s.probe]
+        first += [("by hand", p, s, {}) for p, s in games if s.reader is None and not (s.probe and s.bindings)]
         first += [("frame source", p, s, look) for p, s in sources]
         # Afterwards, because a device's own window would be in the picture.
         devices = [(p, s) for p, s in registry.provided("device") if s.probe]
@@ -133,22 +157,25 @@ def _verdict(
     if spec.frame_source is None:
         source = None
 
-    def lacks(*needs: tuple[str, str | None]) -> str | None:
-        bad = (p for kind, name in needs for p in parts.get((kind, name or ""), ()) if not p.ok)
-        return next((f"{p.name}: {p.detail}" for p in bad), None)
+    def lack(*needs: tuple[str, str | None]) -> tuple[str | None, bool]:
+        bad = [p for kind, name in needs for p in parts.get((kind, name or ""), ()) if not p.ok]
+        worst = min(bad, key=lambda p: isinstance(p, NoAnswer), default=None)
+        return None if worst is None else f"{worst.name}: {worst.detail}", isinstance(worst, NoAnswer)
 
     seen = ("frame source", source)
-    record = lacks(("game", spec.name), seen, ("device", spec.reader))
+    record = lack(("game", spec.name), ("by hand", spec.name), seen, ("device", spec.reader))
     # In lock-step a game gives its frames and takes its controls itself.
     needs = (("game", spec.name),) if "lockstep" in spec.clocks else (seen, ("device", spec.device and device))
-    return GameVerdict(spec.name, record, lacks(*needs))
+    drive = lack(*needs)
+    unknown = tuple(name for name, (_, slow) in (("record", record), ("drive", drive)) if slow)
+    return GameVerdict(spec.name, record[0], drive[0], unknown)
 
 
 class _Job:
     """One probe in a process of its own, which is killed at the end, whatever happens."""
 
     def __init__(self, part: str, job: dict[str, Any]) -> None:
-        self.part = part
+        self.part, self._job, self._begun = part, job, time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603 - our own module; -P: none of the current folder
             [sys.executable, "-P", "-m", "autopilot.doctor", json.dumps(job)],
             stdin=subprocess.DEVNULL,
@@ -167,11 +194,15 @@ class _Job:
     def probes(self, until: float) -> list[Probe]:
         """Return the answer; after `until` (monotonic seconds), that there is none."""
         try:
-            out, _ = self._process.communicate(timeout=max(0.1, until - time.monotonic()))
+            out, _ = self._process.communicate(timeout=max(0.02, until - time.monotonic()))
             return [Probe(**p) for p in json.loads(out)]
         except subprocess.TimeoutExpired:
-            fix = "the machine is busy, or something hangs: try --patience 60"
-            return [Probe(self.part, False, "gave no answer in time", fix)]
+            owner = self._job.get("name", "").partition(":")[0]
+            fix = "the machine is busy, or something hangs: --patience 60 waits longer"
+            if self._job["patience"] >= LONG_S:
+                fix = "close what keeps the machine busy; where nothing does, this hangs: "
+                fix += f"report it to {owner}" if owner else "install it again"
+            return [NoAnswer(self.part, False, f"no answer in {time.monotonic() - self._begun:.1f} s", fix)]
         except ValueError:
             status = self._process.returncode
             return [Probe(self.part, False, f"crashed (exit status {status})", "install it again", self.part == "JAX")]
@@ -186,21 +217,35 @@ def main(job: dict[str, Any]) -> list[Probe]:
     if job["do"] == "disk":
         return [_disk(Home(Path(job["home"])))]
     registry = Registry(job["safe_mode"])
-    kind = job["do"]
+    kind = "game" if job["do"] == "by hand" else job["do"]
     plugin, spec = registry.find(kind, job["name"])
     try:
-        probes: list[Probe] = registry.load(kind, job["name"], spec.probe)() if spec.probe else []
+        if job["do"] == "by hand":
+            return [_by_hand(Game(registry, job["name"]))]
+        probes: list[Probe] = registry.load(kind, job["name"], spec.probe, list[Probe])() if spec.probe else []
         if kind == "device" and not spec.probe:
             probes.append(_opens(spec))
         if kind == "device" and spec.trial and all(p.ok for p in probes):
-            probes.append(_there_and_back(registry, job["name"], spec))
+            probes.append(_there_and_back(registry, job["name"], spec, job["patience"] / ALL_S))
         if kind == "frame source" and all(p.ok for p in probes):
             settings: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in job["settings"].items()}
             probes += _picture(registry, plugin.dist, spec, SourceSettings(**settings), Path(job["picture"]))
     except Exception as e:  # noqa: BLE001 - a probe of a plugin may fail in any way
-        what = " ".join(f"{type(e).__name__}: {e}".split())
+        what = str(e) if isinstance(e, PluginError) else " ".join(f"{type(e).__name__}: {e}".split())
         return [Probe(spec.name, False, what, f"report this to {plugin.dist}")]
     return probes
+
+
+def _by_hand(game: Game) -> Probe:
+    """Find out, by the game's own rule, whether a human can play where only the opened world may bring a reader."""
+    label = f"{game.spec.name} by hand"
+    try:
+        game.check_human()
+    except PluginError:
+        raise
+    except AutopilotError as e:
+        return Probe(label, False, str(e), "let a demonstrator or a network drive it")
+    return Probe(label, True, "the game itself reads what you hold")
 
 
 def _picture(registry: Registry, dist: str, spec: FrameSourceSpec, settings: SourceSettings, path: Path) -> list[Probe]:
@@ -209,10 +254,10 @@ def _picture(registry: Registry, dist: str, spec: FrameSourceSpec, settings: Sou
     import numpy as np
 
     label = f"{spec.name} picture"
-    source = None
+    source, begun = None, 0.0
     count = changes = 0
     try:
-        source = registry.load("frame source", f"{dist}:{spec.name}", spec.open)(settings)
+        source = registry.load("frame source", f"{dist}:{spec.name}", spec.open, FrameSource)(settings)
         image = source.read().image  # the first one loads libraries
         begun = time.monotonic()
         while (took := time.monotonic() - begun) < LOOK_S or not count:
@@ -220,7 +265,11 @@ def _picture(registry: Registry, dist: str, spec: FrameSourceSpec, settings: Sou
             last, image = image, source.read().image
             count, changes = count + 1, changes + (not np.array_equal(last, image))
     except EOFError:
+        if not begun:
+            return [Probe(label, False, "was over before it gave a picture", "name another --source or --video")]
         took = max(time.monotonic() - begun, 1e-3)
+    except PluginError:
+        raise
     except AutopilotError as e:
         what, _, fix = str(e).replace("; ", ": ").partition(": ")
         return [Probe(label, False, what, fix)]
@@ -242,19 +291,22 @@ def _picture(registry: Registry, dist: str, spec: FrameSourceSpec, settings: Sou
 def _opens(spec: DeviceSpec) -> Probe:
     try:
         if spec.backend:
-            Emitter(spec.backend, {}, patience_s=5).close()
+            Emitter(spec.backend, {}, 5, f"device {spec.name!r}").close()
     except AutopilotError as e:
         what, _, fix = str(e).partition("; ")
         return Probe(spec.name, False, what, fix)
     return Probe(spec.name, True, "opens")
 
 
-def _there_and_back(registry: Registry, name: str, spec: DeviceSpec) -> Probe:
-    """Press by the real emitter, and see it come to a window and to the reader: not as the human's."""
+def _there_and_back(registry: Registry, name: str, spec: DeviceSpec, wait_s: float) -> Probe:
+    """Press by the real emitter, and see it come to a window and to the reader: not as the human's.
+
+    Each way may take `wait_s` seconds.
+    """
     label = f"{spec.name}, there and back"
     if not (spec.trial and spec.backend and spec.reader):
         return Probe(label, False, "a trial needs a backend and a reader", "name them in the plugin")
-    read = registry.load("device", name, spec.reader)
+    read = registry.load("device", name, spec.reader, Reader)
     test = frozenset({"test"})
     with contextlib.ExitStack() as stack:
         try:
@@ -263,19 +315,21 @@ def _there_and_back(registry: Registry, name: str, spec: DeviceSpec) -> Probe:
             emitter = stack.enter_context(contextlib.closing(Emitter(spec.backend, bindings, patience_s=5)))
             anybody = stack.enter_context(contextlib.closing(read(bindings, {}, frozenset)))
             human = stack.enter_context(contextlib.closing(read(bindings, {}, emitter.ours)))
+        except PluginError:
+            raise
         except AutopilotError as e:
             what, _, fix = str(e).partition("; ")
             return Probe(label, False, what, fix)
         arrived = trial.arrived or (lambda down: True)
         begun = time.monotonic()
         emitter.hold(test)
-        checks = [("does not come to a window", _soon(lambda: arrived(True)))]
+        checks = [("does not come to a window", _soon(lambda: arrived(True), wait_s))]
         window_ms = (time.monotonic() - begun) * 1e3
-        checks.append(("is not seen by the reader", _soon(lambda: anybody.held() == test)))
+        checks.append(("is not seen by the reader", _soon(lambda: anybody.held() == test, wait_s)))
         reader_ms = (time.monotonic() - begun) * 1e3
         checks.append(("is taken for the human's", not human.held()))
         emitter.release_all()
-        checks.append(("stays down", _soon(lambda: arrived(False) and not anybody.held())))
+        checks.append(("stays down", _soon(lambda: arrived(False) and not anybody.held(), wait_s)))
     failed = next((what for what, fine in checks if not fine), None)
     if failed is not None:
         fix = "close a screen lock or a menu, touch nothing meanwhile, and try again"
@@ -284,7 +338,7 @@ def _there_and_back(registry: Registry, name: str, spec: DeviceSpec) -> Probe:
     return Probe(label, True, f"{trial.name} {window}was read back after {reader_ms:.1f} ms and told from the human's")
 
 
-def _soon(condition: Callable[[], bool], seconds: float = 1.0) -> bool:
+def _soon(condition: Callable[[], bool], seconds: float) -> bool:
     until = time.monotonic() + seconds
     while not (fine := condition()) and time.monotonic() < until:
         time.sleep(0.001)
@@ -330,7 +384,7 @@ def _clock() -> Probe:
         late.append((time.monotonic() - due) * 1e3)
     worst = sorted(late)[-2]
     detail = f"resolution {step:.2f} us, a sleep ends up to {worst:.2f} ms late"
-    return Probe("clock", worst < 5, detail, "" if worst < 5 else "close what keeps the CPU busy")
+    return Probe("clock", True, detail, "" if worst < 5 else "close what keeps the CPU busy before you drive")
 
 
 def _instants() -> Iterator[tuple[int, int]]:

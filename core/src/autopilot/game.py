@@ -323,6 +323,8 @@ class Game:
 
     def _complete(self, world: World, request: WorldRequest, choice: DeviceChoice) -> OpenWorld:
         spec = self.spec
+        if request.human:
+            self._check_reader(world)
         if (choice.device or choice.bind) and world.device is not None:
             raise UserError(f"{spec.name} takes its controls itself: leave out --input and --bind")
         if world.source is not None and (choice.source or choice.settings != SourceSettings()):
@@ -339,8 +341,6 @@ class Game:
             world.device = NoDevice() if request.human else self._device(choice, request.hz, ours)
         if world.reader is None and spec.reader is not None:
             world.reader = self._readers(spec.reader, choice, request.human, ours)
-        if request.human and world.reader is None:
-            raise UserError(f"{spec.name} cannot be played by a human here")
         return OpenWorld(
             source=source,
             device=world.device,
@@ -350,6 +350,22 @@ class Game:
             demonstrator=world.demonstrator,
             on_close=world.on_close,
         )
+
+    def _check_reader(self, world: World) -> None:
+        if world.reader is None and self.spec.reader is None:
+            raise UserError(f"{self.spec.name} cannot be played by a human here")
+
+    def check_human(self) -> None:
+        """Raise UserError where nothing reads what a human holds: neither a device, nor the world, which is opened."""
+        world, spec = World(), self.spec
+        if spec.reader is None and spec.open_world is not None:
+            track, lockstep = self.tracks(None)[0], self.lockstep(DeviceChoice(), human=True)
+            request = WorldRequest(track, self.mode(None), spec.hz, human=True, lockstep=lockstep)
+            world = self._load("game", self._name, spec.open_world, World)(request)
+        try:
+            self._check_reader(world)
+        finally:
+            _close(world)
 
     def _load(self, kind: str, name: str, target: str, returns: Any = Any) -> Any:
         return self._registry.load(kind, name, target, returns)
@@ -437,12 +453,12 @@ class Game:
         name = choice.device or self.spec.device
         if name is None:
             raise UserError(f"{self.spec.name} names no output device: say --input keyboard")
-        spec: DeviceSpec = self._registry.get("device", name)
+        plugin, spec = self._registry.find("device", name)
         if spec.backend is None:
             raise UserError(f"device {name!r} can only read; choose another with --input")
         self._load("device", name, spec.backend)  # an import that fails is the plugin's fault, by name
         bindings = self._bindings(spec, choice)[0]
-        device = Emitter(spec.backend, bindings, max(0.25, 1.5 / hz), spec.name)
+        device = Emitter(spec.backend, bindings, max(0.25, 1.5 / hz), f"{plugin.dist}: device {spec.name!r}")
         ours[spec.bindings or spec.name] = device.ours
         return device
 

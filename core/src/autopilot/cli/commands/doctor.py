@@ -26,24 +26,25 @@ from autopilot.cli.common import App, Finite, common, examples, world_options
 def command(ctx: click.Context, app: App, game: str | None, patience: float, devices: Any) -> None:
     """Try each part that recording and driving need, in ten seconds; show what the screen shows.
 
-    Exits with 1 if recording or driving cannot work: of the game, if one is named.
+    Exits with 1 if recording or driving cannot work: of the game, if one is named. A part that gave no answer in time
+    is not known to work, nor to fail: it does not count.
     """
     from autopilot.cli import ui
-    from autopilot.doctor import examine
+    from autopilot.doctor import examine, state
 
     found = examine(app.registry, app.home, devices, game, patience)
-    data = {"ok": found.ok} | asdict(found) | {"picture": found.picture and str(found.picture)}
+    probes = [asdict(p) | {"state": state(p)} for p in found.probes]
+    data = {"ok": found.ok} | asdict(found) | {"probes": probes, "picture": found.picture and str(found.picture)}
 
     def show() -> None:
-        marks = {True: "[green]ok[/]", False: "[yellow]missing[/]"}
-        rows = [
-            [p.name, "[red]broken[/]" if p.required and not p.ok else marks[p.ok], p.detail, p.fix]
-            for p in found.probes
-        ]
+        colours = {"ok": "green", "unknown": "cyan", "missing": "yellow", "broken": "red"}
+        rows = [[p.name, f"[{colours[state(p)]}]{state(p)}[/]", p.detail, p.fix] for p in found.probes]
         ui.table("What works here", ["part", "state", "found", "what to do"], rows)
-        games = [
-            [g.game, *(f"no: {lack}" if lack else "[green]yes[/]" for lack in (g.record, g.drive))] for g in found.games
-        ]
+        games = []
+        for g in found.games:
+            words = {name: "not known" if name in g.unknown else "no" for name in ("record", "drive")}
+            lacks = (("record", g.record), ("drive", g.drive))
+            games.append([g.game, *(f"{words[n]}: {lack}" if lack else "[green]yes[/]" for n, lack in lacks)])
         ui.table("What can be done", ["game", "record yourself", "let it drive"], games)
         if found.picture is not None:
             ui.preview(found.picture)
