@@ -159,13 +159,16 @@ def status(pid):
         return "\nState:\tZ"
 
 
-def test_a_guard_whose_pipe_breaks_as_on_windows_is_replaced_while_nothing_is_down(fault, desktop, driver, wait_until):
+def test_a_guard_whose_pipe_breaks_as_on_windows_is_replaced_while_nothing_is_down(
+    fault, desktop, driver, wait_until, capfd
+):
     folder = fault("guard")
     process = driver()
     owner, guard = map(int, process.stdout.readline().split())
     wait_until(lambda: guard not in alive(folder), 10)
     wait_until(lambda: desktop.down() == set(), 2)
     wait_until(lambda: desktop.down() == {"Left", "x"}, 10)
+    assert capfd.readouterr().err == "autopilot: everything released: the guard of the keys was ended\n"
     os.kill(process.pid, signal.SIGSTOP)  # so that only the new guard can release
     os.kill(owner, signal.SIGKILL)
     wait_until(lambda: desktop.down() == set(), 2)

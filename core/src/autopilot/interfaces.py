@@ -46,7 +46,8 @@ class Backend(Protocol):
 
     `press` and `release` may wait for `flush`, which returns when the system has taken them.
     Releasing what is not down does nothing. A driver's exceptions may pass: their text reaches
-    the user in one line.
+    the user in one line. What it prints goes to standard error; a call that takes over a second
+    ends the process.
     """
 
     sticky: bool

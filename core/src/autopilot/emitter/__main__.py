@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import json
+import logging
 import os
 import queue
 import signal
@@ -120,6 +121,7 @@ class Guard:
         self._left -= 1
         if self._left < 0:
             raise DeviceError(f"the guard of the keys was ended {REPLACEMENTS + 1} times: what ends it?")
+        logging.getLogger("autopilot").warning("autopilot: everything released: the guard of the keys was ended")
         self._start()
 
 
