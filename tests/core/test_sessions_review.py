@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from autopilot.cli import cli
 from autopilot.errors import SessionError
-from autopilot.sessions import Session, SessionStore, cached
+from autopilot.home import Home
+from autopilot.sessions import Session, SessionStore, cached, laps_of
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_sessions_rows import SPACE, make_row, plain, record
@@ -226,6 +229,25 @@ def test_the_kept_index_is_what_a_full_read_finds_and_notices_changes(session: S
     store.open(name).delete(0, 6)
     store.open(name).purge()
     assert store.open(name).index.index.tolist() == [*range(6, ROWS)]
+
+
+def test_a_list_is_read_from_what_is_kept_and_not_from_the_segments(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    session = record(home.sessions, ROWS)
+
+    def listed() -> str:
+        done = CliRunner().invoke(cli, ["sessions", "--json", "--home", str(tmp_path)])
+        assert done.exit_code == 0
+        return done.output
+
+    before, laps = listed(), laps_of(session)
+    for path in session.path.glob("seg-*"):
+        stat = path.stat()
+        path.write_bytes(bytes(stat.st_size))
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert listed() == before
+    assert json.loads(before)["sessions"][0]["frames"] == ROWS
+    assert laps_of(SessionStore.of(home).open(session.path.name)) == laps
 
 
 def test_a_row_that_changed_behind_an_open_session_is_refused(session: Session) -> None:

@@ -210,7 +210,7 @@ def test_real_time_is_reported_honestly(run: Run, home: Path, pit_bundle: Path) 
     assert "0.0 % of 20 decisions on time, 20 overruns" in late.err
 
 
-@pytest.mark.parametrize(("plan", "code"), [({"raise_at": 12}, 1), ({"keys": [[12, "quit"]]}, 0)])
+@pytest.mark.parametrize(("plan", "code"), [({"raise_at": 12}, 2), ({"keys": [[12, "quit"]]}, 0)])
 def test_every_key_is_released_however_a_drive_ends(run: Run, tmp_path: Path, plan: dict[str, Any], code: int) -> None:
     log = tmp_path / "log"
     args = "drive --game pit --bundle demonstrator --track endless".split()
@@ -283,6 +283,9 @@ def test_a_race_compares_drivers_and_saves_its_tables(run: Run, home: Path) -> N
     result = json.loads(done.out)
     folder = home / "races/cup"
     assert json.loads((folder / "race.json").read_text()) == result
+    assert "race.json exists already: take another name, or --force" in line(
+        run(*args.split(), "--name", "cup", home=home)
+    )
     assert [(r["track"], r["driver"]) for r in result["runs"]] == [
         (t, d) for t in ("40", "41") for d in ("demonstrator", "tiny", "random")
     ]

@@ -35,6 +35,24 @@ def test_a_frame_is_shown_as_it_was_recorded(client: Client) -> None:
     assert decode(client.get(f"/sessions/{A}/strip.jpg").body).shape == (36, 8 * 64, 3)
 
 
+def test_a_renamed_or_copied_session_is_shown_and_reviewed_under_its_folders_name(client: Client, home: Home) -> None:
+    (home.sessions / A).rename(home.sessions / "renamed")
+    shutil.copytree(home.sessions / B, home.sessions / "copied")
+    page = client.get("/").text
+    assert "/sessions/renamed" in page
+    assert "/sessions/copied" in page
+    assert A not in page
+    assert np.array_equal(decode(client.get("/sessions/renamed/frames/0.png").body), frame(0))
+    assert client.get("/policy", session="renamed", bundle="x").headers["location"] == "/sessions/renamed?bundle=x"
+    assert client.post("/sessions/copied/edit", what="review", verdict="rejected").status == 200
+    store = SessionStore.of(home)
+    assert {id: store.open(id).edits().review for id in store.ids()} == {
+        B: "new",
+        "copied": "rejected",
+        "renamed": "new",
+    }
+
+
 def test_the_player_is_told_every_row(client: Client) -> None:
     rows = client.get(f"/sessions/{A}/rows.json").json()
     assert rows["index"] == list(range(ROWS))
