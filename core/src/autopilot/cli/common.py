@@ -6,7 +6,7 @@ import functools
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ class App:
     home_given: str | None = None
     json: bool = False
     safe_mode: bool = False
+    losses: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, ctx: click.Context) -> App:
@@ -51,6 +52,14 @@ class App:
         else:
             text()
 
+    def lost(self, line: str) -> None:
+        """Tell, once, what could not be written while the rest went on; the command will end with 1."""
+        if line not in self.losses:
+            self.losses.append(line)
+            from autopilot.cli import ui
+
+            ui.say(f"autopilot: {line}")
+
 
 def common(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that every command has, and pass an `App` first."""
@@ -70,6 +79,8 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
             app.safe_mode = True
             app.__dict__.pop("registry", None)
         command(app, **options)
+        if app.losses:
+            ctx.exit(1)
 
     return wrapped
 

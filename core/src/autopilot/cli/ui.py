@@ -138,7 +138,9 @@ def race_tables(result: Any, folder: Any) -> None:
         table(title, head, rows)
     for source in result.references:
         out.print(source, soft_wrap=True, markup=False)
-    out.print(f"{result.stamp}; * = incident; saved in {folder} (race.json, race.md, race.png)", soft_wrap=True)
+    kept = ", ".join(name for name in ("race.json", "race.md", "race.png") if (folder / name).exists())
+    saved = f"; saved in {folder} ({kept})" if kept else ""
+    out.print(f"{result.stamp}; * = incident{saved}", soft_wrap=True)
 
 
 def preview(path: Path, width: int = 64, console: Console = out) -> None:

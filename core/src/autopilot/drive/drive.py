@@ -44,8 +44,9 @@ class DriveOptions:
     `record` keeps the drive as a session, the frames that a human took over ready to train on; with a
     `teacher`, one of the game's demonstrators, all of them, labelled by what it would do.
     `keep_laps` keeps each lap that passes as a session of its own. `recover` lets a car that stands still be
-    got going as the game says. `engine` is jax or onnx; `say` hears what came of choosing it. `restart` says
-    that this is not the first race: the game may have to be told to begin another.
+    got going as the game says. `engine` is jax or onnx; `say` hears what came of choosing it, `lost` of a film that
+    could not be written while the drive went on. `restart` says that this is not the first race: the game may
+    have to be told to begin another.
     """
 
     track: str | None = None
@@ -65,6 +66,7 @@ class DriveOptions:
     takeover: TakeoverMode = "handback"
     engine: str = "jax"
     say: Callable[[str], None] = lambda line: None
+    lost: Callable[[str], None] = lambda line: None
     devices: DeviceChoice = field(default_factory=DeviceChoice)
 
 
@@ -187,7 +189,7 @@ def drive(
         world = stack.enter_context(game.open(request, options.devices))
         screens: list[Film | Window] = []
         if options.film is not None:
-            screens.append(stack.enter_context(Film(options.film, hz)))
+            screens.append(stack.enter_context(Film(options.film, hz, options.lost)))
         if options.show:
             screens.append(stack.enter_context(Window(f"autopilot: {name}")))
         overlay = Overlay(space, f"{name} on {game.spec.name} {track} ({game.spec.stamp})")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +16,7 @@ import matplotlib
 import numpy as np
 
 from autopilot.errors import DeviceError, UserError
+from autopilot.film import FilmWriter
 from autopilot.types import ActionSpace, Image, Step
 
 WIDTH, HEAD, BAR, GAP = 640, 30, 14, 6
@@ -77,45 +81,41 @@ def _caption(picture: Any, text: str, x: int, colour: tuple[int, int, int]) -> N
 
 
 class Film:
-    """Writes RGB pictures as H.264 in an mp4 file that players and browsers open.
+    """Writes RGB pictures, uint8 of the same, even size, as H.264 in an mp4 file that players and browsers open.
 
-    Raises UserError when the file cannot be written.
+    Raises UserError when the file cannot be made. One that cannot be written later is removed, and `lost` is told
+    so, in a line: the drive goes on.
     """
 
-    def __init__(self, path: Path, hz: float) -> None:
-        import av
-
+    def __init__(self, path: Path, hz: float, lost: Callable[[str], None]) -> None:
         if path.suffix.lower() != ".mp4":
             raise UserError(f"film {path}: the name must end in .mp4")
+        rate = Fraction(hz).limit_denominator(1000)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._container: Any = av.open(str(path), "w")
+            self._film = FilmWriter(path, rate, "libx264", {"preset": "veryfast", "crf": "23"})
         except OSError as e:
             raise UserError(f"film {path} cannot be written: {e.strerror or e}") from e
-        self._stream: Any = None
-        self._rate = Fraction(hz).limit_denominator(1000)
+        self._path, self._lost, self._over = path, lost, False
 
     def add(self, picture: Image) -> None:
-        """Append one picture; all must have the same, even size."""
-        import av
+        """Append one picture."""
+        self._try(partial(self._film.add, picture))
 
-        if self._stream is None:
-            self._stream = self._container.add_stream("libx264", rate=self._rate)
-            self._stream.height, self._stream.width = picture.shape[:2]
-            self._stream.pix_fmt = "yuv420p"
-            self._stream.options = {"preset": "veryfast", "crf": "23"}
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
+    def _try(self, step: Callable[[], None]) -> None:
+        try:
+            if not self._over:
+                step()
+        except OSError as e:
+            self._over = True
+            self._lost(f"the film {self._path} is lost ({e.strerror}): free space, or film elsewhere")
+            with suppress(OSError):
+                self._film.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._stream is not None:
-            for packet in self._stream.encode():
-                self._container.mux(packet)
-        self._container.close()
+        self._try(self._film.close)
 
 
 class Window:

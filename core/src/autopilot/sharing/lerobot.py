@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from autopilot.errors import SessionError
+from autopilot.film import FilmWriter
 from autopilot.home import new_output, write_json
 from autopilot.sessions import Row, Session
 
@@ -199,7 +200,7 @@ class _DataSet:
                 yield row.frame.image
 
         video = self._root / _VIDEO.format(video_key=CAMERA, chunk_index=chunk, file_index=file)
-        _film(video, frames(), self._info.width, self._info.height, self.fps)
+        _film(video, frames(), self.fps)
         n = len(held)
         columns: dict[str, Any] = {
             "action": np.array(held, np.float32),
@@ -292,15 +293,9 @@ def _write_table(path: Path, table: pa.Table) -> None:
     pq.write_table(table, path)
 
 
-def _film(path: Path, frames: Iterator[NDArray[np.uint8]], width: int, height: int, fps: int) -> None:
-    """Encode frames, uint8 RGB (height, width, 3), as AV1."""
+def _film(path: Path, frames: Iterator[NDArray[np.uint8]], fps: int) -> None:
+    """Encode frames, uint8 RGB (H, W, 3), as AV1."""
     os.environ.setdefault("SVT_LOG", "1")  # else the encoder tells of each film it begins
-    import av
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as film:
-        stream = film.add_stream("libsvtav1", rate=Fraction(fps), options=CODEC)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    with FilmWriter(path, Fraction(fps), "libsvtav1", CODEC) as film:
         for image in frames:
-            film.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
-        film.mux(stream.encode())
+            film.add(image)

@@ -79,7 +79,7 @@ def command(
         bundle, game = newest_bundle(app, game)
     found = Game(app.registry, game or game_of(app, [bundle]), app.home)
     rule = None if keep_laps is None else LapRule.parse(keep_laps, "keep-laps", ranked=False)
-    chosen = DriveOptions(**options, keep_laps=rule, say=ui.say, devices=devices)
+    chosen = DriveOptions(**options, keep_laps=rule, say=ui.say, lost=app.lost, devices=devices)
     real_time = not found.lockstep(devices)
     with ui.status() as line:
 
@@ -102,6 +102,7 @@ def command(
             raise
     if not app.json:
         ui.timing_lines(reports[-1].timing)
-    lines = [*map(str, reports), *([f"film: {chosen.film}"] if chosen.film is not None else [])]
+    filmed = chosen.film is not None and not app.losses
+    lines = [*map(str, reports), *([f"film: {chosen.film}"] if filmed else [])]
     data = [asdict(report) for report in reports]
     app.print(data if races > 1 else data[0], "\n".join(lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
@@ -66,7 +67,7 @@ def command(
         bundle, game = newest_bundle(app, game)
         names = [bundle]
     found = Game(app.registry, game or game_of(app, names), app.home)
-    chosen = DriveOptions(**driving, say=ui.say)
+    chosen = DriveOptions(**driving, say=ui.say, lost=app.lost)
     if drivers is None and "demonstrator" in found.demonstrators and found.lockstep(chosen.devices):
         names.insert(0, "demonstrator")
     with ExitStack() as stack:
@@ -83,8 +84,14 @@ def command(
             lap = step.reading.lap + 1 if step.reading else 1
             line(f"{driver} on {track}, race {number + 1}: lap {lap}, {step.index} decisions")
 
+        def save(write: Callable[[], object]) -> None:
+            try:
+                write()
+            except OSError as e:
+                app.lost(f"the race cannot be kept in {folder} ({e.strerror or e}): free space; here is its result")
+
         def keep(result: RaceResult) -> None:
-            write_json(folder / "race.json", result.to_json())
+            save(lambda: write_json(folder / "race.json", result.to_json()))
 
         before = (lambda world: None) if found.lockstep(chosen.devices) else ui.countdown
         try:
@@ -93,5 +100,5 @@ def command(
             there = (folder / "race.json").exists()
             e.add_note(f"the runs that were over are in {folder / 'race.json'}" if there else "no run was over yet")
             raise
-    save_reports(result, folder)
+    save(lambda: save_reports(result, folder))
     app.print(result.to_json(), lambda: ui.race_tables(result, folder))
