@@ -248,7 +248,7 @@ def test_a_film_cut_short_by_ctrl_c_still_plays(begin: Begin, tmp_path: Path) ->
         ("--game ribbon --bundle tiny --film x.gif --laps 1", "must end in .mp4"),
         ("--game ribbon --bundle tiny --film /proc/no/x.mp4", "cannot be written"),
         ("--game ribbon --bundle tiny --select dice", "--select"),
-        ("--game ribbon", "--bundle"),
+        ("--game wild", "no bundle of wild in"),
         ("--game ribbon --bundle tiny --seed -1", "--seed"),
         ("--game wild --bundle demonstrator", "demonstrator"),
         ("--game gone --bundle random", "cannot load game 'gone'"),
