@@ -632,4 +632,4 @@ def test_the_command_line_packs_and_unpacks(autopilot: Run, shared: Path, tmp_pa
         cwd=tmp_path,
     )
     assert lacks.returncode == 2
-    assert "autopilot view needs Rerun: pip install" in lacks.stderr.splitlines()[-1]
+    assert "autopilot view needs Rerun: in the checkout, pip install" in lacks.stderr.splitlines()[-1]
