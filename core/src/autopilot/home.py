@@ -184,7 +184,7 @@ def read_json(data: bytes) -> Any:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON, making the folder; raises TypeError or ValueError for what JSON cannot say, else as `write_atomic`."""
+    """Write JSON, making the folder; TypeError or ValueError for what JSON cannot say, else as `write_atomic`."""
     text = json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, text.encode())
