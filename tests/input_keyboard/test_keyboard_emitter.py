@@ -185,6 +185,17 @@ def test_a_dead_owner_is_replaced_by_one_that_releases_first(emitter, desktop, w
     ]
 
 
+def test_a_driver_whose_owner_and_guard_are_both_killed_has_a_new_owner_release(emitter, desktop, wait_until):
+    emitter.hold(frozenset({"left", "go"}))
+    owner, guard = emitter.pids
+    os.kill(owner, signal.SIGSTOP)
+    os.kill(guard, signal.SIGKILL)
+    os.kill(owner, signal.SIGKILL)
+    wait_until(lambda: desktop.down() == set(), 10)
+    emitter.hold(frozenset({"go"}))
+    assert desktop.down() == {"x"}
+
+
 def test_the_hold_that_meets_a_dead_owner_is_done_by_the_next(emitter, desktop):
     emitter.hold(frozenset({"left"}))
     os.kill(emitter.pids[0], signal.SIGKILL)

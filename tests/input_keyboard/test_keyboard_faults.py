@@ -58,7 +58,7 @@ def put_epoll_over(descriptor):  # a write to it is EINVAL, as one to a broken p
 
 
 def own(kind):
-    return next(o for o in gc.get_objects() if type(o).__name__ == kind)
+    return next(o for o in gc.get_objects() if (type(o).__module__, type(o).__name__) == ("__main__", kind))
 
 
 if FAULT == "noise":

@@ -13,7 +13,6 @@ waits for that; back-ends whose system does so by itself need none.
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import json
 import logging
 import os
@@ -23,8 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from autopilot.emitter import REPLACEMENTS, START_S
@@ -79,13 +77,16 @@ class Parent:
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """End this process when it takes longer, even in a library that lets no other thread run."""
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # for the traceback that goes with it
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-        try:
-            yield
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+    """End this process when it takes longer, by the system's alarm, where it has one.
+
+    No thread of ours could: a library may let no other one run.
+    """
+    alarm = getattr(signal, "setitimer", lambda which, seconds: None)
+    alarm(0, seconds)  # of real time
+    try:
+        yield
+    finally:
+        alarm(0, 0)
 
 
 class Guard:
@@ -133,18 +134,20 @@ class Keys:
         self.down = NONE
 
     def hold(self, names: frozenset[str]) -> None:
-        """Make exactly these down, and tell the guard; only differences are sent, releases before anything else."""
-        self.release(self.down - names)
+        """Make exactly these down, and tell the guard; only differences are sent, releases first."""
+        if not names:
+            self.release(self.down)  # before the guard hears that there is nothing to release
         while self._guard is not None and not self._guard.tell(bool(names)):
             self.release(self.down)
             self._guard.replace()
-        fresh = names - self.down
-        self.down = names  # before the presses: a signal that ends us may come between them
-        self._send(self._backend.press, fresh)
+        stale, fresh = self.down - names, names - self.down
+        self.down |= names  # before the presses: a signal that ends us may come between them
+        self._send(stale, fresh)
+        self.down = names
 
     def release(self, names: Collection[str]) -> None:
         """Release these, whoever pressed them."""
-        self._send(self._backend.release, names)
+        self._send(names, NONE)
         self.down = self.down.difference(names)
 
     def close(self) -> None:
@@ -157,14 +160,16 @@ class Keys:
             with within(PRESS_S):
                 self._backend.close()
 
-    def _send(self, act: Callable[[str], None], names: Collection[str]) -> None:
-        """Press or release each, also where another one raises."""
-        if not names:
+    def _send(self, stale: Collection[str], fresh: Collection[str]) -> None:
+        """Release and press each, also where another one raises."""
+        if not stale and not fresh:
             return
-        with within(PRESS_S), contextlib.ExitStack() as each:
-            each.callback(self._backend.flush)
-            for name in sorted(names, reverse=True):  # the last one comes first
-                each.callback(act, name)
+        with within(PRESS_S), contextlib.ExitStack() as last_first:
+            last_first.callback(self._backend.flush)
+            for name in sorted(fresh, reverse=True):
+                last_first.callback(self._backend.press, name)
+            for name in sorted(stale, reverse=True):
+                last_first.callback(self._backend.release, name)
 
 
 def serve(keys: Keys, parent: Parent) -> None:
