@@ -61,7 +61,7 @@ def save_bundle(folder: Path, manifest: dict[str, Any], weights: dict[str, NDArr
     for left in (part, old):
         shutil.rmtree(left, ignore_errors=True)
     part.mkdir()
-    data = save({name: np.ascontiguousarray(weights[name]) for name in sorted(weights)})
+    data = save({name: np.asarray(weights[name], order="C") for name in sorted(weights)})
     write_atomic(part / WEIGHTS, data)
     digest = hashlib.sha256(data).hexdigest()
     checked = Manifest(format=FORMAT, weights_sha256=digest, **manifest)

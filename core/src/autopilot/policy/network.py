@@ -85,20 +85,35 @@ def _settings(spec: ModelSpec, config: Mapping[str, Any]) -> dict[str, Any]:
 def _misfit(module: Any, size: tuple[int, int], space: ActionSpace) -> str:
     """Return how a network's logits do not fit the axes, in words, or nothing.
 
-    Shapes are all that it sees: of two axes with as many values, it cannot tell whose logits are whose.
+    Shapes are all that it sees: of two axes with as many values, it cannot tell whose logits are whose. An array that
+    is in no variable does not fit either: it would be neither trained nor stored.
     """
+    for path, part in nnx.iter_modules(module):
+        for name, value in vars(part).items():
+            if isinstance(value, jax.Array | jax.ShapeDtypeStruct):
+                where = ".".join([*map(str, path), name])
+                return f"keeps an array in {where!r}: wrap it, in nnx.Param to train it, else in another nnx.Variable"
     images = jax.ShapeDtypeStruct((2, size[1], size[0], 3), jax.numpy.float32)
 
+    added: set[Any] = set()
+
     def heads(network: Any, images: jax.Array) -> list[Any]:
+        before = {path for path, _ in nnx.to_flat_state(nnx.state(network))}
         network.eval()
         found = [network(images)]
         network.train()
         if hasattr(network, "training_logits"):
-            return found + [logits for _, logits in network.training_logits(images)]
-        return [*found, network(images)]
+            found += [logits for _, logits in network.training_logits(images)]
+        else:
+            found.append(network(images))
+        added.update({path for path, _ in nnx.to_flat_state(nnx.state(network))} - before)
+        return found
 
     wanted = [f"(N, {n})" for n in space.sizes]
-    for logits in nnx.eval_shape(heads, module, images):
+    every = nnx.eval_shape(heads, module, images)
+    if added:
+        return f"adds the variable {'.'.join(map(str, min(added)))!r} when it is called: make it in __init__"
+    for logits in every:
         several = isinstance(logits, tuple | list)
         found = [_shape(array) for array in (logits if several else [logits])]
         if found != wanted or not several:

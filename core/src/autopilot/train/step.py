@@ -73,7 +73,7 @@ def make_step(
     def loss_of(
         weights: Any, other: Any, key: jax.Array, pixels: jax.Array, labels: jax.Array, sample_weights: jax.Array
     ) -> tuple[jax.Array, Any]:
-        fresh = jax.tree.map(lambda x: x, rng)  # merging shares variables; these are re-seeded
+        fresh, other = jax.tree.map(lambda x: x, (rng, other))  # merging shares variables; these are changed
         network: Any = nnx.merge(graph, jax.tree.map(lambda w: w.astype(precision), weights), fresh, other)
         nnx.reseed(network, dropout=key)
         pixels = pixels.astype(precision)
@@ -96,7 +96,8 @@ def make_step(
         (loss, other), gradients = jax.value_and_grad(loss_of, has_aux=True)(
             weights, other, jax.random.fold_in(dropout_key, share), pixels, labels, sample_weights
         )
-        gradients, other, loss = jax.lax.pmean((gradients, other, loss), "data")
+        mean = jax.lax.pmean((gradients, other, loss), "data")
+        gradients, other, loss = jax.tree.map(lambda m, x: m.astype(x.dtype), mean, (gradients, other, loss))
         updates, state = adam.update(gradients, state, weights)
         return optax.apply_updates(weights, updates), other, state, loss
 

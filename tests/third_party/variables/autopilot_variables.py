@@ -1,0 +1,11 @@
+"""An outside plugin whose network keeps more than weights: running means, a counter, dropout's keys."""
+
+from autopilot.hookspecs import hookimpl
+from autopilot.specs import ModelSpec
+
+AUTOPILOT_API = 1
+
+
+@hookimpl
+def autopilot_models():
+    return [ModelSpec("variables", "v", "autopilot_variables_net:Net", {"fault": ""})]
