@@ -5,9 +5,11 @@ With `--check` nothing is written; exits with 1, naming the pages that are stale
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,8 @@ from autopilot.cli import cli
 from autopilot.cli.common import App
 
 ROOT = Path(__file__).parent.parent
+MODULES = (specs, interfaces, types, labels, errors)
+"""What a plugin may import besides the hooks."""
 WARNING = "<!-- Written by `make docs`; change the code's docstrings and help texts instead. -->"
 
 
@@ -65,30 +69,60 @@ def hooks_page() -> str:
     """Return every hook, what it returns, and what the returned descriptors point to."""
     parts = [WARNING, "# Hooks", _doc(hookspecs)]
     parts += [f"This is hook API {hookspecs.API_VERSION}.", "## The hooks"]
-    for name, hook in _own(hookspecs, inspect.isfunction):
+    for name, hook in vars(hookspecs).items():
         if name.startswith("autopilot_"):
-            parts += [f"### {name}", _signature(f"def {name}", hook), _doc(hook)]
-    for module in (specs, interfaces, types, labels, errors):
+            parts += [f"### {name}", _code(_signature(f"def {name}", hook)), _doc(hook)]
+    for module in MODULES:
         parts += [f"## {module.__name__}", _doc(module)]
-        for _, cls in _own(module, inspect.isclass):
-            parts += _class(cls)
+        for name, code, doc in stated(module):
+            parts += [f"### {name}", code, doc]
+            if inspect.isclass(thing := getattr(module, name)) and thing.__module__ == module.__name__:
+                parts += _members(thing)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _class(cls: Any) -> list[str]:
-    parts = [f"### {cls.__name__}", _doc(cls)]
-    if dataclasses.is_dataclass(cls):
-        rows = ["| field | type | default |", "|---|---|---|"]
-        parts.append("\n".join(rows + [_field(f) for f in dataclasses.fields(cls)]))
-    for name, member in vars(cls).items():
+def stated(thing: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield the public names that a module or class states, in its order: name, code (of a class none), docs.
+
+    It is read from the source, which alone has annotations without a value, and the text below a name.
+    """
+    source = textwrap.dedent(inspect.getsource(thing))
+    body = ast.parse(source).body
+    if inspect.isclass(thing):
+        body = next(node.body for node in body if isinstance(node, ast.ClassDef))
+    for node, below in zip(body, [*body[1:], None], strict=True):
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                pass
+            case ast.TypeAlias(name=ast.Name(id=name)):
+                pass
+            case _:
+                continue
         if name.startswith("_"):
             continue
-        if isinstance(member, property):
-            returns = member.fget.__annotations__["return"]
-            parts += [f"```python\n{name}: {returns}  # property\n```", _doc(member)]
-        elif inspect.isfunction(member) or isinstance(member, classmethod):
-            parts += [_signature(name, getattr(cls, name)), _doc(member)]
-    return parts
+        if isinstance(node, ast.ClassDef):
+            yield name, "", _doc(getattr(thing, name))
+        elif isinstance(node, ast.FunctionDef):
+            yield name, _code(_function(name, thing)), _doc(getattr(thing, name))
+        else:
+            yield name, _code(ast.get_source_segment(source, node) or ""), _below(below)
+
+
+def _below(node: ast.stmt | None) -> str:
+    text = node.value.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) else ""
+    return inspect.cleandoc(str(text))
+
+
+def _members(cls: Any) -> list[str]:
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    parts = []
+    if fields:
+        rows = ["| field | type | default |", "|---|---|---|"]
+        parts.append("\n".join(rows + [_field(f) for f in fields]))
+    shown = {field.name for field in fields}
+    return parts + [part for name, *code_and_doc in stated(cls) if name not in shown for part in code_and_doc]
 
 
 def _field(field: dataclasses.Field[Any]) -> str:
@@ -99,13 +133,19 @@ def _field(field: dataclasses.Field[Any]) -> str:
     return f"| `{field.name}` | `{annotation}` | {default} |"
 
 
-def _own(module: Any, kind: Any) -> list[tuple[str, Any]]:
-    return [(n, m) for n, m in vars(module).items() if kind(m) and m.__module__ == module.__name__]
+def _function(name: str, owner: Any) -> str:
+    member = inspect.getattr_static(owner, name)
+    if isinstance(member, property):
+        return f"{name}: {member.fget.__annotations__['return']}  # property"
+    return _signature(name if inspect.isclass(owner) else f"def {name}", getattr(owner, name))
 
 
 def _signature(name: str, function: Any) -> str:
     # Annotations are strings, which inspect quotes.
-    text = f"{name}{inspect.signature(function)}".replace("'", "")
+    return f"{name}{inspect.signature(function)}".replace("'", "")
+
+
+def _code(text: str) -> str:
     return f"```python\n{text}\n```"
 
 

@@ -1,0 +1,137 @@
+"""The documentation as tests: lists, tables and code in the pages say what the program says."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from autopilot.plugins import Registry
+from autopilot.plugins.guard import Guard
+from autopilot.plugins.values import taker
+from autopilot.sessions import SessionInfo, SessionWriter
+from autopilot.specs import GameSpec
+from flax import nnx
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import gen_docs  # noqa: E402
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+AXIS = {"name": "steer", "values": ["left", "forward", "right"], "mirror": [2, 1, 0]}
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def code(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text(page), re.M | re.S)
+
+
+def plugins_shown(lines: str) -> set[str]:
+    """The lines of `autopilot plugins` that list the bundled ones, without the version's number."""
+    return {re.sub(r" +", " ", line) for line in lines.splitlines() if " ok " in line and "ribbon" not in line}
+
+
+def test_the_index_lists_every_page():
+    linked = set(re.findall(r"\]\(([\w/-]+\.md)\)", text("docs/index.md")))
+    pages = {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md")} - {"index.md"}
+    assert linked == pages
+
+
+def test_the_plugins_page_shows_what_the_command_prints(autopilot: Run):
+    shown = next(block for block in code("docs/plugins/index.md", "console") if "$ autopilot plugins\n" in block)
+    bundled = [p.parent.name for p in ROOT.glob("plugins/*/pyproject.toml")]
+    assert len(plugins_shown(shown)) == len(bundled)
+    assert plugins_shown(shown) == plugins_shown(autopilot("plugins").stdout)
+
+
+@pytest.mark.parametrize("module", gen_docs.MODULES, ids=lambda m: m.__name__)
+def test_the_hook_reference_names_everything_public(module: Any):
+    page = gen_docs.hooks_page().partition(f"\n## {module.__name__}\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^### (\w+)$", page, re.M))
+    public = {name for name, _, _ in gen_docs.stated(module)}
+    assert named == public
+    classes = {n: c for n, c in vars(module).items() if inspect.isclass(c) and c.__module__ == module.__name__}
+    assert {name for name in classes if not name.startswith("_")} <= named
+    for name, cls in classes.items():
+        section = page.partition(f"\n### {name}\n")[2].partition("\n### ")[0]
+        members = {*inspect.get_annotations(cls), *vars(cls)} - {"exit_code"}
+        for member in members if name in named else ():
+            if not member.startswith("_"):
+                shown = rf"(^```python\n(def )?{member}\b)|(^\| `{member}` \|)"
+                assert re.search(shown, section, re.M), f"{name}.{member} is not in the hook reference"
+
+
+def test_the_hook_reference_says_what_an_annotation_means():
+    page = gen_docs.hooks_page()
+    for words in (
+        "sticky: bool",
+        "Whether the system keeps down what a process pressed that was killed.",
+        "\n### Bindings\n",
+    ):
+        assert words in page
+    assert "Control (or hotkey name) -> the name of a key or pad button." in page
+
+
+def test_the_table_of_sessions_has_the_columns_of_the_page(autopilot: Run, tmp_path: Path):
+    about = {"track": "0", "mode": "N", "hz": 10, "width": 8, "height": 8, "controls": ("left", "right")}
+    about |= {"label_map": "ribbon", "action_space": [AXIS], "lockstep": True, "versions": {}, "ended": "saved"}
+    info = SessionInfo(id="one", game="ribbon", driver="me", created="2026-01-31T14:25:01+00:00", **about)
+    with SessionWriter(tmp_path / "home/sessions", info):
+        pass
+    header = re.compile(r"^┃(.*)┃$", re.M)
+    printed = header.search(autopilot("sessions", COLUMNS="200").stdout)
+    shown = header.search(text("docs/recording.md"))
+    assert printed
+    assert shown
+    assert shown[1].replace("┃", " ").split() == printed[1].replace("┃", " ").split()
+
+
+def test_the_emulators_of_the_page_have_the_keys_of_the_game():
+    ((_, spec),) = ((p, s) for p, s in Registry().provided("game") if s.name == "ctr")
+    rows = [row.strip("| ").split(" | ") for row in re.findall(r"^\| .* \|$", text("docs/ctr.md"), re.M)]
+    (header,) = (row for row in rows if row[0] == "profile")
+    controls = re.findall(r"`(\w+)`", header[-1])
+    assert controls == [c for c in spec.controls if c not in ("up", "down")]
+    assert "`slide_left` (L1)" in header[-1]
+    shown = {row[0].strip("`"): row[-1].partition(";")[0] for row in rows}
+    for profile, keys in spec.bindings["keyboard"].items():
+        wanted = [keys[c].removeprefix("kp_") for c in controls]
+        said = shown[profile].replace("arrows", "left, right").replace("keypad ", "").lower()
+        assert said.split(", ") == wanted, profile
+
+
+@pytest.mark.parametrize("block", code("docs/plugins/patterns.md", "python"), ids=lambda b: b.split("\n")[0])
+def test_the_code_of_the_patterns_runs(block: str):
+    names: dict[str, Any] = {}
+    exec(compile(block, "patterns.md", "exec"), names)
+    if "Net" in names:
+        module = names["Net"](90, 160, (3, 2), nnx.Rngs(params=0, dropout=1))
+        assert [logits.shape for logits in module(np.zeros((2, 90, 160, 3)))] == [(2, 3), (2, 2)]
+    for spec in names.values():
+        if isinstance(spec, GameSpec):
+            taker(GameSpec)(spec, Guard("patterns.md"))
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_testing_page_pass(ribbon: Path, tmp_path: Path):
+    (block,) = code("docs/plugins/testing.md", "python")
+    (tmp_path / "test_ribbon.py").write_text(block, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ribbon)},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "4 passed" in done.stdout
