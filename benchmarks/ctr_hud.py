@@ -1,8 +1,14 @@
 """How well Crash Team Racing's HUD is learned and read, on frames that the tests draw; prints JSON.
 
 Each trial is another emulator's picture (size, filter, blur, scanlines, noise, displacement), another
-font, map or speedometer, NTSC or PAL. Templates are learned from a minute of one track; then other
-tracks are read. Of the real game nothing is known by this.
+font, map or speedometer, NTSC or PAL. Templates are learned from a minute of one track under one sky; then
+other tracks are read, under all skies in turn. Of the real game nothing is known by this.
+
+    python benchmarks/ctr_hud.py --real FOLDER
+
+measures on frames of the real game that you have, PNG files named by what they show: `0-21-28_1-3.png`. Their
+letters are put over the sides of their pictures to a race of a minute, which is learned; then the frames
+themselves are read.
 """
 
 from __future__ import annotations
@@ -10,17 +16,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from autopilot.errors import UserError
 from autopilot_ctr.hud import HudReader
+from autopilot_ctr.hud_glyphs import CLOCK, LAPS
 from autopilot_ctr.hud_learn import learn
+from autopilot_ctr.hud_templates import clock_hundredths
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/ctr"))
-from drawn import FONTS, Look, Race, Screen, play
+from drawn import FONTS, SKIES, Look, Race, Screen, play
+from pasted import Pasted, load
 
 LEARN_S, WRONG = 62.0, (30.0, 5.0)
 LAP_M = 420.0
@@ -83,7 +92,8 @@ def run(trial: Trial, frames: int) -> dict[str, object]:
     count, track = 0, trial.look.track
     while count < frames:
         track += 100
-        look = Look(**{**asdict(trial.look), "track": track, "hud": ("map", "speed")[track // 100 % 2]})
+        sky = SKIES[(SKIES.index(trial.look.sky) + trial.seed) % len(SKIES)]
+        look = replace(trial.look, track=track, hud=("map", "speed")[track // 100 % 2], sky=sky)
         race, reader = Race(3, 160.0, trial.fps, look), HudReader(learned.templates)
         seconds = min(62.0, (frames - count) / 10 + 0.05)
         seen = []
@@ -131,22 +141,54 @@ def _judge(seen: list, found: dict) -> None:
         found["wrong_lap_times"] += off > 0 and not estimate
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--frames", type=int, default=10_000, help="read in all")
-    parser.add_argument("--only", type=int, help="one trial, by its number")
-    args = parser.parse_args()
-    rows = []
-    for trial in trials(args.trials):
-        if args.only in (None, trial.seed):
-            rows.append({"trial": trial.seed, **run(trial, -(-args.frames // args.trials))})
-            print(json.dumps({**rows[-1], "screen": asdict(trial.screen), "font": trial.look.font}), file=sys.stderr)
+def total(rows: list[dict]) -> dict[str, object]:
+    """Add up what trials came to."""
     keys = ("learned", "frames", "read", "wrong_times", "wrong_laps", "blinks", "blinks_seen", "false_alarms")
     keys += ("lap_times", "from_the_clock", "wrong_lap_times", "finishes")
-    total = {key: sum(int(row[key]) for row in rows) for key in keys}
-    total["share_read"] = round(total["read"] / max(1, total["frames"]), 4)
-    print(json.dumps({"trials": len(rows), **total, "refused": [r["why"] for r in rows if "why" in r]}, indent=2))
+    sums = {key: sum(int(row[key]) for row in rows) for key in keys}
+    sums["share_read"] = round(sums["read"] / max(1, sums["frames"]), 4)
+    return {"trials": len(rows), **sums, "refused": [r["why"] for r in rows if "why" in r]}
+
+
+def real(folder: Path) -> dict[str, int]:
+    """Learn from a race put together of real frames, and count which of the frames are read."""
+    frames = load(folder)
+    race = Race(3, LAP_M, 30)
+    known = learn(f for f, _ in Pasted(frames).play(race, LEARN_S)).templates
+    times = [clock_hundredths(known.clock, known.boxes, CLOCK.cut(f.image)) for f in frames]
+    laps = [known.laps.read(known.lap.of(LAPS.cut(f.image))[None]) for f in frames]
+    return {
+        "frames": len(frames),
+        "times": sum(t is not None for t in times),
+        "wrong_times": sum(t not in (None, f.hundredths) for t, f in zip(times, frames, strict=True)),
+        "laps": sum(n is not None for n in laps),
+        "wrong_laps": sum(n is not None and n[0] != f.lap for n, f in zip(laps, frames, strict=True)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--frames", type=int, default=10_000, help="read in all, of each sky")
+    parser.add_argument("--skies", default=",".join(SKIES), help="learned from: some of " + ",".join(SKIES))
+    parser.add_argument("--letter", type=int, default=17, help="how wide a digit is, in the framebuffer's pixels")
+    parser.add_argument("--lines", type=int, default=216, help="how high the framebuffer is")
+    parser.add_argument("--only", type=int, help="one trial, by its number")
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="measure on real frames instead")
+    args = parser.parse_args()
+    if args.real:
+        print(json.dumps(real(args.real), indent=2))
+        return
+    found = {}
+    for sky in args.skies.split(","):
+        rows = []
+        for trial in trials(args.trials):
+            if args.only in (None, trial.seed):
+                look = replace(trial.look, sky=sky, letter=args.letter, colon=args.letter * 11 // 17, lines=args.lines)
+                rows.append({"trial": trial.seed, **run(replace(trial, look=look), -(-args.frames // args.trials))})
+                print(json.dumps({**rows[-1], "sky": sky, "screen": asdict(trial.screen)}), file=sys.stderr)
+        found[sky] = total(rows)
+    print(json.dumps({"letter": args.letter, "lines": args.lines, "skies": found}, indent=2))
 
 
 if __name__ == "__main__":

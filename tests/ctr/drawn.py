@@ -39,6 +39,8 @@ FONTS = {
 ORANGE = ((255, 232, 90), (236, 84, 0))
 PERIWINKLE = ((214, 222, 255), (84, 104, 226))
 RED = ((255, 150, 140), (196, 0, 20))
+SKIES = ("busy", "plain", "gradient", "hilly", "half")
+"""What is behind the HUD: noise, one colour, a gradient, that over hills, that over half of the way round."""
 TITLE = "Crash Team Racing"
 KEYS = {
     **{"left": "left", "right": "right", "up": "up", "down": "down"},
@@ -49,7 +51,10 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Look:
-    """What stays the same during a race."""
+    """What stays the same during a race.
+
+    `sky` is one of `SKIES`; `letter` and `colon` are how wide the large ones are; `lines` is the framebuffer's height.
+    """
 
     font: str = "sans"
     hud: str = "map"
@@ -58,6 +63,10 @@ class Look:
     wrong: str = "WRONG WAY!"
     outline: bool = True
     slash: int = 17
+    sky: str = "busy"
+    letter: int = 17
+    colon: int = 11
+    lines: int = 216
 
 
 @dataclass(frozen=True)
@@ -119,21 +128,23 @@ def text_width(text: str, width: int, look: Look) -> int:
 
 def advance(letter: str, width: int, look: Look) -> int:
     """Return how far the next letter is from this one."""
-    if letter in ":.!":
-        return 11 if width == 17 else 8
+    if letter == ":":
+        return look.colon if width == look.letter else 7 * width // 13
+    if letter in ".!":
+        return 11 * width // 17
     return look.slash * width // 17 if letter == "/" else width
 
 
 def write(image: np.ndarray, text: str, x: int, y: int, look: Look, colour: tuple, small: bool = False) -> None:
     """Draw a line of letters whose first cell's corner is (x, y); what lies outside is cut off."""
-    width, height = (13, 8) if small else (17, 17)
+    width, height = (13 * look.letter // 17, 8) if small else (look.letter, 17)
     top, bottom = (np.array(c, float) for c in colour)
     tint = (top + np.linspace(0, 1, height)[:, None] * (bottom - top)).astype(np.uint8)
     for letter in text:
         if letter != " ":
             step = advance(letter, width, look)
             face, outline = glyph(look.font, letter, step, height, look.outline)
-            x0, x1, y0, y1 = max(0, x), min(WIDTH, x + step), max(0, y), min(HEIGHT, y + height)
+            x0, x1, y0, y1 = max(0, x), min(WIDTH, x + step), max(0, y), min(len(image), y + height)
             if x0 < x1 and y0 < y1:
                 part = (slice(y0 - y, y1 - y), slice(x0 - x, x1 - x))
                 place = image[y0:y1, x0:x1]
@@ -149,7 +160,7 @@ def write(image: np.ndarray, text: str, x: int, y: int, look: Look, colour: tupl
 class Track:
     """A road that bends, and what stands beside it."""
 
-    sky: np.ndarray
+    busy: np.ndarray
     ground: np.ndarray
     bends: np.ndarray
     posts: np.ndarray
@@ -157,6 +168,30 @@ class Track:
     def curve(self, at: float) -> float:
         """Return how sharply the road turns right at a place, -1 to 1."""
         return float(np.sin(self.bends[:, 0] * at + self.bends[:, 1]) @ self.bends[:, 2])
+
+
+@cache
+def sky(seed: int, kind: str) -> np.ndarray:
+    """Return all the way round of a sky: uint8 RGB (84, 2048, 3)."""
+    busy = track(seed).busy[:HORIZON]
+    if kind == "busy":
+        return busy
+    rng = np.random.default_rng(8000 + seed)
+    top, bottom = rng.integers(20, 220, (2, 3)).astype(np.float32)
+    down = np.linspace(0, 1, HORIZON)[:, None, None] * (kind != "plain")
+    # The console has 32 levels for each colour and dithers between them.
+    dither = np.tile([[-4, 0, -3, 1], [2, -2, 3, -1], [-3, 1, -4, 0], [3, -1, 2, -2]], (HORIZON // 4, 512))
+    out = np.clip((top + down * (bottom - top) + dither[..., None]) // 8 * 8, 0, 248).astype(np.uint8)
+    out = np.broadcast_to(out, busy.shape).copy()
+    if kind == "hilly":
+        for _ in range(60):
+            centre, tall = (int(rng.integers(0, 2048)), HORIZON), int(rng.integers(8, 52))
+            cv2.ellipse(
+                out, centre, (int(rng.integers(20, 160)), tall), 0, 0, 360, rng.integers(0, 200, 3).tolist(), -1
+            )
+    if kind == "half":
+        out[:, 1024:] = busy[:, 1024:]
+    return out
 
 
 @cache
@@ -182,7 +217,7 @@ def scene(view: View, look: Look) -> np.ndarray:
     it = track(look.track)
     image = np.empty((HEIGHT, WIDTH, 3), np.uint8)
     turned = int(view.at * 7 + view.offset * 12) % 2048
-    image[:HORIZON] = np.take(it.sky[:HORIZON], np.arange(turned, turned + WIDTH) % 2048, axis=1)
+    image[:HORIZON] = np.take(sky(look.track, look.sky), np.arange(turned, turned + WIDTH) % 2048, axis=1)
     rows = np.arange(HORIZON, HEIGHT)
     depth = 130.0 / (rows - HORIZON + 2.0)  # metres ahead
     curve = it.curve(view.at + 12)
@@ -232,11 +267,13 @@ def draw_hud(image: np.ndarray, view: View, look: Look) -> None:
             write(image, f"L{number + 1}", left, 32 + 8 * number, look, RED, small=True)
             write(image, " " + clock_text(units), left + 26, 32 + 8 * number, look, PERIWINKLE, small=True)
     if view.since_finish is None:
-        write(image, "LAP", 484 - 39, 8, look, PERIWINKLE, small=True)
+        write(image, "LAP", 484 - 3 * (13 * look.letter // 17), 8, look, PERIWINKLE, small=True)
         counter = f"{view.lap}/{view.laps}"
-        write(image, counter, 484 - text_width(counter, 17, look), 16, look, PERIWINKLE)
+        write(image, counter, 484 - text_width(counter, look.letter, look), 16, look, PERIWINKLE)
     if view.blinks:
-        write(image, look.wrong, 256 - text_width(look.wrong, 17, look) // 2, 108 - 30, look, ORANGE)
+        write(
+            image, look.wrong, 256 - text_width(look.wrong, look.letter, look) // 2, look.lines // 2 - 30, look, ORANGE
+        )
     if view.to_go:
         for lamp in range(3):
             lit = view.to_go <= 30 * (3 - lamp)
@@ -257,8 +294,10 @@ def draw_hud(image: np.ndarray, view: View, look: Look) -> None:
 
 
 def frame(view: View, look: Look = Look()) -> np.ndarray:
-    """Draw one frame: uint8 RGB (216, 512, 3)."""
+    """Draw one frame: uint8 RGB (`look.lines`, 512, 3)."""
     image = scene(view, look)
+    if look.lines != HEIGHT:
+        image = cv2.resize(image, (WIDTH, look.lines), interpolation=cv2.INTER_LINEAR)
     draw_hud(image, view, look)
     return image
 
@@ -293,7 +332,7 @@ def present(image: np.ndarray, screen: Screen, rng: np.random.Generator, rows: f
     """Return what the window shows; below the share `rows` of its height it is left black (to save time)."""
     width, height = screen.size
     drawn = math.ceil(height * rows)
-    sx, sy = width / WIDTH * screen.stretch[0], height / HEIGHT * screen.stretch[1]
+    sx, sy = width / WIDTH * screen.stretch[0], height / len(image) * screen.stretch[1]
     x, y = width * screen.shift[0] + (sx - 1) / 2, height * screen.shift[1] + (sy - 1) / 2
     how = cv2.INTER_LINEAR if screen.smooth else cv2.INTER_NEAREST
     out = np.zeros((height, width, 3), np.uint8)

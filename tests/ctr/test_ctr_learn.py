@@ -15,11 +15,12 @@ from autopilot.game import DeviceChoice, Game
 from autopilot.home import Home
 from autopilot.plugins import Registry
 from autopilot.types import Frame, SourceSettings
-from autopilot_ctr.hud_glyphs import LAPS
+from autopilot_ctr.hud import HudReader
+from autopilot_ctr.hud_glyphs import LAPS, background
 from autopilot_ctr.hud_learn import learn
 from autopilot_ctr.hud_learn_clock import Clock
 from autopilot_ctr.hud_learn_laps import learn_counter
-from drawn import ODD, ODD_LOOK, ORANGE, Look, Race, Screen, View, frame, present, scene, write
+from drawn import ODD, ODD_LOOK, ORANGE, SKIES, Look, Race, Screen, View, frame, play, present, scene, write
 
 RNG = np.random.default_rng(12)
 SCREEN = Screen((512, 216), noise=4)
@@ -94,6 +95,36 @@ def test_what_is_no_race_is_refused_in_one_line(image, why):
     with pytest.raises(UserError, match=why) as refused:
         learn(frames(image))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [*(Look("sans", track=3, sky=sky) for sky in SKIES[1:]), Look("sans", track=3, sky="hilly", letter=14, lines=236)],
+    ids=[*SKIES[1:], "letters 14 wide, 236 lines"],
+)
+def test_what_is_learned_under_one_sky_is_read_under_another(look):
+    """The picture behind the clock may stand as still as a glyph; it is no part of it."""
+    learned = learn(f for f, _ in play(Race(3, 290.0, 30, look), SCREEN, 44.0, 1, wrong=((24.0, 4.0),)))
+    assert (learned.laps, learned.lap_times, learned.wrong_way) == ("123", True, True)
+    reader, right = HudReader(learned.templates), 0
+    for n in range(80):
+        view = View(clock=12_000 + 96 * n, at=3.0 * n)
+        image = present(frame(view, replace(look, sky="busy", track=50 + n // 20)), SCREEN, RNG, 0.52)
+        time = reader.read(Frame(image, n * 10**8)).race_time_s
+        assert time is None or round(time * 100) == view.clock * 100 // 960
+        right += time is not None
+    assert right >= 0.97 * 79, "the first one is not believed at once"
+
+
+def test_what_is_behind_letters_is_found_along_each_line():
+    """Over a gradient that scanlines darken line by line."""
+    look = replace(LOOK, sky="gradient")
+    behind, shown = scene(View(), look)[:60, :190], frame(View(), look)[:60, :190]
+    behind, shown = (np.repeat(np.repeat(i, 2, 0), 2, 1).astype(np.float32) for i in (behind, shown))
+    for image in (behind, shown):
+        image[::2] *= 0.5
+    assert np.abs(behind - shown).max() > 100
+    assert np.abs(background(shown) - behind).max() < 16
 
 
 def test_laps_before_the_one_whose_counter_stood_longest_are_learned_from_as_well(templates):

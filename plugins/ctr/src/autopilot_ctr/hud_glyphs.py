@@ -23,6 +23,12 @@ FLOOR = 5.0
 """No pixel is trusted to be steadier than this grey value: a sigma's least."""
 FAR = 16.0
 """The largest squared distance, in sigmas, that one pixel may bring: a few odd ones decide nothing."""
+ANY, STRAY = 128.0, 70.0
+"""What another track may show behind a glyph: a grey value's mean and sigma."""
+APART = 24.0
+"""A pixel nearer than this to what is behind, in grey values, is not a glyph's own for sure."""
+PLAIN, RUN = 8.0, 31
+"""A line is plain where its grey values stray less than this along so many pixels: longer than a letter's bars."""
 
 type Patches = NDArray[np.uint8]
 """(n, height, width, 3)."""
@@ -50,7 +56,7 @@ class Region:
 
 
 # Overscan and borders may move everything by 8 % and stretch it by as much.
-CLOCK = Region(0, 0, 184, 80, 2)
+CLOCK = Region(0, 0, 216, 80, 2)
 LAPS = Region(344, 0, 168, 60, 2)
 BANNER = Region(96, 40, 320, 72, 1)
 
@@ -67,6 +73,11 @@ class Box:
     def moved(self, x: float, y: int = 0) -> Box:
         """Return a box as large elsewhere."""
         return Box(round(4 * (self.x + x)) / 4, self.y + y, self.width, self.height)
+
+    def at(self, picture: Floats) -> Floats:
+        """Cut it out of one region of floats (H, W, 3), to the whole pixel."""
+        left = int(self.x)
+        return picture[self.y : self.y + self.height, left : left + self.width]
 
     def of(self, strips: NDArray[np.uint8]) -> Patches:
         """Cut it out of one region (H, W, 3) or many (n, H, W, 3); empty where it is not inside."""
@@ -85,9 +96,10 @@ class Box:
 class Glyphs:
     """A font, learned: what each pixel of each glyph is and how far it strays.
 
-    `mean` and `sigma` are float32 (glyphs, height, width, 3). A glyph's own pixels are steady; those of
-    the background, which shows around it, have a large sigma, so that they count for little. `fit` is
-    how badly a glyph's own pixels may fit and `margin` by how much the likeliest must win.
+    `mean` and `sigma` are float32 (glyphs, height, width, 3). A glyph's own pixels are steady and stand out
+    from what is behind; those of the background, which shows around it, have a large sigma, so that they
+    count for little. `fit` is how badly a glyph's own pixels may fit and `margin` by how much the likeliest
+    must win.
     """
 
     characters: str
@@ -117,6 +129,15 @@ class Glyphs:
             margins[i] = likely[order[-1]] - likely[order[-2]] if n > 1 else np.inf
         return best, fits, margins
 
+    def alike(self, picture: Floats) -> Floats:
+        """Return how like each glyph every place of a picture (H, W, 3) is: -1 to 1, (glyphs, H - height + 1, …).
+
+        Compared are light and dark of the glyph's own pixels, whatever is behind it and whatever its colours.
+        """
+        light, pairs = picture.mean(2), zip(self.mean.mean(-1), np.exp(-self.sigma.max(-1) / 20), strict=True)
+        maps = np.stack([cv2.matchTemplate(light, face, cv2.TM_CCOEFF_NORMED, mask=mask) for face, mask in pairs])
+        return np.where(np.abs(maps) <= 1, maps, 0)  # more, or no number: where the picture has one colour
+
     @cached_property
     def _weights(self) -> tuple[Floats, Floats]:
         """The mean logarithm of each glyph's sigmas; and 1 / n for the n pixels that are its own, else 0."""
@@ -134,21 +155,22 @@ class Glyphs:
         return "".join(self.characters[i] for i in best), 1 - worst / 2
 
     @classmethod
-    def learn(cls, patches: Patches, labels: NDArray[np.intp], characters: str) -> Glyphs:
+    def learn(cls, patches: Patches, labels: NDArray[np.intp], characters: str, behind: Floats) -> Glyphs:
         """Learn the glyphs from patches of which `labels` says the character's place in `characters`.
 
-        Of a character's patches a third may be something else. A character that no patch shows is left out.
+        `behind` (height, width, 3) is what `background` finds there. Of a character's patches a third may be
+        something else. A character that no patch shows is left out.
         """
         seen = [i for i in range(len(characters)) if (labels == i).sum() >= 3]
         learned = [_moments(patches[labels == i].astype(np.float32)) for i in seen]
-        mean, sigma = (np.stack(parts) for parts in zip(*learned, strict=True))
+        mean, sigma = (np.stack(parts) for parts in zip(*(let_go(*m, behind) for m in learned), strict=True))
         found = cls("".join(characters[i] for i in seen), mean, sigma, fit=0.0, margin=np.inf)
         best, fits, margins = found.judge(patches)
         right = np.array([seen[b] for b in best]) == labels
         if not right.any():
             return found
         # More is let in than these very patches need: other backgrounds and noise come later.
-        fit = max(1.0, float(np.quantile(fits[right], 0.98)) * 1.6)
+        fit = max(2.0, float(np.quantile(fits[right], 0.98)) * 1.6)
         margin = float(np.quantile(margins[right], 0.02)) * 0.5 if len(seen) > 1 else 0.0
         return cls(found.characters, mean, sigma, fit, margin)
 
@@ -161,6 +183,35 @@ def _moments(values: Floats) -> tuple[Floats, Floats]:
     far = np.minimum(np.square(apart / spread), FAR).mean(3)[:, _steady(spread)].mean(1)
     kept = values[far <= 3 * np.median(far) + 1]
     return kept.mean(0), np.sqrt(kept.var(0) + FLOOR**2)
+
+
+def background(picture: NDArray[np.uint8] | Floats) -> Floats:
+    """Return what a picture (H, W, 3) would show without its letters, float32; NaN in lines that are nowhere plain.
+
+    In each line it goes straight from one plain stretch to the next, so that gradients and scanlines are kept.
+    """
+    values = picture.astype(np.float32)
+    mean = cv2.blur(values, (RUN, 1))
+    plain = (cv2.blur(np.square(values), (RUN, 1)) - np.square(mean)).max(2) < PLAIN**2
+    found, x = np.full_like(values, np.nan), np.arange(values.shape[1])
+    for y in np.flatnonzero(plain.sum(1) >= 4):
+        at = np.flatnonzero(plain[y])
+        found[y] = np.stack([np.interp(x, at, mean[y, at, c]) for c in range(3)], 1)
+    return found
+
+
+def let_go(mean: Floats, sigma: Floats, behind: Floats) -> tuple[Floats, Floats]:
+    """Return mean and sigma (height, width, 3) so that pixels which show what is behind may show anything.
+
+    Where the picture behind stands still, its pixels are as steady as a letter's, but they do not stand out
+    from it. At the edge of a letter filters mix its dark outline with what is behind: darker, of the same hue.
+    """
+    part = ((mean * behind).sum(-1) / np.maximum(np.square(behind).sum(-1), 1)).clip(0, 1)
+    part[~(np.abs(mean - part[..., None] * behind).max(-1) < APART)] = 0
+    part[np.abs(mean - behind).max(-1) < APART] = 1
+    share = np.maximum(part, cv2.blur(part, (3, 3)))[..., None]
+    there = np.where(share > 0, np.nan_to_num(ANY - behind), 0)
+    return mean + share * there, np.sqrt(np.square(sigma) + np.square(share * STRAY))
 
 
 def _steady(sigma: Floats) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from autopilot.errors import UserError
 from autopilot.types import Frame
 from numpy.typing import NDArray
 
-from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS, Box, Glyphs
+from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS, Box, Floats, Glyphs
 from autopilot_ctr.hud_learn_clock import LEAST_S, Seconds, Strips, learn_clock
 from autopilot_ctr.hud_learn_laps import learn_counter, learn_rows
 from autopilot_ctr.hud_templates import Templates, path_of
@@ -108,7 +108,7 @@ def _collect(frames: Iterable[Frame]) -> tuple[Seconds, Strips, Strips, Strips, 
 def _banner(t_s: Seconds, banner: Strips, shown: NDArray[np.intp]) -> tuple[Glyphs, Box] | None:
     """Find words that blink in time with the clock in the middle; None when there were none."""
     on, off = _phases(shown)
-    best: tuple[int, NDArray[np.bool_], NDArray[np.intp]] | None = None
+    best: tuple[int, NDArray[np.bool_], NDArray[np.intp], Floats] | None = None
     for begin in np.arange(0, t_s[-1], 0.6):
         window = (t_s >= begin) & (t_s < begin + 2.4)
         lit, dark = np.flatnonzero(window & on), np.flatnonzero(window & off)
@@ -120,21 +120,22 @@ def _banner(t_s: Seconds, banner: Strips, shown: NDArray[np.intp]) -> tuple[Glyp
         differs = (np.abs(banner[dark] - mean).max(3) > 40).mean(0) > 0.7
         words = cv2.morphologyEx((steady & differs).astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 1), np.uint8)) > 0
         if best is None or words.sum() > best[0]:
-            best = int(words.sum()), words, lit
+            best = int(words.sum()), words, lit, np.median(banner[dark], 0).astype(np.float32)
     if best is None or best[0] < 200:
         return None
-    _, words, lit = best
+    _, words, lit, _ = best
     ys, xs = np.nonzero(words)
     left, right = (int(v) for v in np.quantile(xs, (0.01, 0.99)))
     top, bottom = (int(v) for v in np.quantile(ys, (0.01, 0.99)))
     if abs((left + right) / 2 - BANNER.width / 2) >= 48 or right - left <= 60 or bottom - top >= 30:
         return None
     box = Box(left, top, right - left + 1, bottom - top + 1)
-    found = Glyphs.learn(box.of(banner[lit]), np.zeros(len(lit), np.intp), "W")
+    behind = box.at(best[3])
+    found = Glyphs.learn(box.of(banner[lit]), np.zeros(len(lit), np.intp), "W", behind)
     again = np.flatnonzero(found.judge(box.of(banner))[1] <= found.fit * 1.5)
     if len(again) < 6 or (off[again]).mean() > 0.05:
         return None
-    return Glyphs.learn(box.of(banner[again]), np.zeros(len(again), np.intp), "W"), box
+    return Glyphs.learn(box.of(banner[again]), np.zeros(len(again), np.intp), "W", behind), box
 
 
 def _phases(shown: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -13,7 +13,7 @@ import numpy as np
 from autopilot.errors import UserError
 from numpy.typing import NDArray
 
-from autopilot_ctr.hud_glyphs import Box, Floats, Glyphs
+from autopilot_ctr.hud_glyphs import APART, Box, Floats, Glyphs, background
 from autopilot_ctr.hud_templates import clock_hundredths
 
 DIGITS = "0123456789"
@@ -25,11 +25,16 @@ ALIKE = 0.15
 """Digits that differ by less than this (nats for a pixel) are not told apart for sure."""
 
 NO_CLOCK = (
-    "no running race clock was found at the top left: record a race of Crash Team Racing's time trial,"
-    " a whole lap at least, with the game's picture filling the window or --region"
+    "no running race clock was found at the top left: try a whole lap of Crash Team Racing's time trial,"
+    " with the game's picture filling the window or --region"
 )
 
-STANDING = "the picture behind the clock hardly changes: drive a lap, so that the digits stand out from it"
+STANDING = (
+    "the picture behind the clock hardly changes and is not plain: drive a lap, so that the digits stand out from it"
+)
+NOTHING = (
+    "the picture at the top left hardly changes: drive a lap, with the game's picture filling the window or --region"
+)
 
 type Seconds = NDArray[np.float64]
 type Strips = NDArray[np.uint8]
@@ -54,11 +59,19 @@ def learn_clock(t_s: Seconds, strips: Strips) -> Clock:
     Raises UserError, one line, where there is none, where it does not run with the frames' time, or where
     what is behind it stands still.
     """
-    if np.quantile(strips[::4].astype(np.float32).std(0).max(2), 0.75) < 12:
-        raise UserError(STANDING)
-    glyphs, boxes = _clock(t_s, strips, *_seconds(t_s, strips))
-    shown = np.array([-1 if h is None else h for h in (clock_hundredths(glyphs, boxes, strip) for strip in strips)])
-    return Clock(glyphs, boxes, shown, _check(t_s, shown))
+    most, nearly_all = np.quantile(strips[::4].astype(np.float32).std(0).max(2), (0.75, 0.98))
+    if nearly_all < 12:
+        raise UserError(NOTHING)
+    if most < 12:
+        picture = still(strips)
+        if (np.abs(picture - background(picture)).max(2) < APART).mean() < 0.7:
+            raise UserError(STANDING)
+    return _clock(t_s, strips, *_seconds(t_s, strips))
+
+
+def still(strips: Strips) -> Floats:
+    """Return what most frames (n, H, W, 3) show: the median of some of them, float32."""
+    return np.asarray(np.median(strips[:: max(1, len(strips) // 40)], 0), np.float32)
 
 
 def _seconds(t_s: Seconds, clock: Strips) -> tuple[Box, NDArray[np.intp], NDArray[np.intp]]:
@@ -128,23 +141,14 @@ def r_squared(pictures: NDArray[np.uint8] | Floats, groups: NDArray[np.intp]) ->
     return np.asarray(between / total, np.float32).reshape(pictures.shape[1:])
 
 
-def _clock(
-    t_s: Seconds, clock: Strips, box: Box, rows: NDArray[np.intp], count: NDArray[np.intp]
-) -> tuple[Glyphs, tuple[Box, ...]]:
+def _clock(t_s: Seconds, clock: Strips, box: Box, rows: NDArray[np.intp], count: NDArray[np.intp]) -> Clock:
     """Learn the digits at the seconds' place, find the other places by them, learn from all."""
-    tens = box.moved(-34).of(clock[rows]).astype(np.float32).mean(3)
-    if tens.size == 0:
-        raise UserError(NO_CLOCK)
-    split = np.stack([r_squared(tens, (count - zero) // 10) for zero in range(10)])
-    zero = int(split[:, split.max(0) > 0.5].mean(1).argmax()) if (split.max(0) > 0.5).any() else 0
-    glyphs = Glyphs.learn(box.of(clock[rows]), (count - zero) % 10, DIGITS)
+    behind = background(still(clock))
+    glyphs = Glyphs.learn(box.of(clock[rows]), (count - _zero(clock[rows], box, count)) % 10, DIGITS, box.at(behind))
     if glyphs.characters != DIGITS:
         raise UserError(NO_CLOCK)
     sample = clock[rows[:: max(1, len(rows) // 40)]]
-    tens_box = locate(glyphs, sample, box, -34, 4)
-    pitch = (box.x - tens_box.x) / 17
-    minutes, tenths, hundredths = (locate(glyphs, sample, box, dx * pitch, 4) for dx in (-45, 28, 45))
-    boxes = minutes, tens_box, box, tenths, hundredths
+    boxes = _places(glyphs, sample, box)
     # Now from all frames that can be read, so that many backgrounds are seen. What was learned at one place
     # is not as exact at the others, so more is let in at first. Only digits that time has checked teach:
     # minutes hardly change and hundredths go too fast, so those two are read with what the others taught.
@@ -154,7 +158,8 @@ def _clock(
         if len(known) < 0.5 * len(rows):
             raise UserError(NO_CLOCK)
         patches = np.concatenate([b.of(clock[known]) for b in boxes[1:4]])
-        glyphs = Glyphs.learn(patches, labels[:, 1:4].T.reshape(-1), DIGITS)
+        around = np.mean([b.at(behind) for b in boxes[1:4]], 0)
+        glyphs = Glyphs.learn(patches, labels[:, 1:4].T.reshape(-1), DIGITS, around)
         if glyphs.characters != DIGITS:
             raise UserError(NO_CLOCK)
         minutes, hundredths = (locate(glyphs, sample, b, 0, 2) for b in (boxes[0], boxes[4]))
@@ -163,7 +168,28 @@ def _clock(
         raise UserError("the digits of the clock look too much alike: make the game's window larger, or less blurred")
     if np.quantile(glyphs.sigma.max(-1).reshape(10, -1), 0.75, axis=1).max() < STILL:
         raise UserError(STANDING)
-    return glyphs, boxes
+    shown = np.array([-1 if h is None else h for h in (clock_hundredths(glyphs, boxes, strip) for strip in clock)])
+    return Clock(glyphs, boxes, shown, _check(t_s, shown))
+
+
+def _zero(clock: Strips, box: Box, count: NDArray[np.intp]) -> int:
+    """Return which of the counted seconds, modulo 10, shows a 0: what is left of it changes then."""
+    tens = clock[:, box.y : box.y + box.height, max(0, int(box.x) - 38) : int(box.x) - 4].astype(np.float32).mean(3)
+    if tens.size == 0:
+        raise UserError(NO_CLOCK)
+    split = np.stack([r_squared(tens, (count - zero) // 10) for zero in range(10)])
+    changing = split.max(0) > 0.5
+    return int(split[:, changing].mean(1).argmax()) if changing.any() else 0
+
+
+def _places(glyphs: Glyphs, sample: Strips, seconds: Box) -> tuple[Box, ...]:
+    """Return the five digits' places; how wide letters and colons are is searched: it is not the same everywhere."""
+    tens = locate(glyphs, sample, seconds, -31, 7)
+    pitch = seconds.x - tens.x
+    tenths = locate(glyphs, sample, seconds, 1.6 * pitch, 8)
+    last = pitch + tenths.x - seconds.x
+    minutes, hundredths = (locate(glyphs, sample, seconds, dx, 4) for dx in (-last, last))
+    return minutes, tens, seconds, tenths, hundredths
 
 
 def _agreeing(t_s: Seconds, shown: list[int | None]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -205,8 +231,15 @@ def _check(t_s: Seconds, shown: NDArray[np.intp]) -> float:
     stood, anew = steps == 0, (shown[known[1:]] < 300) & (steps < 0)  # the countdown, a pause; a new race
     even, ran = np.abs(steps - passed) < 0.12, np.abs(steps - passed) < 0.8  # a picture may come late
     if (stood | anew | ran & (steps > 0)).mean() < 0.995 or (even | stood | anew).mean() < 0.8:
-        raise UserError("what looks like the race clock does not run evenly: is the emulator at 100 % speed?")
+        raise UserError(
+            "what looks like the race clock does not run evenly, with the frames' own time in"
+            f" {100 * even.mean():.0f} % of them only: try again on another track, and with the emulator at 100 % speed"
+        )
     run = max(np.split(known, np.flatnonzero(~ran) + 1), key=len)
-    if t_s[run[-1]] - t_s[run[0]] < LEAST_S - 4:
-        raise UserError("the race clock was read for too short a time: drive for a minute without pausing")
+    lasted = float(t_s[run[-1]] - t_s[run[0]])
+    if lasted < LEAST_S - 4:
+        raise UserError(
+            f"the race clock was read for {lasted:.0f} s in one piece, {LEAST_S - 4:g} s are needed:"
+            " try a minute's drive without a pause, or another track"
+        )
     return float(len(run) / (run[-1] - run[0] + 1))
