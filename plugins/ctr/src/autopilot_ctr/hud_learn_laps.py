@@ -126,36 +126,32 @@ def learn_rows(
     """Find the small lap times and learn their digits; None when they cannot be read.
 
     `strips` holds the frames' parts with the clock. While the first lap is driven, the first of the times
-    shows what the clock shows.
+    shows what the clock shows, and the next ones go with it, a lap later.
     """
-    shown = clock.shown
-    first = np.flatnonzero((lap_of == 1) & (shown > 0))
-    later = np.flatnonzero((lap_of == 2) & (shown > 0))[:100]
-    if len(first) < 150 or len(later) == 0:
+    first = np.flatnonzero((lap_of == 1) & (clock.shown > 0))
+    if len(first) < 150 or 2 not in lap_of:
         return None
-    labels = np.array([digits_of(h) for h in shown[first]])
+    labels = np.array([digits_of(h) for h in clock.shown[first]])
     behind = background(still(strips[first]))
     row = _first_row(strips[first], labels, behind, clock.boxes[2])
     if row is None:
         return None
-    glyphs = _teach(behind, [(strips[first], row, labels)])
-    # Rows are 8 of the framebuffer's pixels apart. The second one must go with the clock, a lap later.
-    lenient = replace(glyphs, fit=max(8.0, glyphs.fit * 2.5), margin=glyphs.margin / 4)
-    begun = shown[later[0]]
-    best: tuple[int, int, list[tuple[int, int]]] = (0, 0, [])
-    for pitch in range(13, 20):
-        second = [b.moved(0, pitch) for b in row]
-        read = [(int(n), clock_hundredths(lenient, second, strips[n])) for n in later]
-        good = [(n, h) for n, h in read if h is not None and abs(h - (shown[n] - begun)) < 30]
-        best = max(best, (len(good), pitch, good))
-    count, pitch, good = best
-    if count < 0.7 * len(later):
-        return None
-    rows = tuple(tuple(b.moved(0, n * pitch) for b in row) for n in range(3))
-    more = np.array([digits_of(h) for _, h in good])
-    glyphs = _teach(behind, [(strips[first], row, labels), (strips[[n for n, _ in good]], rows[1], more)])
-    # The third row was not learned from, and a lap time must fit the clock anyway: let more in.
-    return replace(glyphs, fit=3.5 * glyphs.fit), rows
+    rows, seen = [row], [(strips[first], row, labels)]
+    glyphs = _teach(behind, seen)
+    pitches = range(12, 20)  # 8 of the framebuffer's pixels, and they may be stretched
+    for lap in (2, 3):
+        read, pitch = max(((_read_row(strips, clock, lap_of == lap, glyphs, _below(rows[-1], p)), p) for p in pitches))
+        if read:
+            seen.append((strips[[n for n, _ in read]], _below(rows[-1], pitch), np.array([digits_of(h) for _, h in read])))
+            glyphs = _teach(behind, seen)
+        elif lap == 2:
+            return None
+        else:
+            pitch = pitches[1]
+        rows.append(_below(rows[-1], pitch))
+        pitches = range(pitch - 1, pitch + 2)
+    # A lap time must fit the clock anyway, and a line that no lap was seen in was not learned from: let more in.
+    return replace(glyphs, fit=3.5 * glyphs.fit), tuple(rows)
 
 
 def _first_row(strips: Strips, labels: NDArray[np.intp], behind: Floats, seconds: Box) -> tuple[Box, ...] | None:
