@@ -14,6 +14,8 @@ from autopilot_ctr.hud_glyphs import Box, Floats, Glyphs, background
 from autopilot_ctr.hud_learn_clock import DIGITS, Clock, Strips, digits_of, largest, locate, r_squared, still
 from autopilot_ctr.hud_templates import clock_hundredths
 
+type Row = tuple[Box, ...]
+
 NO_COUNTER = (
     "the clock was read, but nothing at the top right on its line has the shape of a lap counter n/3: look"
     " whether it is in sight (--region), and record anew"
@@ -120,9 +122,7 @@ def _segments(
     return lap_of
 
 
-def learn_rows(
-    strips: Strips, clock: Clock, lap_of: NDArray[np.intp]
-) -> tuple[Glyphs, tuple[tuple[Box, ...], ...]] | None:
+def learn_rows(strips: Strips, clock: Clock, lap_of: NDArray[np.intp]) -> tuple[Glyphs, tuple[Row, ...]] | None:
     """Find the small lap times and learn their digits; None when they cannot be read.
 
     `strips` holds the frames' parts with the clock. While the first lap is driven, the first of the times
@@ -137,24 +137,44 @@ def learn_rows(
     if row is None:
         return None
     rows, seen = [row], [(strips[first], row, labels)]
-    glyphs = _teach(behind, seen)
-    pitches = range(12, 20)  # 8 of the framebuffer's pixels, and they may be stretched
+    glyphs, pitches = _teach(behind, seen), [16, *range(12, 20)]  # 8 of the framebuffer's pixels, or stretched
     for lap in (2, 3):
-        read, pitch = max(((_read_row(strips, clock, lap_of == lap, glyphs, _below(rows[-1], p)), p) for p in pitches))
+        frames = np.flatnonzero((lap_of == lap) & (clock.shown > 0))[:100]
+        row, read = _next_row(strips, clock.shown, frames, glyphs, [_below(row, pitch) for pitch in pitches])
         if read:
-            seen.append((strips[[n for n, _ in read]], _below(rows[-1], pitch), np.array([digits_of(h) for _, h in read])))
+            seen.append((strips[[n for n, _ in read]], row, np.array([digits_of(h) for _, h in read])))
             glyphs = _teach(behind, seen)
         elif lap == 2:
             return None
-        else:
-            pitch = pitches[1]
-        rows.append(_below(rows[-1], pitch))
-        pitches = range(pitch - 1, pitch + 2)
-    # A lap time must fit the clock anyway, and a line that no lap was seen in was not learned from: let more in.
+        pitch = row[0].y - rows[-1][0].y
+        pitches = [pitch, pitch - 1, pitch + 1]
+        rows.append(row)
+    # A row that no lap was seen in was not learned from, and a lap time must fit the clock anyway: let more in.
     return replace(glyphs, fit=3.5 * glyphs.fit), tuple(rows)
 
 
-def _first_row(strips: Strips, labels: NDArray[np.intp], behind: Floats, seconds: Box) -> tuple[Box, ...] | None:
+def _below(row: Row, pitch: int) -> Row:
+    return tuple(box.moved(0, pitch) for box in row)
+
+
+def _next_row(
+    strips: Strips, shown: NDArray[np.intp], frames: NDArray[np.intp], glyphs: Glyphs, rows: Sequence[Row]
+) -> tuple[Row, list[tuple[int, int]]]:
+    """Return that of the rows which goes with the clock since the first of the frames, and what these show there.
+
+    Where most of them cannot be read, it is the first row, and no frame.
+    """
+    lenient = replace(glyphs, fit=max(8.0, glyphs.fit * 2.5), margin=glyphs.margin / 4)
+    best: tuple[Row, list[tuple[int, int]]] = rows[0], []
+    for row in rows:
+        read = [(int(n), clock_hundredths(lenient, row, strips[n])) for n in frames]
+        good = [(n, h) for n, h in read if h is not None and abs(h - (shown[n] - shown[frames[0]])) < 30]
+        if len(good) >= max(0.7 * len(frames), len(best[1]) + 1):
+            best = row, good
+    return best
+
+
+def _first_row(strips: Strips, labels: NDArray[np.intp], behind: Floats, seconds: Box) -> Row | None:
     """Return the places of the first small time's five digits below the clock, which `labels` (n, 5) go with."""
     below = seconds.y + seconds.height
     pixels = strips[:, below:].astype(np.float32).mean(3)
@@ -179,7 +199,7 @@ def _first_row(strips: Strips, labels: NDArray[np.intp], behind: Floats, seconds
     return minutes, locate(glyphs, sample, ones, -step, 2), ones, tenths, hundredths
 
 
-def _teach(behind: Floats, seen: Sequence[tuple[Strips, Sequence[Box], NDArray[np.intp]]]) -> Glyphs:
+def _teach(behind: Floats, seen: Sequence[tuple[Strips, Row, NDArray[np.intp]]]) -> Glyphs:
     """Learn the digits from all places of rows: frames, the five places and the digits (n, 5) there."""
     patches = np.concatenate([box.of(strips) for strips, row, _ in seen for box in row])
     labels = np.concatenate([labels.T.reshape(-1) for _, _, labels in seen])
