@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests/ctr"))
 from autopilot.sessions import SessionStore
 from autopilot.sessions.laps import laps_of
 from conftest import Desktop
+from drawn import SKIES
 from player import Player
 
 WINDOW = ("--width", "640", "--height", "534", "--fps", "30", "--draw-every", "3", "--lap-m", "260", "--tell")
@@ -34,8 +35,9 @@ LEARN_S, LIMIT_S, ATTEMPTS = 55.0, 900.0, 3
 class Loop:
     """The desktop, a home, and what each command came to."""
 
-    def __init__(self, home: Path, display: int | None) -> None:
+    def __init__(self, home: Path, display: int | None, sky: str) -> None:
         self.desktop = Desktop(number=display)
+        self.sky = sky
         self.home = home
         self.steps: list[dict[str, Any]] = []
         names = ("WAYLAND_DISPLAY", "XDG_SESSION_TYPE")
@@ -48,7 +50,7 @@ class Loop:
             one.kill()
             one.wait()
         shown = Path(__file__).parents[1] / "tests/ctr/shown.py"
-        game = self.desktop.start([sys.executable, str(shown), *WINDOW, *LAST])
+        game = self.desktop.start([sys.executable, str(shown), *WINDOW, *LAST, "--sky", self.sky])
         assert game.stdout is not None
         while game.stdout.readline() != "drawn\n":
             pass
@@ -199,6 +201,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--races", type=int, default=2)
     parser.add_argument("--hz", type=float, default=10.0, help="to record and drive at; less on a busy machine")
+    parser.add_argument("--sky", choices=SKIES, default="busy", help="what is behind the HUD")
     parser.add_argument("--display", type=int, help="number of the X display (default: a free one)")
     parser.add_argument(
         "--home", type=Path, help="keep everything here, and what is there (default: a folder that is removed)"
@@ -207,7 +210,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = args.home or Path(folder)
         home.mkdir(parents=True, exist_ok=True)
-        it = Loop(home, args.display)
+        it = Loop(home, args.display, args.sky)
         try:
             if not (home / "hud").exists():
                 set_up(it)

@@ -460,6 +460,7 @@ def main() -> None:
     parser.add_argument("--laps", type=int, default=3)
     parser.add_argument("--lap-m", type=float, default=500.0, help="how long a lap is; the kart reaches 20 m/s")
     parser.add_argument("--seed", type=int, default=0, help="which track")
+    parser.add_argument("--sky", choices=SKIES, default="busy")
     parser.add_argument("--font", choices=FONTS, default="sans")
     parser.add_argument("--title", default=TITLE)
     parser.add_argument("--auto", action="store_true", help="drive itself where no key is held, race after race")
@@ -469,7 +470,7 @@ def main() -> None:
     size = (round(WIDTH * args.scale), round(HEIGHT * args.scale))
     window = pygame.display.set_mode(size)
     pygame.display.set_caption(args.title)
-    race = Race(args.laps, args.lap_m, 25 if args.pal else 30, Look(args.font, args.hud, args.seed))
+    race = Race(args.laps, args.lap_m, 25 if args.pal else 30, Look(args.font, args.hud, args.seed, sky=args.sky))
     clock, held, tapped = pygame.time.Clock(), set(), set()
     begun, steps = pygame.time.get_ticks(), 0
     while args.seconds is None or pygame.time.get_ticks() < args.seconds * 1000:

@@ -40,7 +40,7 @@ def save(picture: np.ndarray, path: Path) -> None:
 def main() -> None:
     """Write all pictures into a folder."""
     folder = Path(sys.argv[1])
-    race = drawn.Race()
+    race = drawn.Race(look=drawn.Look(sky="hilly"))
     images = []
     for _ in range(4):
         for _ in range(110):

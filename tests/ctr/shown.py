@@ -9,7 +9,7 @@ comes, each lap's time in hundredths; with `--tell` also what a driver who keeps
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--lap-m", type=float, default=500.0)
     parser.add_argument("--tell", action="store_true")
     parser.add_argument("--odd", action="store_true", help="no bars; the picture as drawn.ODD")
+    parser.add_argument("--sky", choices=drawn.SKIES, default="busy")
     parser.add_argument("--auto", action="store_true", help="drive itself, until a key is held")
     parser.add_argument("--seconds", type=float, default=600.0, help="end after so long")
     args = parser.parse_args()
@@ -94,7 +95,8 @@ def main() -> None:
     shown = Shown(drawn.ODD.size if args.odd else (args.width, args.height), args.menu, args.status)
     pygame.display.set_caption(args.title)  # before there is a window, so that it never has another title
     window = pygame.display.set_mode(shown.size)
-    race = drawn.Race(lap_m=args.lap_m, fps=args.fps, look=drawn.ODD_LOOK if args.odd else drawn.Look())
+    look = replace(drawn.ODD_LOOK if args.odd else drawn.Look(), sky=args.sky)
+    race = drawn.Race(lap_m=args.lap_m, fps=args.fps, look=look)
     rng = np.random.default_rng(3)
     clock, held, told = pygame.time.Clock(), set[str](), False
     tapped, wish, steps = set[str](), frozenset[str](), 0
