@@ -61,7 +61,7 @@ def learn_counter(laps: Strips, clock: Clock) -> LapCounter:
         segment = np.flatnonzero(lap_of == digit)
         looks = int(clock.glyphs.alike(around.at(still(laps[segment]))).max((1, 2)).argmax())
         if len(segment) >= 30 and looks != digit:
-            raise UserError(f"what should be lap {digit}/{total} looks like {looks}: record it anew")
+            raise UserError(f"what should be lap {digit}/{total} looks like {looks}: record it anew, on another track")
     return LapCounter(glyphs, fixed, box, total_box, lap_of)
 
 
