@@ -17,7 +17,7 @@ import math
 from pathlib import Path
 
 import numpy as np
-from autopilot.types import Held, WorldRequest
+from autopilot.api.types import Held, WorldRequest
 from autopilot_carracing.labels import make_label_map
 from autopilot_carracing.simulator import Race
 from autopilot_carracing.world import open_world

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from autopilot.setup import find_picture
 from autopilot_ctr.emulators import ASPECTS
+from autopilot_setup.crop import find_picture
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/ctr"))
 import drawn

@@ -21,7 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from autopilot.errors import UserError
+from autopilot.api.errors import UserError
 from autopilot_ctr.hud import HudReader
 from autopilot_ctr.hud_glyphs import CLOCK, LAPS
 from autopilot_ctr.hud_learn import learn

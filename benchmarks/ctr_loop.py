@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/ctr"))
-from autopilot.sessions import SessionStore
 from autopilot.sessions.laps import laps_of
+from autopilot.sessions.store import SessionStore
 from conftest import Desktop
 from drawn import SKIES
 from player import Player

@@ -32,11 +32,13 @@ def ours(engine: str, network: str):
     from importlib.metadata import version
 
     import numpy as np
-    from autopilot.plugins import Registry
-    from autopilot.policy import Policy, Preprocess, save_bundle
-    from autopilot.policy.network import build, split
-    from autopilot.policy.onnx import accelerate
-    from autopilot.types import ActionSpace, Axis
+    from autopilot.api.registry import Registry
+    from autopilot.api.types import ActionSpace, Axis
+    from autopilot.bundle.manifest import save_bundle
+    from autopilot.bundle.preprocess import Preprocess
+    from autopilot.learn.network import build, split
+    from autopilot.learn.onnx import accelerate
+    from autopilot.learn.policy import Policy
     from flax import nnx
 
     space, registry = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),)), Registry()

@@ -139,11 +139,11 @@ def order(pipe: Connection, what: str) -> Any:
 
 def drive_on(display: str, home: str, pipe: Connection, record: bool) -> None:
     """Drive at random until killed; tells the pids of the emitter; SIGUSR1 makes the driver fail."""
-    from autopilot.game import DeviceChoice, Game
-    from autopilot.home import Home
-    from autopilot.loop import RandomDriver
-    from autopilot.plugins import Registry
-    from autopilot.types import SourceSettings
+    from autopilot.api.registry import Registry
+    from autopilot.api.types import SourceSettings
+    from autopilot.drive.drivers import RandomDriver
+    from autopilot.drive.game import DeviceChoice, Game
+    from autopilot.sessions.home import Home
 
     module = import_module("autopilot.drive.drive")  # the package's `drive` is the function
     os.environ["DISPLAY"] = display
@@ -322,8 +322,8 @@ def human(display: str, taps: int, seed: int, pipe: Connection) -> None:
 
 def presses(count: int) -> dict[str, Any]:
     """A person and the emitter press `count` times each while a loop at 60 Hz reads the person."""
-    from autopilot.emitter import Emitter
-    from autopilot.game import WallClock
+    from autopilot.desktop.emitter import Emitter
+    from autopilot.drive.game import WallClock
     from autopilot_input_keyboard.reader import open_reader
 
     rng = random.Random(1)
@@ -377,7 +377,7 @@ def lateness(seen: list[int], ticks: list[float], down: float, up: float) -> int
 
 def delay(count: int) -> dict[str, Any]:
     """Milliseconds from the call of `hold()` to the event in the window's process."""
-    from autopilot.emitter import Emitter
+    from autopilot.desktop.emitter import Emitter
 
     rng, begun = random.Random(3), []
     with desk() as (one, pipe):
@@ -399,8 +399,8 @@ def delay(count: int) -> dict[str, Any]:
 
 def takeovers(count: int) -> dict[str, Any]:
     """Ticks from the human's key to the policy's last press; whether the frames are the human's; handing back."""
-    from autopilot.home import Home
-    from autopilot.sessions import Session
+    from autopilot.sessions.home import Home
+    from autopilot.sessions.session import Session
     from autopilot_ctr.game import CTR
     from autopilot_input_keyboard.backends import X11Keys
 

@@ -29,16 +29,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from autopilot.errors import SessionError
-from autopilot.home import Home
-from autopilot.policy import Preprocess, read_manifest, save_bundle
-from autopilot.policy.bundle import read_weights
-from autopilot.sessions import Row, SessionInfo, SessionStore, SessionWriter, laps_of
-from autopilot.sessions.segments import SCHEMA, encode, scan
-from autopilot.sharing import form, pack, unpack
-from autopilot.sharing.bundles import pack_bundle
-from autopilot.sharing.form import ABOUT, FORMAT, MAGIC, WEIGHTS
-from autopilot.types import ActionSpace, Axis, Frame, Reading
+from autopilot.api.errors import SessionError
+from autopilot.api.types import ActionSpace, Axis, Frame, Reading
+from autopilot.bundle.manifest import read_manifest, read_weights, save_bundle
+from autopilot.bundle.preprocess import Preprocess
+from autopilot.sessions.home import Home
+from autopilot.sessions.info import SessionInfo
+from autopilot.sessions.laps import laps_of
+from autopilot.sessions.segments import SCHEMA, Row, encode, scan
+from autopilot.sessions.store import SessionStore
+from autopilot.sessions.writer import SessionWriter
+from autopilot_sharing import form
+from autopilot_sharing.bundles import pack_bundle
+from autopilot_sharing.form import ABOUT, FORMAT, MAGIC, WEIGHTS
+from autopilot_sharing.pack import pack
+from autopilot_sharing.unpack import unpack
 
 Files = dict[tuple[str, str], bytes]
 WIDTH, HEIGHT = 24, 16

@@ -21,8 +21,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from autopilot.sessions import Cached, Row, Session, SessionInfo, SessionWriter, cached, gather
-from autopilot.types import ActionSpace, Axis, Frame
+from autopilot.api.types import ActionSpace, Axis, Frame
+from autopilot.sessions.cache import Cached, cached, gather
+from autopilot.sessions.info import SessionInfo
+from autopilot.sessions.segments import Row
+from autopilot.sessions.session import Session
+from autopilot.sessions.writer import SessionWriter
 
 FLOOR = 50_000
 WIDTH, HEIGHT, BATCH = 160, 90, 256

@@ -37,8 +37,10 @@ LIST_S, SEEK_MS, GROWTH = 1.0, 100.0, 0.10
 def make(root: Path, sessions: int, frames: int) -> None:
     """Record one session and multiply it."""
     import numpy as np
-    from autopilot.sessions import Row, SessionInfo, SessionWriter
-    from autopilot.types import Frame, Reading
+    from autopilot.api.types import Frame, Reading
+    from autopilot.sessions.info import SessionInfo
+    from autopilot.sessions.segments import Row
+    from autopilot.sessions.writer import SessionWriter
     from autopilot_carracing.labels import make_label_map
 
     labels, rng = make_label_map(), np.random.default_rng(0)
@@ -82,7 +84,7 @@ def count(home: Path, sessions: int, frames: int) -> float:
 
     Returns the processor time for a frame in microseconds.
     """
-    from autopilot.sessions import SessionStore
+    from autopilot.sessions.store import SessionStore
 
     store = SessionStore(home / "sessions", home / "cache/index")
     ids = store.ids()

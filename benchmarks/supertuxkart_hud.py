@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from autopilot.types import NOTHING, Frame
+from autopilot.api.types import NOTHING, Frame
 from autopilot_supertuxkart.demonstrator import Demonstrator
 from autopilot_supertuxkart.hud import HudReader
 from autopilot_supertuxkart.plugin import TRACKS

@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from autopilot.game import Game
-from autopilot.home import write_json
-from autopilot.plugins import Registry
-from autopilot.race import RaceResult, Run, save_reports
+from autopilot.api.registry import Registry
+from autopilot.drive.game import Game
 from autopilot.race.reference import add_reference
-from autopilot.sessions import SessionStore
+from autopilot.race.report import save_reports
+from autopilot.race.result import RaceResult, Run
+from autopilot.sessions.home import write_json
 from autopilot.sessions.index import FINISHED
+from autopilot.sessions.store import SessionStore
 from autopilot_supertuxkart.plugin import TRACKS
 
 GAME = ["--game", "supertuxkart"]

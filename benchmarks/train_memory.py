@@ -31,8 +31,10 @@ HELD = (("accelerate",), ("accelerate", "left"), ("accelerate", "right"), ("brak
 def record(root: Path, name: str, seed: int) -> None:
     """Record a session of made-up frames and controls."""
     import numpy as np
-    from autopilot.sessions import Row, SessionInfo, SessionWriter
-    from autopilot.types import Frame
+    from autopilot.api.types import Frame
+    from autopilot.sessions.info import SessionInfo
+    from autopilot.sessions.segments import Row
+    from autopilot.sessions.writer import SessionWriter
     from autopilot_carracing.labels import make_label_map
     from read_speed import picture
 
@@ -78,14 +80,15 @@ class Peak:
 
 def child(home: str, model: str, batch: int, epochs: int, sessions: int, only_cache: bool) -> None:
     """Train, and print what it took."""
-    from autopilot import memory
+    from autopilot.learn import memory
 
     memory.keep_freed()  # as `autopilot train` does first
-    from autopilot.game import Game
-    from autopilot.home import Home
-    from autopilot.plugins import Registry
-    from autopilot.train import TrainOptions, train
-    from autopilot.train.data import load_dataset
+    from autopilot.api.registry import Registry
+    from autopilot.drive.game import Game
+    from autopilot.learn.data import load_dataset
+    from autopilot.learn.options import TrainOptions
+    from autopilot.learn.train import train
+    from autopilot.sessions.home import Home
 
     chosen = tuple(f"session-{n:03d}" for n in range(sessions))
     options = TrainOptions(

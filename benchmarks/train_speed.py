@@ -45,18 +45,18 @@ def batches(size: int, count: int = 4):
 
 
 def ours(network: str, size: int):
-    from autopilot import memory
+    from autopilot.learn import memory
 
     memory.keep_freed()
     import jax
     import numpy as np
-    from autopilot.plugins import Registry
-    from autopilot.policy.network import build
-    from autopilot.train import TrainOptions
-    from autopilot.train.augment import make_augment
-    from autopilot.train.devices import make_mesh
-    from autopilot.train.step import make_step, optimiser
-    from autopilot.types import ActionSpace, Axis
+    from autopilot.api.registry import Registry
+    from autopilot.api.types import ActionSpace, Axis
+    from autopilot.learn.augment import make_augment
+    from autopilot.learn.devices import make_mesh
+    from autopilot.learn.network import build
+    from autopilot.learn.options import TrainOptions
+    from autopilot.learn.step import make_step, optimiser
 
     # The step of `autopilot train`; without augmentation, which the other side has not either.
     options = TrainOptions(network, batch_size=size, learning_rate=1e-4, mirror=False, brightness=0)
@@ -81,12 +81,12 @@ def ours(network: str, size: int):
 def ours_on_gpu(network: str, size: int, backend: str = "gpu"):
     import jax
     import jax.numpy as jnp
-    from autopilot.plugins import Registry
-    from autopilot.policy.network import build
-    from autopilot.train import TrainOptions
-    from autopilot.train.augment import make_augment
-    from autopilot.train.step import make_step, optimiser
-    from autopilot.types import ActionSpace, Axis
+    from autopilot.api.registry import Registry
+    from autopilot.api.types import ActionSpace, Axis
+    from autopilot.learn.augment import make_augment
+    from autopilot.learn.network import build
+    from autopilot.learn.options import TrainOptions
+    from autopilot.learn.step import make_step, optimiser
 
     device = jax.devices(backend)[0]
     options = TrainOptions(network, batch_size=size, learning_rate=1e-4, mirror=False, brightness=0)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from autopilot import errors, hookspecs, interfaces, labels, specs, types
+from autopilot.api import errors, hookspecs, interfaces, labels, specs, types
 from autopilot.cli import cli
-from autopilot.cli.common import App
+from autopilot.commands.app import App
 
 ROOT = Path(__file__).parent.parent
 MODULES = (specs, interfaces, types, labels, errors)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from autopilot.sessions import FORMAT, SessionInfo
-from autopilot.types import ActionSpace, Axis
+from autopilot.api.types import ActionSpace, Axis
+from autopilot.sessions.info import FORMAT, SessionInfo
 
 WIDTH, HEIGHT = 32, 18
 SPACE = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)), Axis("pedal", ("gas", "coast"), (0, 1))))

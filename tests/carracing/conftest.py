@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from autopilot.interfaces import World
-from autopilot.types import WorldRequest
+from autopilot.api.interfaces import World
+from autopilot.api.types import WorldRequest
 from autopilot_carracing.world import open_world
 
 HZ = 12.5

@@ -11,16 +11,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from autopilot.check import REFUSE, Report, check, check_home
-from autopilot.check.lag import Lag
-from autopilot.check.look import Look, look
-from autopilot.check.together import check_together
-from autopilot.game import Game
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.record import RecordOptions, record
-from autopilot.sessions import Row, Session, SessionInfo, SessionStore, SessionWriter
-from autopilot.types import Frame
+from autopilot.api.registry import Registry
+from autopilot.api.types import Frame
+from autopilot.drive.game import Game
+from autopilot.drive.record import RecordOptions, record
+from autopilot.sessions.home import Home
+from autopilot.sessions.info import SessionInfo
+from autopilot.sessions.segments import Row
+from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore
+from autopilot.sessions.writer import SessionWriter
+from autopilot_check.check import Report, check, check_home
+from autopilot_check.findings import REFUSE
+from autopilot_check.lag import Lag
+from autopilot_check.look import Look, look
+from autopilot_check.together import check_together
 
 TRACKS, SECONDS = "0,2,5", 18
 SIZE = (80, 45)
@@ -62,7 +67,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
 @pytest.fixture(autouse=True)
 def measured_once(clean: Clean, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure the clean sessions once for all tests: that is most of the work."""
-    module = importlib.import_module("autopilot.check.check")
+    module = importlib.import_module("autopilot_check.check")
     look, lag = module.look, module.lag
 
     def known_look(session: Session, folder: Path) -> Look:

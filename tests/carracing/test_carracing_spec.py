@@ -8,9 +8,9 @@ import sys
 from itertools import product
 
 import pytest
-from autopilot.plugins import Registry
-from autopilot.specs import load
-from autopilot.types import NOTHING
+from autopilot.api.registry import Registry
+from autopilot.api.specs import load
+from autopilot.api.types import NOTHING
 from autopilot_carracing.labels import make_label_map
 
 LABELS = make_label_map()

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pygame
 import pytest
-from autopilot.errors import DeviceError
+from autopilot.api.errors import DeviceError
 
 
 def xdotool(*arguments: str) -> None:

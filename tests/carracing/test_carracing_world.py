@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 import pygame
 import pytest
-from autopilot.errors import UserError
-from autopilot.types import NOTHING
+from autopilot.api.errors import UserError
+from autopilot.api.types import NOTHING
 
 DRIVE = [{"accelerate"}] * 8 + [{"accelerate", "left"}] * 3 + [{"right"}] * 3 + [{"brake"}] * 2
 

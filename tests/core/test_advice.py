@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from autopilot.errors import UserError
-from autopilot.home import Home
+from autopilot.api.errors import UserError
+from autopilot.sessions.home import Home
 
 ROOT = Path(__file__).parents[2]
 WHEEL = ROOT / "scripts/evdev-wheel"
@@ -68,8 +68,8 @@ def test_a_home_in_nobody_s_folder_is_one_line(given: str) -> None:
 def test_somebody_without_a_home_is_told_to_name_one() -> None:
     program = (
         "import os, platformdirs, platformdirs.unix\n"
-        "from autopilot.errors import UserError\n"
-        "from autopilot.home import Home\n"
+        "from autopilot.api.errors import UserError\n"
+        "from autopilot.sessions.home import Home\n"
         "os.environ.clear(); os.setuid(54321)\n"
         "try: Home.find()\n"
         "except UserError as e: print(e)\n"

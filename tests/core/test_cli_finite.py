@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 import pytest
+from autopilot.api.specs import load
 from autopilot.cli import COMMANDS
-from autopilot.cli.common import Finite
-from autopilot.specs import load
+from autopilot.commands.app import Finite
 
 
 def fractions() -> Iterator[Any]:

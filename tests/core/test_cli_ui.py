@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 import pytest
-from autopilot.cli import cli, ui
+from autopilot.cli import cli
+from autopilot.commands import ui
 from click.testing import CliRunner
 from rich.console import Console
 from test_sessions_rows import record

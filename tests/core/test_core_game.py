@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autopilot.emitter import Emitter
-from autopilot.errors import DeviceError, PluginError, UserError
-from autopilot.game import DeviceChoice, Game, HudReferee, NoDevice, Readers
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.types import Frame, Reading, SourceSettings, WorldRequest
+from autopilot.api.errors import DeviceError, PluginError, UserError
+from autopilot.api.registry import Registry
+from autopilot.api.types import Frame, Reading, SourceSettings, WorldRequest
+from autopilot.desktop.emitter import Emitter
+from autopilot.drive.game import DeviceChoice, Game, HudReferee, NoDevice, Readers
+from autopilot.sessions.home import Home
 
 SOURCE = """
 import json
 from pathlib import Path
 
 import numpy as np
-from autopilot.hookspecs import hookimpl
-from autopilot.interfaces import World
-from autopilot.specs import DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec
-from autopilot.types import Frame, Reading
+from autopilot.api.hookspecs import hookimpl
+from autopilot.api.interfaces import World
+from autopilot.api.specs import DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec
+from autopilot.api.types import Frame, Reading
 
 AUTOPILOT_API = 1
 LOG = []
@@ -112,7 +112,7 @@ def reader(bindings, hotkeys, ours):
 
 
 def deaf(bindings, hotkeys, ours):
-    from autopilot.errors import DeviceError
+    from autopilot.api.errors import DeviceError
 
     raise DeviceError("no ears here")
 

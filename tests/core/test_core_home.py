@@ -9,8 +9,8 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from autopilot.errors import UserError
-from autopilot.home import Home, check_name, new_folder, write_json
+from autopilot.api.errors import UserError
+from autopilot.sessions.home import Home, check_name, new_folder, write_json
 
 
 def test_the_option_wins_over_the_environment_over_the_platform(
@@ -52,7 +52,7 @@ def test_json_is_replaced_at_once(tmp_path: Path) -> None:
 
 
 def test_two_processes_may_write_one_file_at_once(tmp_path: Path) -> None:
-    writes = "import sys; from pathlib import Path; from autopilot.home import write_atomic"
+    writes = "import sys; from pathlib import Path; from autopilot.sessions.home import write_atomic"
     code = f"{writes}\nfor i in range(150): write_atomic(Path(sys.argv[1]), sys.argv[2].encode() * 50_000)"
     both = [subprocess.Popen([sys.executable, "-c", code, tmp_path / "model", letter]) for letter in "ab"]
     assert [process.wait(60) for process in both] == [0, 0]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autopilot.cli.common import App
-from autopilot.errors import SessionError
-from autopilot.home import read_json, write_json
-from autopilot.sessions import Session
+from autopilot.api.errors import SessionError
+from autopilot.commands.app import App
+from autopilot.sessions.home import read_json, write_json
+from autopilot.sessions.session import Session
 from test_sessions_rows import record
 
 NUMBERS = (float("nan"), float("inf"), -float("inf"))

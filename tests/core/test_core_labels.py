@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap, check_label_map
-from autopilot.types import Action, ActionSpace, Axis, Held
+from autopilot.api.labels import Choice, ChoiceAxis, ChoiceLabelMap, check_label_map
+from autopilot.api.types import Action, ActionSpace, Axis, Held
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from autopilot.api.errors import Away, DeviceError
+from autopilot.api.labels import Choice, ChoiceAxis, ChoiceLabelMap
+from autopilot.api.specs import Recovery
+from autopilot.api.types import NOTHING, Decision, Frame, Held, Image, Reading, Step
 from autopilot.drive.drive import perform
-from autopilot.errors import Away, DeviceError
-from autopilot.game import OpenWorld, WallClock
-from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.loop import DemonstratorDriver, HumanDriver, NoisyDriver, RandomDriver, Recovering, Takeover, Timing, run
-from autopilot.specs import Recovery
-from autopilot.types import NOTHING, Decision, Frame, Held, Image, Reading, Step
+from autopilot.drive.drivers import DemonstratorDriver, HumanDriver, NoisyDriver, RandomDriver
+from autopilot.drive.game import OpenWorld, WallClock
+from autopilot.drive.recovery import Recovering
+from autopilot.drive.run import run
+from autopilot.drive.takeover import Takeover
+from autopilot.drive.timing import Timing
 
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
 LABELS = ChoiceLabelMap(

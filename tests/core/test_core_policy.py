@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autopilot.errors import AutopilotError, BundleError, PluginError, UserError
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.policy import Policy, Preprocess, Selector, boxes, network, read_manifest, save_bundle
-from autopilot.policy.bundle import read_weights
-from autopilot.sharing import unpack
-from autopilot.sharing.bundles import pack_bundle
-from autopilot.types import ActionSpace, Axis
+from autopilot.api.errors import AutopilotError, BundleError, PluginError, UserError
+from autopilot.api.registry import Registry
+from autopilot.api.types import ActionSpace, Axis
+from autopilot.bundle.manifest import read_manifest, read_weights, save_bundle
+from autopilot.bundle.preprocess import Preprocess, boxes
+from autopilot.bundle.selector import Selector
+from autopilot.learn import network
+from autopilot.learn.policy import Policy
+from autopilot.sessions.home import Home
+from autopilot_sharing.bundles import pack_bundle
+from autopilot_sharing.unpack import unpack
 
 SPACE = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
 P = np.array([0.2, 0.5, 0.3], np.float32)
@@ -423,7 +426,7 @@ def test_a_pack_with_numbers_that_are_not_finite_is_not_unpacked(
     bundle: Bundle, tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody else's autopilot has packed it, which does not look."""
-    from autopilot.sharing import bundles
+    from autopilot_sharing import bundles
     from safetensors.numpy import load_file, save
 
     folder = bundle(metrics={"loss": 0.125})

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autopilot.errors import PluginError
-from autopilot.interfaces import FrameSource
-from autopilot.plugins import Plugin, Registry, guard
-from autopilot.plugins.guard import Guard
-from autopilot.plugins.values import taker
+from autopilot.api import guard
+from autopilot.api.errors import PluginError
+from autopilot.api.guard import Guard
+from autopilot.api.interfaces import FrameSource
+from autopilot.api.registry import Plugin, Registry
+from autopilot.api.values import taker
 
 Write = Callable[..., str]
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 HEAD = """
-from autopilot.hookspecs import hookimpl
-from autopilot.specs import (
+from autopilot.api.hookspecs import hookimpl
+from autopilot.api.specs import (
     CommandSpec, DeviceSpec, GameSpec, LabelMapSpec, ModelSpec, Recovery, SteerCorrection,
 )
 
@@ -323,7 +324,7 @@ def test_a_plugin_that_prints_or_warns_does_not_break_json(write_plugin: Write, 
 WAITS = """
 import time
 
-from autopilot.specs import FrameSourceSpec
+from autopilot.api.specs import FrameSourceSpec
 
 
 class Eye:

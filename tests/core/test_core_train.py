@@ -10,17 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from autopilot.errors import UserError
-from autopilot.plugins import Registry
-from autopilot.policy import Preprocess
-from autopilot.sessions import Cached
-from autopilot.train import TrainOptions, TrainProgress, in_words
-from autopilot.train.augment import make_augment
-from autopilot.train.data import BALANCE_LIMIT, Dataset, balanced, batches
-from autopilot.train.devices import own_rows
-from autopilot.train.forecast import LONG_S, Forecast
-from autopilot.train.step import cross_entropy, learning_rate, make_evaluate, make_step, optimiser
-from autopilot.types import ActionSpace, Axis
+from autopilot.api.errors import UserError
+from autopilot.api.registry import Registry
+from autopilot.api.types import ActionSpace, Axis
+from autopilot.bundle.preprocess import Preprocess
+from autopilot.learn.augment import make_augment
+from autopilot.learn.data import BALANCE_LIMIT, Dataset, balanced, batches
+from autopilot.learn.devices import own_rows
+from autopilot.learn.forecast import LONG_S, Forecast, in_words
+from autopilot.learn.options import TrainOptions, TrainProgress
+from autopilot.learn.step import cross_entropy, learning_rate, make_evaluate, make_step, optimiser
+from autopilot.sessions.cache import Cached
 from flax import nnx
 
 STEER = Axis("steer", ("left", "forward", "right"), (2, 1, 0))

@@ -7,8 +7,8 @@ import itertools
 import json
 
 import pytest
-from autopilot.specs import GameSpec, load
-from autopilot.types import Action, ActionSpace, Axis
+from autopilot.api.specs import GameSpec, load
+from autopilot.api.types import Action, ActionSpace, Axis
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,8 +130,8 @@ def test_descriptors_are_frozen_and_load_follows_an_import_string() -> None:
     spec = GameSpec("g", "G", ("left",), "g")
     with pytest.raises(dataclasses.FrozenInstanceError):
         spec.name = "h"  # type: ignore[misc]
-    assert load("autopilot.types:ActionSpace") is ActionSpace
+    assert load("autopilot.api.types:ActionSpace") is ActionSpace
     with pytest.raises(ImportError):
         load("autopilot.nowhere:x")
     with pytest.raises(AttributeError):
-        load("autopilot.types:Nothing")
+        load("autopilot.api.types:Nothing")

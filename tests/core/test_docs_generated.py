@@ -14,10 +14,10 @@ from pathlib import Path
 
 import click
 import pytest
-from autopilot import hookspecs
+from autopilot.api import hookspecs
+from autopilot.api.registry import KINDS, Registry
 from autopilot.cli import cli
-from autopilot.cli.common import App
-from autopilot.plugins import KINDS, Registry
+from autopilot.commands.app import App
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 

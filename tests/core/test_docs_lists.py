@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autopilot.plugins import Registry
-from autopilot.plugins.guard import Guard
-from autopilot.plugins.values import taker
-from autopilot.sessions import SessionInfo, SessionWriter
-from autopilot.specs import GameSpec
+from autopilot.api.guard import Guard
+from autopilot.api.registry import Registry
+from autopilot.api.specs import GameSpec
+from autopilot.api.values import taker
+from autopilot.sessions.info import SessionInfo
+from autopilot.sessions.writer import SessionWriter
 from flax import nnx
 
 ROOT = Path(__file__).parents[2]

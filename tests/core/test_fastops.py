@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from autopilot.policy import fastops
+from autopilot.learn import fastops
 from flax import nnx
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -131,7 +131,7 @@ SHARDED = """
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
 import numpy as np
-from autopilot.policy import fastops
+from autopilot.learn import fastops
 from jax.sharding import Mesh, PartitionSpec as P
 
 x = np.random.default_rng(0).standard_normal((6, 9, 9, 3), dtype=np.float32)

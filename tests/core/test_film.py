@@ -9,10 +9,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from autopilot.api.errors import UserError
+from autopilot.api.types import Image
+from autopilot.drive.film import FilmWriter
 from autopilot.drive.overlay import Film
-from autopilot.errors import UserError
-from autopilot.film import FilmWriter
-from autopilot.types import Image
 from small_disk import SmallDisk
 
 RNG = np.random.default_rng(5)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from autopilot.errors import PluginError
-from autopilot.plugins import Registry
-from autopilot.policy import network
-from autopilot.types import ActionSpace, Axis
+from autopilot.api.errors import PluginError
+from autopilot.api.registry import Registry
+from autopilot.api.types import ActionSpace, Axis
+from autopilot.learn import network
 
 BRITTLE = (Path(__file__).parents[1] / "third_party/brittle.py").read_text()
 STEER = Axis("steer", ("left", "forward", "right"), (2, 1, 0))

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from autopilot.errors import BundleError, UserError
-from autopilot.plugins import Registry
-from autopilot.policy import Policy, Preprocess, network, save_bundle
-from autopilot.policy import onnx as engine
-from autopilot.policy.onnx import LIMIT, MODEL, accelerate, export, trial_frames
-from autopilot.types import ActionSpace, Axis
+from autopilot.api.errors import BundleError, UserError
+from autopilot.api.registry import Registry
+from autopilot.api.types import ActionSpace, Axis
+from autopilot.bundle.manifest import save_bundle
+from autopilot.bundle.preprocess import Preprocess
+from autopilot.learn import network
+from autopilot.learn import onnx as engine
+from autopilot.learn.onnx import LIMIT, MODEL, accelerate, export, trial_frames
+from autopilot.learn.policy import Policy
 from flax import nnx
 from onnx import TensorProto, numpy_helper
 

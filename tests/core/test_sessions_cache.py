@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from autopilot.errors import SessionError
-from autopilot.sessions import Cached, Session, cached, gather
-from autopilot.types import Image
+from autopilot.api.errors import SessionError
+from autopilot.api.types import Image
+from autopilot.sessions.cache import Cached, cached, gather
+from autopilot.sessions.session import Session
 from test_sessions_rows import HEIGHT, WIDTH, make_row, record
 
 SIZE = (WIDTH // 2, HEIGHT)

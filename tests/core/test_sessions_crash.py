@@ -14,8 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from autopilot.errors import SessionError
-from autopilot.sessions import Session, SessionStore, SessionWriter
+from autopilot.api.errors import SessionError
+from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore
+from autopilot.sessions.writer import SessionWriter
 from small_disk import SmallDisk
 from test_sessions_rows import assert_rows, make_info, make_row, record
 
@@ -23,7 +25,7 @@ from test_sessions_rows import assert_rows, make_info, make_row, record
 SERVER = """
 import os, sys
 from pathlib import Path
-from autopilot.sessions import Session, SessionStore, SessionWriter
+from autopilot.sessions.session import Session; from autopilot.sessions.store import SessionStore; from autopilot.sessions.writer import SessionWriter
 from test_sessions_rows import make_info, make_row
 
 def record(root, segment_s):

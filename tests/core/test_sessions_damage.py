@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from autopilot.errors import SessionError
-from autopilot.sessions import Session
+from autopilot.api.errors import SessionError
 from autopilot.sessions.segments import scan
+from autopilot.sessions.session import Session
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_sessions_rows import HEIGHT, WIDTH, make_row, plain, record

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from autopilot.errors import SessionError
-from autopilot.sessions import Session
+from autopilot.api.errors import SessionError
+from autopilot.sessions.session import Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_sessions_rows import assert_rows, plain, record
@@ -107,7 +107,7 @@ def test_edits_of_a_newer_format_are_refused(session: Session) -> None:
 
 def test_two_editors_at_once_lose_nothing(session: Session) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom autopilot.sessions import Session\n"
+        "import sys\nfrom pathlib import Path\nfrom autopilot.sessions.session import Session\n"
         "session = Session.open(Path(sys.argv[1]))\n"
         "for i in range(int(sys.argv[2]), 24, 2): session.delete(i, i + 1)\n"
     )

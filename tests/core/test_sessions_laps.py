@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from autopilot.errors import SessionError, UserError
-from autopilot.game import Game
-from autopilot.home import Home
-from autopilot.loop import LapKeeper, new_info
-from autopilot.plugins import Registry
-from autopilot.sessions import Lap, LapFinder, LapRule, Row, Session, SessionWriter, laps_of
-from autopilot.train import TrainOptions
-from autopilot.train.data import load_dataset
-from autopilot.types import NOTHING, Decision, Frame, Held, Reading, Step, WorldRequest
+from autopilot.api.errors import SessionError, UserError
+from autopilot.api.registry import Registry
+from autopilot.api.types import NOTHING, Decision, Frame, Held, Reading, Step, WorldRequest
+from autopilot.drive.game import Game
+from autopilot.drive.keep import LapKeeper, new_info
+from autopilot.learn.data import load_dataset
+from autopilot.learn.options import TrainOptions
+from autopilot.sessions.home import Home
+from autopilot.sessions.laps import Lap, LapFinder, LapRule, laps_of
+from autopilot.sessions.segments import Row
+from autopilot.sessions.session import Session
+from autopilot.sessions.writer import SessionWriter
 from described import make_info
 from hypothesis import given
 from hypothesis import strategies as st

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from autopilot.api.errors import SessionError
 from autopilot.cli import cli
-from autopilot.errors import SessionError
-from autopilot.home import Home
-from autopilot.sessions import Session, SessionStore, cached, laps_of
+from autopilot.sessions.cache import cached
+from autopilot.sessions.home import Home
+from autopilot.sessions.laps import laps_of
+from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

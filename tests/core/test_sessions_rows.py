@@ -14,9 +14,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from autopilot.errors import SessionError, UserError
-from autopilot.sessions import Row, Session, SessionStore, SessionWriter, session_name
-from autopilot.types import Frame, Reading
+from autopilot.api.errors import SessionError, UserError
+from autopilot.api.types import Frame, Reading
+from autopilot.sessions.segments import Row
+from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore, session_name
+from autopilot.sessions.writer import SessionWriter
 from described import HEIGHT, SPACE, WIDTH, make_info
 
 
@@ -185,7 +188,7 @@ def test_what_is_interrupted_before_its_first_row_leaves_nothing(tmp_path: Path)
 def test_recorders_that_begin_at_once_get_a_folder_each(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib\n"
-        "from autopilot.sessions import SessionInfo, SessionWriter\n"
+        "from autopilot.sessions.info import SessionInfo; from autopilot.sessions.writer import SessionWriter\n"
         "info = SessionInfo.model_validate_json(sys.argv[2])\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"

@@ -15,14 +15,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from autopilot.errors import BundleError, SessionError, UserError
-from autopilot.home import Home, new_output
-from autopilot.policy import read_manifest
-from autopilot.sessions import Session, SessionStore
-from autopilot.sharing import Unpacked, pack, unpack
-from autopilot.sharing.bundles import pack_bundle
-from autopilot.sharing.lerobot import CAMERA, export_lerobot
-from autopilot.sharing.view import view
+from autopilot.api.errors import BundleError, SessionError, UserError
+from autopilot.bundle.manifest import read_manifest
+from autopilot.sessions.home import Home, new_output
+from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore
+from autopilot_sharing.bundles import pack_bundle
+from autopilot_sharing.lerobot import CAMERA, export_lerobot
+from autopilot_sharing.pack import pack
+from autopilot_sharing.unpack import Unpacked, unpack
+from autopilot_sharing.view import view
 from small_disk import SmallDisk
 from test_sessions_rows import HEIGHT, SPACE, WIDTH, plain, record
 
@@ -271,8 +273,8 @@ def test_a_kill_leaves_no_session_and_the_next_one_cleans_up(shared: Path, tmp_p
     pack(SessionStore(shared).all()[0], file)
     program = (
         "import os, signal, sys\nfrom pathlib import Path\n"
-        "from autopilot.home import Home\nfrom autopilot.sharing import unpack\n"
-        "sys.modules['autopilot.sharing.unpack']._place = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from autopilot.sessions.home import Home\nfrom autopilot_sharing.unpack import unpack\n"
+        "sys.modules['autopilot_sharing.unpack']._place = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
         "unpack(Path(sys.argv[1]), Home(Path(sys.argv[2])))"
     )
     killed = subprocess.run([sys.executable, "-c", program, file, home.parent], capture_output=True, text=True)
@@ -330,7 +332,7 @@ def test_a_disk_that_is_full_in_the_midst_of_unpacking_changes_nothing(
 
     with monkeypatch.context() as patch:
         if at == "a session is there":
-            patch.setattr(sys.modules["autopilot.sharing.unpack"], "sync_folder", sync)
+            patch.setattr(sys.modules["autopilot_sharing.unpack"], "sync_folder", sync)
         with pytest.raises(SessionError, match=r"No space left on device\): nothing was added; mend that") as full:
             unpack(file, Home(home.parent), tell)
     assert "\n" not in str(full.value)

@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from autopilot.errors import UserError
-from autopilot.specs import SteerCorrection
-from autopilot.train import TrainOptions
-from autopilot.train.augment import make_augment
-from autopilot.types import ActionSpace, Axis
+from autopilot.api.errors import UserError
+from autopilot.api.specs import SteerCorrection
+from autopilot.api.types import ActionSpace, Axis
+from autopilot.learn.augment import make_augment
+from autopilot.learn.options import TrainOptions
 
 STEER = Axis("steer", ("left", "forward", "right"), (2, 1, 0))
 SPACE = ActionSpace((Axis("pedal", ("gas", "brake"), (0, 1)), STEER))

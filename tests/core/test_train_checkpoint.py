@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from autopilot.errors import UserError
-from autopilot.train.checkpoint import Checkpoint, Checkpoints
-from autopilot.train.step import TrainState
+from autopilot.api.errors import UserError
+from autopilot.learn.checkpoint import Checkpoint, Checkpoints
+from autopilot.learn.step import TrainState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_disk import SmallDisk

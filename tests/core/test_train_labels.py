@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from autopilot.sessions import Cached
-from autopilot.train.data import _later
+from autopilot.learn.data import _later
+from autopilot.sessions.cache import Cached
 
 HZ, MS = 10.0, 1_000_000
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from autopilot.train import TrainOptions
-from autopilot.train.schedule import best, out_of_patience
-from autopilot.train.step import TrainState, learning_rate, optimiser
+from autopilot.learn.options import TrainOptions
+from autopilot.learn.schedule import best, out_of_patience
+from autopilot.learn.step import TrainState, learning_rate, optimiser
 
 STEPS = 200
 

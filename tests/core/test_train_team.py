@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from autopilot.train import Place
+from autopilot.learn.team import Place
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
-from autopilot.types import Frame
+from autopilot.api.types import Frame
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 

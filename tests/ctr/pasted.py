@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from autopilot.types import Frame
+from autopilot.api.types import Frame
 from autopilot_ctr.hud_glyphs import background
 from drawn import Race, View, clock_text
 

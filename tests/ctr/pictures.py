@@ -11,8 +11,8 @@ from pathlib import Path
 
 import drawn
 import numpy as np
-from autopilot.setup import find_picture
 from autopilot_ctr.emulators import ASPECTS
+from autopilot_setup.crop import find_picture
 from PIL import Image
 from shown import DARK, Shown
 

@@ -6,9 +6,9 @@ import itertools
 from typing import Any
 
 import pytest
-from autopilot.errors import PluginError, UserError
-from autopilot.game import Game
-from autopilot.plugins import Registry
+from autopilot.api.errors import PluginError, UserError
+from autopilot.api.registry import Registry
+from autopilot.drive.game import Game
 from autopilot_ctr.game import CTR, KEYBOARD
 
 SPACES = {

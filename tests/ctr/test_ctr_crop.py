@@ -9,8 +9,8 @@ import cv2
 import drawn
 import numpy as np
 import pytest
-from autopilot.setup import find_picture
 from autopilot_ctr.emulators import ASPECTS
+from autopilot_setup.crop import find_picture
 from shown import DARK, Shown
 
 

@@ -10,11 +10,11 @@ import sys
 
 import numpy as np
 import pytest
-from autopilot.emitter import Emitter
-from autopilot.game import DeviceChoice, Game
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.types import SourceSettings, WorldRequest
+from autopilot.api.registry import Registry
+from autopilot.api.types import SourceSettings, WorldRequest
+from autopilot.desktop.emitter import Emitter
+from autopilot.drive.game import DeviceChoice, Game
+from autopilot.sessions.home import Home
 from autopilot_screen.windows import windows
 from nes import cartridge
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from autopilot.bindings import HOTKEY_NAMES
-from autopilot.labels import ChoiceLabelMap
-from autopilot.plugins.registry import Registry
+from autopilot.api.labels import ChoiceLabelMap
+from autopilot.api.registry import Registry
+from autopilot.desktop.bindings import HOTKEY_NAMES
 from autopilot_ctr.commands import ctr
 from autopilot_ctr.emulators import KEYBOARD, PROGRAMS
 from autopilot_ctr.game import CTR, TRACKS

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from autopilot.errors import UserError
-from autopilot.types import Frame
+from autopilot.api.errors import UserError
+from autopilot.api.types import Frame
 from autopilot_ctr.hud import LATCH_NS, HudReader, make
 from autopilot_ctr.hud_templates import Templates
 from conftest import LOOK, SCREEN

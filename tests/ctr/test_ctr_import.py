@@ -13,9 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from autopilot.api.errors import UserError
 from autopilot.cli import cli
-from autopilot.errors import UserError
-from autopilot.sessions import Session
+from autopilot.sessions.session import Session
 from autopilot_ctr.ctr_ai import CONVERT
 from click.testing import CliRunner
 

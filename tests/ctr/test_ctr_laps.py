@@ -9,8 +9,8 @@ import sys
 import threading
 
 import pytest
-from autopilot.home import Home
-from autopilot.sessions import SessionStore
+from autopilot.sessions.home import Home
+from autopilot.sessions.store import SessionStore
 
 SHOWN = ("--odd", "--fps", "30", "--draw-every", "6", "--lap-m", "45")
 WORLD = ("--window", "Crash Team", "--json")

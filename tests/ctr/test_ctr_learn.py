@@ -10,11 +10,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from autopilot.errors import UserError
-from autopilot.game import DeviceChoice, Game
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.types import Frame, SourceSettings
+from autopilot.api.errors import UserError
+from autopilot.api.registry import Registry
+from autopilot.api.types import Frame, SourceSettings
+from autopilot.drive.game import DeviceChoice, Game
+from autopilot.sessions.home import Home
 from autopilot_ctr.hud import HudReader
 from autopilot_ctr.hud_glyphs import LAPS, background
 from autopilot_ctr.hud_learn import learn

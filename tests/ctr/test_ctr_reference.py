@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from autopilot.errors import UserError
-from autopilot.game import Game
-from autopilot.plugins import Registry
-from autopilot.race import RaceResult, Run, save_reports, summarise
+from autopilot.api.errors import UserError
+from autopilot.api.registry import Registry
+from autopilot.drive.game import Game
 from autopilot.race.reference import add_reference, find_references
+from autopilot.race.report import save_reports
+from autopilot.race.result import RaceResult, Run, summarise
 from autopilot_ctr.game import CTR
 
 

@@ -11,15 +11,16 @@ import tomllib
 from contextlib import contextmanager, suppress
 
 import pytest
-from autopilot.bindings import UserBindings
-from autopilot.errors import UserError
-from autopilot.game import DeviceChoice, Game
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.sessions import SessionStore
-from autopilot.setup import SetupOptions, setup, wizard
-from autopilot.types import SourceSettings
+from autopilot.api.errors import UserError
+from autopilot.api.registry import Registry
+from autopilot.api.types import SourceSettings
+from autopilot.desktop.bindings import UserBindings
+from autopilot.drive.game import DeviceChoice, Game
+from autopilot.sessions.home import Home
+from autopilot.sessions.store import SessionStore
 from autopilot_ctr.game import CTR
+from autopilot_setup import wizard
+from autopilot_setup.wizard import SetupOptions, setup
 from shown import LIGHT
 
 WINDOW = ("--width", "640", "--height", "534")

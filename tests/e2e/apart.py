@@ -16,7 +16,7 @@ from typing import Any
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(
-    ["autopilot.train", "autopilot.race", "autopilot.record", "autopilot.cli.ui", "tensorboardX"]
+    ["autopilot.learn.train", "autopilot.race.race", "autopilot.drive.record", "autopilot.commands.ui", "tensorboardX"]
 )
 
 
@@ -92,7 +92,7 @@ def _main(args: list[str], env: dict[str, str], folder: str, out: str, err: str,
     sys.argv = ["autopilot", *args]
     if cache is not None:
         _cache_compiled(cache)
-    import autopilot.cli.ui as ui  # made its consoles when the streams were others
+    import autopilot.commands.ui as ui  # made its consoles when the streams were others
     from autopilot.cli import main
 
     ui.err.file, ui.out.file = sys.stderr, sys.stdout

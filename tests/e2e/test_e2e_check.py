@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from apart import Result
-from autopilot.frames import rescale
-from autopilot.sessions import Row, SessionInfo, SessionStore, SessionWriter
-from autopilot.types import Frame, Image
+from autopilot.api.types import Frame, Image
+from autopilot.bundle.frames import rescale
+from autopilot.sessions.info import SessionInfo
+from autopilot.sessions.segments import Row
+from autopilot.sessions.store import SessionStore
+from autopilot.sessions.writer import SessionWriter
 
 Run = Callable[..., Result]
 TRAIN = "train --model tiny --name tiny --epochs 1 --batch-size 64 --set width=8 --validation 0.4".split()

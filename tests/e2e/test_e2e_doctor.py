@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from apart import Result
-from autopilot.doctor import LONG_S, NoAnswer, _Job, state
+from autopilot_setup.doctor import LONG_S, NoAnswer, _Job, state
 
 EVIL = {"PYTHONPATH": str(Path(__file__).parents[1] / "third_party/evil")}
 Run = Callable[..., Result]

@@ -13,7 +13,7 @@ import av
 import cv2
 import pytest
 from apart import Result, Running
-from autopilot.sessions import Session
+from autopilot.sessions.session import Session
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]

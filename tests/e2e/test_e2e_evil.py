@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from apart import Result, Running
-from autopilot.sessions import Session
+from autopilot.sessions.session import Session
 
 EVIL = {"PYTHONPATH": str(Path(__file__).parents[1] / "third_party/evil")}
 RECORD = "record --game evil --driver demonstrator --seconds 2"

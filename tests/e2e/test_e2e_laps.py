@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from apart import Result, Running
-from autopilot.sessions import Session, laps_of
+from autopilot.sessions.laps import laps_of
+from autopilot.sessions.session import Session
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from apart import Result
-from autopilot.train.checkpoint import Checkpoint
+from autopilot.learn.checkpoint import Checkpoint
 from safetensors.numpy import load, save
 
 Run = Callable[..., Result]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from apart import Running
-from autopilot.cli import ui
+from autopilot.commands import ui
 
 Begin = Callable[..., Running]
 LONG = "train --model tiny --game ribbon --name tiny --epochs 2000 --batch-size 64 --set width=8".split()

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from apart import Result, Running
-from autopilot.sessions import Session, SessionStore
+from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 from apart import Result, Running
-from autopilot.game import Game
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.policy import Preprocess, read_manifest
-from autopilot.specs import SteerCorrection
-from autopilot.train import TrainOptions
-from autopilot.train.data import load_dataset
+from autopilot.api.registry import Registry
+from autopilot.api.specs import SteerCorrection
+from autopilot.bundle.manifest import read_manifest
+from autopilot.bundle.preprocess import Preprocess
+from autopilot.drive.game import Game
+from autopilot.learn.data import load_dataset
+from autopilot.learn.options import TrainOptions
+from autopilot.sessions.home import Home
 from safetensors.numpy import load_file
 
 Run = Callable[..., Result]

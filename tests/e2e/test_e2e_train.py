@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import pytest
 from apart import Result, Running
-from autopilot.errors import UserError
-from autopilot.game import Game
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.sessions import SessionStore
-from autopilot.train import TrainOptions
-from autopilot.train.data import load_dataset
+from autopilot.api.errors import UserError
+from autopilot.api.registry import Registry
+from autopilot.drive.game import Game
+from autopilot.learn.data import load_dataset
+from autopilot.learn.options import TrainOptions
+from autopilot.sessions.home import Home
+from autopilot.sessions.store import SessionStore
 from safetensors.numpy import load_file
 from tensorboardX.proto.event_pb2 import Event
 

@@ -172,7 +172,7 @@ def test_a_disk_that_fills_up_in_training_costs_nothing(
         path.unlink()
     program = (
         "import resource, signal, sys\n"
-        "import autopilot.train\n"
+        "import autopilot.learn.train\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (33_000, 33_000))\n"
         "from autopilot.cli import main\n"

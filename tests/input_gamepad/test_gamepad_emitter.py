@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from autopilot.emitter import Emitter
-from autopilot.errors import DeviceError, UserError
+from autopilot.api.errors import DeviceError, UserError
+from autopilot.desktop.emitter import Emitter
 from autopilot_input_gamepad import backends
 from autopilot_input_gamepad.backends import dualshock, probe, xbox
 from autopilot_input_gamepad.buttons import BUTTONS, xbox_report
@@ -160,7 +160,7 @@ def test_a_library_that_cannot_be_loaded_is_reported_in_one_line():
     code = "import sys; sys.modules['libevdev'] = None\nfrom autopilot_input_gamepad.backends import xbox\nxbox(['a'])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     last = run.stderr.strip().splitlines()[-1]
-    assert last.startswith("autopilot.errors.DeviceError: no gamepad: vgamepad cannot be used")
+    assert last.startswith("autopilot.api.errors.DeviceError: no gamepad: vgamepad cannot be used")
     assert last.endswith(backends.INSTALL["linux"])
 
 

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from autopilot.emitter import REPLACEMENTS, Emitter
-from autopilot.errors import DeviceError, UserError
+from autopilot.api.errors import DeviceError, UserError
+from autopilot.desktop.emitter import REPLACEMENTS, Emitter
 from autopilot_input_keyboard.probe import probe
 
 BACKEND = "autopilot_input_keyboard.backends:open_backend"
@@ -19,7 +19,7 @@ BINDINGS = {"left": "left", "right": "right", "go": "x", "slide": "shift"}
 
 DRIVER = """
 import sys, time
-from autopilot.emitter import Emitter
+from autopilot.desktop.emitter import Emitter
 emitter = Emitter("autopilot_input_keyboard.backends:open_backend", {"left": "left", "go": "x"}, float(sys.argv[1]))
 emitter.hold(frozenset({"left", "go"}))
 print(*emitter.pids, flush=True)
@@ -98,7 +98,7 @@ def test_no_key_stays_down_when_the_driver_and_its_group_are_ended(desktop, wait
 
 BUSY_DRIVER = """
 import time
-from autopilot.emitter import Emitter
+from autopilot.desktop.emitter import Emitter
 emitter = Emitter("autopilot_input_keyboard.backends:open_backend", {"left": "left", "go": "x"}, 60)
 print(flush=True)
 while True:
@@ -258,11 +258,11 @@ def test_a_control_without_a_key_is_named(emitter, desktop):
 
 
 def test_without_a_display_one_line_says_so(monkeypatch):
-    code = f"from autopilot.emitter import Emitter; Emitter({BACKEND!r}, {{'left': 'left'}})"
+    code = f"from autopilot.desktop.emitter import Emitter; Emitter({BACKEND!r}, {{'left': 'left'}})"
     env = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
     run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     last = run.stderr.strip().splitlines()[-1]
-    assert last.startswith("autopilot.errors.DeviceError: no keyboard: ")
+    assert last.startswith("autopilot.api.errors.DeviceError: no keyboard: ")
     assert last.endswith("DISPLAY set")
 
 

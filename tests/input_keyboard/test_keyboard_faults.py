@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from autopilot.emitter import REPLACEMENTS, Emitter
-from autopilot.errors import DeviceError
+from autopilot.api.errors import DeviceError
+from autopilot.desktop.emitter import REPLACEMENTS, Emitter
 
 BACKEND = "faulty:Faulty"
 BINDINGS = {"left": "left", "go": "x"}
@@ -104,7 +104,7 @@ class Faulty(X11Keys):
 
 DRIVER = """
 import sys, time
-from autopilot.emitter import Emitter
+from autopilot.desktop.emitter import Emitter
 emitter = Emitter("faulty:Faulty", {"left": "left", "go": "x"}, 60)
 print(*emitter.pids, flush=True)
 for held in (["left"], ["left", "go"]):
@@ -251,7 +251,7 @@ def test_a_backend_that_prints_and_reads_meets_none_of_the_protocol(fault, deskt
 @pytest.mark.parametrize("name", ["hang made", "hang made alone", "hang guard"])
 def test_a_device_that_hangs_while_it_is_opened_has_a_deadline(fault, desktop, wait_until, monkeypatch, name):
     folder = fault(name)
-    monkeypatch.setattr("autopilot.emitter.START_S", 2)
+    monkeypatch.setattr("autopilot.desktop.emitter.START_S", 2)
     begun = time.monotonic()
     with pytest.raises(DeviceError, match=r"^evil: device 'wheel' gives no answer for 2 s while it is opened"):
         Emitter(BACKEND, BINDINGS, who="evil: device 'wheel'")

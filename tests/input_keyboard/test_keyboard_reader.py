@@ -9,8 +9,8 @@ import threading
 import time
 
 import pytest
-from autopilot.emitter import Emitter
-from autopilot.errors import DeviceError, UserError
+from autopilot.api.errors import DeviceError, UserError
+from autopilot.desktop.emitter import Emitter
 from autopilot_input_keyboard.reader import listener_state, open_reader
 
 BINDINGS = {"left": "left", "go": "x", "brake": "z"}
@@ -155,7 +155,7 @@ def test_without_a_display_one_line_says_so():
     env = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
     run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     last = run.stderr.strip().splitlines()[-1]
-    assert last.startswith("autopilot.errors.DeviceError: no keyboard: ")
+    assert last.startswith("autopilot.api.errors.DeviceError: no keyboard: ")
 
 
 def test_the_event_listener_of_other_systems_follows_presses(desktop, window, wait_until):

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from autopilot.errors import UserError
-from autopilot.plugins.registry import Registry
-from autopilot.policy import network
-from autopilot.specs import load
-from autopilot.types import ActionSpace, Axis
+from autopilot.api.errors import UserError
+from autopilot.api.registry import Registry
+from autopilot.api.specs import load
+from autopilot.api.types import ActionSpace, Axis
+from autopilot.learn import network
 from autopilot_models_inception import googlenet
 from flax import nnx
 

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from autopilot.errors import UserError
-from autopilot.plugins.registry import Registry
-from autopilot.specs import load
+from autopilot.api.errors import UserError
+from autopilot.api.registry import Registry
+from autopilot.api.specs import load
 from autopilot_models_nvidia import pilotnet
 from flax import nnx
 

@@ -11,7 +11,7 @@ import pytest
 if os.environ.get("AUTOPILOT_QEMU") != "1":
     pytest.skip("run by `make test-qemu`, on a kernel of its own", allow_module_level=True)
 
-from autopilot.emitter import Emitter
+from autopilot.desktop.emitter import Emitter
 from autopilot_input_gamepad.backends import probe as probe_pad
 from autopilot_input_gamepad.reader import open_reader as open_pads
 from autopilot_input_keyboard.reader import open_evdev_reader

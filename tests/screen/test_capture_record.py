@@ -10,7 +10,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from autopilot.sessions import SessionStore
+from autopilot.sessions.store import SessionStore
 from films import film, thirty
 
 

@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 import pytest
-from autopilot.errors import Away, DeviceError, UserError
-from autopilot.types import SourceSettings
+from autopilot.api.errors import Away, DeviceError, UserError
+from autopilot.api.types import SourceSettings
 from autopilot_screen.probe import probe
 from autopilot_screen.screen import monitors, open_screen
 

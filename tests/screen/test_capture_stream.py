@@ -11,8 +11,8 @@ import time
 from functools import partial
 
 import pytest
-from autopilot.errors import Away, DeviceError, UserError
-from autopilot.types import SourceSettings
+from autopilot.api.errors import Away, DeviceError, UserError
+from autopilot.api.types import SourceSettings
 from autopilot_screen.video import open_video
 from films import STEP, film, thirty
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from autopilot.errors import DeviceError, UserError
-from autopilot.types import SourceSettings
+from autopilot.api.errors import DeviceError, UserError
+from autopilot.api.types import SourceSettings
 from autopilot_screen.video import open_video
 from films import STEP, film, thirty
 
@@ -181,8 +181,8 @@ def test_a_file_without_a_picture_gives_one_line_and_no_noise(tmp_path, what):
     code = (
         "import sys\n"
         "from autopilot_screen.video import open_video\n"
-        "from autopilot.errors import UserError\n"
-        "from autopilot.types import SourceSettings\n"
+        "from autopilot.api.errors import UserError\n"
+        "from autopilot.api.types import SourceSettings\n"
         "try: open_video(SourceSettings(video=sys.argv[1]))\n"
         "except UserError as e: print(e, file=sys.stderr)\n"
     )

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from autopilot.errors import DeviceError, UserError
+from autopilot.api.errors import DeviceError, UserError
 from autopilot_screen.windows import choose, open_desk
 from Xlib import X
 

@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 import pytest
-from autopilot.errors import Away, DeviceError
-from autopilot.types import SourceSettings
+from autopilot.api.errors import Away, DeviceError
+from autopilot.api.types import SourceSettings
 from autopilot_screen.screen import open_screen
 from Xlib import X
 

@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from autopilot.errors import Away
-from autopilot.types import SourceSettings
+from autopilot.api.errors import Away
+from autopilot.api.types import SourceSettings
 from autopilot_screen import desk as desk_module
 from autopilot_screen import windows
 from autopilot_screen.screen import open_screen

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from autopilot.home import Home
-from autopilot.plugins import Registry
+from autopilot.api.registry import Registry
+from autopilot.sessions.home import Home
 from autopilot_studio.server import Server
 from studio_home import Client, make_race, make_run, make_session
 

@@ -10,9 +10,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
-from autopilot.home import Home, write_json
-from autopilot.sessions import Row, SessionWriter
-from autopilot.types import Frame, Reading
+from autopilot.api.types import Frame, Reading
+from autopilot.sessions.home import Home, write_json
+from autopilot.sessions.segments import Row
+from autopilot.sessions.writer import SessionWriter
 from autopilot_carracing.labels import make_label_map
 from autopilot_studio.server import Server
 from described import make_info

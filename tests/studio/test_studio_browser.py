@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from autopilot.home import Home
-from autopilot.sessions import SessionStore
+from autopilot.sessions.home import Home
+from autopilot.sessions.store import SessionStore
 from selenium import webdriver
 from selenium.webdriver import Keys
 from selenium.webdriver.chrome.service import Service

@@ -13,9 +13,9 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
-from autopilot.errors import UserError
-from autopilot.home import Home
-from autopilot.plugins import Registry
+from autopilot.api.errors import UserError
+from autopilot.api.registry import Registry
+from autopilot.sessions.home import Home
 from autopilot_studio.server import Server
 from studio_home import Client
 

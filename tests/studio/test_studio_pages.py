@@ -10,10 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from autopilot.game import Game
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.sessions import SessionStore
+from autopilot.api.registry import Registry
+from autopilot.drive.game import Game
+from autopilot.sessions.home import Home
+from autopilot.sessions.store import SessionStore
 from autopilot_studio.catalogue import Catalogue
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -152,8 +152,8 @@ def test_a_session_is_read_again_only_when_it_changed(home: Home, monkeypatch: p
 
 
 def test_the_data_page_shows_what_training_would_take(client: Client, home: Home, registry: Registry) -> None:
-    from autopilot.train import TrainOptions
-    from autopilot.train.data import balanced, load_dataset
+    from autopilot.learn.data import balanced, load_dataset
+    from autopilot.learn.options import TrainOptions
 
     client.post(f"/sessions/{A}/edit", what="delete", start=0, stop=10)
     make_session(home, "20260102-000000-c", 50)
@@ -198,7 +198,9 @@ def test_a_race_is_shown_with_its_films(client: Client, home: Home) -> None:
 
 
 def make_bundle(home: Home, registry: Registry) -> None:
-    from autopilot.policy import Preprocess, network, save_bundle
+    from autopilot.bundle.manifest import save_bundle
+    from autopilot.bundle.preprocess import Preprocess
+    from autopilot.learn import network
 
     space = LABELS.action_space
     module = network.build(registry, "nvidia", {}, (160, 90), space, seed=2)
@@ -220,7 +222,7 @@ def make_bundle(home: Home, registry: Registry) -> None:
 
 
 def test_a_policy_beside_the_human(home: Home, registry: Registry) -> None:
-    from autopilot.policy import Policy
+    from autopilot.learn.policy import Policy
     from autopilot_studio.beside import Beside
     from autopilot_studio.policy import agreement
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from autopilot.errors import DeviceError, UserError
-from autopilot.types import Frame
+from autopilot.api.errors import DeviceError, UserError
+from autopilot.api.types import Frame
 from autopilot_supertuxkart.game import RealGame, find_game
 from autopilot_supertuxkart.hud import HudReader
 

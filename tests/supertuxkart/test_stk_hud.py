@@ -6,8 +6,8 @@ import importlib.util
 
 import numpy as np
 import pytest
-from autopilot.errors import DeviceError
-from autopilot.types import NOTHING, Frame, Image, Reading
+from autopilot.api.errors import DeviceError
+from autopilot.api.types import NOTHING, Frame, Image, Reading
 from autopilot_supertuxkart.demonstrator import Demonstrator
 from autopilot_supertuxkart.hud import Font, HudReader, fonts, sizes
 from autopilot_supertuxkart.simulation import Simulation

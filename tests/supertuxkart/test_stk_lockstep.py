@@ -9,9 +9,9 @@ import sys
 
 import numpy as np
 import pytest
-from autopilot.errors import DeviceError, UserError
-from autopilot.interfaces import World
-from autopilot.types import NOTHING, WorldRequest
+from autopilot.api.errors import DeviceError, UserError
+from autopilot.api.interfaces import World
+from autopilot.api.types import NOTHING, WorldRequest
 from autopilot_supertuxkart import assets
 from autopilot_supertuxkart.demonstrator import Demonstrator, DemonstratorPro, turning_radius
 from autopilot_supertuxkart.engine import TICK_S, steering

@@ -8,12 +8,12 @@ import subprocess
 import sys
 
 import pytest
-from autopilot.errors import DeviceError
-from autopilot.game import Game
-from autopilot.plugins import Registry
-from autopilot.race import RaceResult
+from autopilot.api.errors import DeviceError
+from autopilot.api.registry import Registry
+from autopilot.drive.game import Game
 from autopilot.race.reference import add_reference, find_references
-from autopilot.sessions import Session
+from autopilot.race.result import RaceResult
+from autopilot.sessions.session import Session
 from autopilot_supertuxkart import assets
 from autopilot_supertuxkart.ghosts import ghost, lap_times
 from autopilot_supertuxkart.labels import pro, steer_only

@@ -4,8 +4,7 @@ import time
 
 import jax
 import jax.numpy as jnp
-from autopilot.hookspecs import hookimpl
-from autopilot.specs import ModelSpec
+from autopilot.api import ModelSpec, hookimpl
 from flax import nnx
 
 AUTOPILOT_API = 1

@@ -13,12 +13,22 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from autopilot.errors import Away
-from autopilot.hookspecs import hookimpl
-from autopilot.interfaces import World
-from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.specs import DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec
-from autopilot.types import NOTHING, Frame, Probe, Reading
+from autopilot.api import (
+    NOTHING,
+    Away,
+    Choice,
+    ChoiceAxis,
+    ChoiceLabelMap,
+    DeviceSpec,
+    Frame,
+    FrameSourceSpec,
+    GameSpec,
+    LabelMapSpec,
+    Probe,
+    Reading,
+    World,
+    hookimpl,
+)
 
 AUTOPILOT_API = 1
 STEER = [Choice("left", frozenset({"left"})), Choice("forward"), Choice("right", frozenset({"right"}))]

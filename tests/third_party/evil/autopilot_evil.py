@@ -14,12 +14,26 @@ from pathlib import Path
 
 import click
 import numpy as np
-from autopilot import errors
-from autopilot.hookspecs import hookimpl
-from autopilot.interfaces import World
-from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec, Reference
-from autopilot.types import NOTHING, Frame, Probe, Reading, Recording
+from autopilot.api import (
+    NOTHING,
+    Choice,
+    ChoiceAxis,
+    ChoiceLabelMap,
+    CommandSpec,
+    DeviceSpec,
+    Frame,
+    FrameSourceSpec,
+    GameSpec,
+    LabelMapSpec,
+    ModelSpec,
+    Probe,
+    Reading,
+    Recording,
+    Reference,
+    World,
+    errors,
+    hookimpl,
+)
 
 AUTOPILOT_API = 1
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})

@@ -1,7 +1,6 @@
 """An outside plugin whose network keeps more than weights: running means, a counter, dropout's keys."""
 
-from autopilot.hookspecs import hookimpl
-from autopilot.specs import ModelSpec
+from autopilot.api import ModelSpec, hookimpl
 
 AUTOPILOT_API = 1
 

@@ -13,27 +13,17 @@ from typing import Any
 import click
 
 from autopilot import __version__
-from autopilot.cli.common import App
-from autopilot.errors import AutopilotError, PluginError
-from autopilot.plugins import Calling
-from autopilot.specs import load
+from autopilot.api.errors import AutopilotError, PluginError
+from autopilot.api.guard import Calling
+from autopilot.api.specs import load
+from autopilot.commands.app import App
 
 COMMANDS = {
-    "setup": "Set up a game on the screen: window, picture, keys.",
     "record": "Record a human, or a game's demonstrator.",
-    "import": "Make sessions of what another program recorded.",
     "sessions": "List recorded sessions; mark or purge frames.",
-    "check": "Look through sessions for what would teach the wrong thing.",
-    "pack": "Put sessions, or a bundle, into one file, to send to somebody.",
-    "unpack": "Add what is in such a file to what you have.",
-    "view": "Open a session in Rerun.",
     "train": "Train a network on recorded sessions.",
     "drive": "Let a bundle drive.",
-    "export": "Write a network for another engine, or sessions for another program.",
     "race": "Race drivers against each other and compare their laps.",
-    "learn-hud": "Learn to read a game's lap times from your own driving.",
-    "demo": "Record, train, drive and race CarRacing by itself.",
-    "doctor": "Check what works on this machine.",
     "plugins": "List plugins and what they provide.",
 }
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import Finite
-from autopilot.home import read_json
+from autopilot.commands.app import Finite
+from autopilot.sessions.home import read_json
 
 COUNT, SHARE = click.IntRange(1), Finite(0, 1, min_open=True, max_open=True)
 
@@ -98,7 +98,7 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
         if given.count(None) not in (0, 3):
             raise click.UsageError("--coordinator, --process and --processes go together")
         if coordinator is not None and process is not None and processes is not None:
-            from autopilot.train import Place
+            from autopilot.learn.team import Place
 
             place = Place(coordinator, process, processes, join_wait)
         command(*args, place=place, **options)

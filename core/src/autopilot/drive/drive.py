@@ -9,32 +9,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from autopilot.api.errors import Away, BundleError, UserError
+from autopilot.api.interfaces import LabelMap
+from autopilot.api.registry import Registry
+from autopilot.api.types import Manoeuvre, Reading, Step, WorldRequest
+from autopilot.bundle.selector import Selector
+from autopilot.drive.drivers import DemonstratorDriver, Driver, HumanDriver, PolicyDriver, RandomDriver, TaughtDriver
+from autopilot.drive.game import DeviceChoice, Game, OpenWorld, Watchable
+from autopilot.drive.keep import Keeper, LapKeeper, new_info
 from autopilot.drive.overlay import Film, Overlay, Window
-from autopilot.errors import Away, BundleError, UserError
-from autopilot.game import DeviceChoice, Game, OpenWorld, Watchable
-from autopilot.home import Home, is_scripted
-from autopilot.interfaces import LabelMap
-from autopilot.loop import (
-    DemonstratorDriver,
-    Driver,
-    HumanDriver,
-    Keeper,
-    LapKeeper,
-    PolicyDriver,
-    RandomDriver,
-    Recovering,
-    Takeover,
-    TakeoverMode,
-    TaughtDriver,
-    Timing,
-    new_info,
-    once,
-    run,
-)
-from autopilot.plugins import Registry
-from autopilot.policy import Policy, Selector
-from autopilot.sessions import LapRule
-from autopilot.types import Manoeuvre, Reading, Step, WorldRequest
+from autopilot.drive.recovery import Recovering
+from autopilot.drive.run import once, run
+from autopilot.drive.takeover import Takeover, TakeoverMode
+from autopilot.drive.timing import Timing
+from autopilot.learn.policy import Policy
+from autopilot.sessions.home import Home, is_scripted
+from autopilot.sessions.laps import LapRule
 
 
 @dataclass(frozen=True)
@@ -124,7 +114,7 @@ def load_policy(name: str, game: Game, home: Home, registry: Registry, options: 
     space = game.label_map(policy.manifest.label_map).action_space
     policy.check_fits(game.spec.name, space, game.spec.frame_size)
     if options.engine == "onnx":
-        from autopilot.policy.onnx import accelerate
+        from autopilot.learn.onnx import accelerate
 
         accelerate(policy, home.bundle(name), options.say)
     return policy

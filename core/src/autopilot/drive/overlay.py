@@ -15,9 +15,9 @@ import cv2
 import matplotlib
 import numpy as np
 
-from autopilot.errors import DeviceError, UserError
-from autopilot.film import FilmWriter
-from autopilot.types import ActionSpace, Image, Step
+from autopilot.api.errors import DeviceError, UserError
+from autopilot.api.types import ActionSpace, Image, Step
+from autopilot.drive.film import FilmWriter
 
 WIDTH, HEAD, BAR, GAP = 640, 30, 14, 6
 GREY, WHITE, GREEN, RED, DARK = (120, 120, 120), (240, 240, 240), (70, 200, 90), (230, 80, 70), 24

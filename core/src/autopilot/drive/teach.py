@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from autopilot.api.registry import Registry
+from autopilot.api.types import Step
 from autopilot.drive.drive import DriveOptions, DriveReport, drive, load_policy
-from autopilot.game import Game
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.types import Step
+from autopilot.drive.game import Game
+from autopilot.sessions.home import Home
 
 
 def teach(

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from autopilot.api.errors import UserError
+from autopilot.api.registry import Registry
+from autopilot.api.types import Reading, Step
 from autopilot.drive.drive import DriveOptions, drive, load_policy
-from autopilot.errors import UserError
-from autopilot.game import Game, OpenWorld
-from autopilot.home import Home
-from autopilot.plugins import Registry
+from autopilot.drive.game import Game, OpenWorld
 from autopilot.race.reference import add_reference, find_references
 from autopilot.race.result import RaceResult, Run
-from autopilot.types import Reading, Step
+from autopilot.sessions.home import Home
 
 
 @dataclass(frozen=True)

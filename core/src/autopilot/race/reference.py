@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autopilot.errors import UserError
-from autopilot.game import Game
+from autopilot.api.errors import UserError
+from autopilot.api.specs import Reference
+from autopilot.drive.game import Game
 from autopilot.race.result import RaceResult, Run
-from autopilot.specs import Reference
 
 USUAL_LAPS = 3
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from autopilot.home import write_json
 from autopilot.race.result import RaceResult, summarise
+from autopilot.sessions.home import write_json
 
 Rows = list[list[str]]
 MOST_PLOTS = 6

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import filelock
 import numpy as np
 
-from autopilot.errors import SessionError
+from autopilot.api.errors import SessionError
+from autopilot.api.types import Held
 from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Session
-from autopilot.types import Held
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from autopilot.types import Image
+    from autopilot.api.types import Image
 
 CHUNK = 1 << 22  # bytes read at once to check a file
 

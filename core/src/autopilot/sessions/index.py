@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autopilot.home import write_atomic
+from autopilot.api.types import Action, ActionSpace, Held, Reading
+from autopilot.sessions.home import write_atomic
 from autopilot.sessions.segments import PART, SEALED, Record, read_segment, scan, segments
-from autopilot.types import Action, ActionSpace, Held, Reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

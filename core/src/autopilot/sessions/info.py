@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
-from autopilot.errors import SessionError, UserError
-from autopilot.home import check_name, read_json, write_atomic
-from autopilot.types import ActionSpace
+from autopilot.api.errors import SessionError, UserError
+from autopilot.api.types import ActionSpace
+from autopilot.sessions.home import check_name, read_json, write_atomic
 
 FORMAT = 1
 Side = Annotated[int, Field(gt=0, le=8192)]

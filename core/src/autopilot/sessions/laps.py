@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autopilot.errors import UserError
+from autopilot.api.errors import UserError
+from autopilot.api.types import Reading
 from autopilot.sessions.index import INCIDENT, WRONG_WAY
 from autopilot.sessions.session import Session
-from autopilot.types import Reading
 
 CLOCK_S, CLOCK_SHARE = 1.0, 0.05
 """A lap whose frames last longer or shorter than its time by more than both was not recorded whole."""

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from autopilot.errors import SessionError
-from autopilot.home import write_atomic
+from autopilot.api.errors import SessionError
+from autopilot.api.types import Action, Frame, Held, Reading
+from autopilot.sessions.home import write_atomic
 from autopilot.sessions.info import Ranges, contains
-from autopilot.types import Action, Frame, Held, Reading
 
 _NAMES = pa.list_(pa.utf8())
 _READING = {

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import filelock
 import numpy as np
 
-from autopilot.errors import SessionError
-from autopilot.home import check_name, sync_folder
+from autopilot.api.errors import SessionError
+from autopilot.api.types import Action, ActionSpace, Held
+from autopilot.sessions.home import check_name, sync_folder
 from autopilot.sessions.index import Index, read_index, stamp
 from autopilot.sessions.info import Change, Edits, Ranges, Relabel, Review, SessionInfo, contains, merged, without
 from autopilot.sessions.segments import SEALED, Record, Row, read_segment, scan, seal, segments
-from autopilot.types import Action, ActionSpace, Held
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autopilot.errors import SessionError, UserError
-from autopilot.home import Home, check_name
+from autopilot.api.errors import SessionError, UserError
+from autopilot.sessions.home import Home, check_name
 from autopilot.sessions.session import Session
 
 

@@ -15,12 +15,12 @@ from typing import NoReturn, Self
 
 import filelock
 
-from autopilot.errors import SessionError
-from autopilot.home import make_folder, sync_folder
+from autopilot.api.errors import SessionError
+from autopilot.api.types import ActionSpace
+from autopilot.sessions.home import make_folder, sync_folder
 from autopilot.sessions.info import Ranges, SessionInfo
 from autopilot.sessions.segments import PART, SCHEMA, SEALED, Row, encode, seal
 from autopilot.sessions.session import Session
-from autopilot.types import ActionSpace
 
 _MIN_FREE_MB = 50
 _SEGMENT_LIMIT = 64_000_000  # bytes; readers hold one segment in memory

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from autopilot.types import Held
+from autopilot.api import Held
 from numpy.typing import NDArray
 
 from autopilot_carracing.simulator import Race

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
+from autopilot.api import Choice, ChoiceAxis, ChoiceLabelMap
 
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
 GAS, BRAKE = frozenset({"accelerate"}), frozenset({"brake"})

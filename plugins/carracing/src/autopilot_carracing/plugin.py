@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import GameSpec, LabelMapSpec, SteerCorrection
+from autopilot.api import API_VERSION, CommandSpec, GameSpec, LabelMapSpec, SteerCorrection, hookimpl
 
 AUTOPILOT_API = API_VERSION
 
@@ -60,4 +59,12 @@ def autopilot_label_maps() -> list[LabelMapSpec]:
             game="carracing",
             make="autopilot_carracing.labels:make_label_map",
         )
+    ]
+
+
+@hookimpl
+def autopilot_commands() -> list[CommandSpec]:
+    """The main job, by itself."""
+    return [
+        CommandSpec("demo", "Record, train, drive and race CarRacing by itself.", "autopilot_carracing.demo:command")
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from autopilot.types import Reading
+from autopilot.api import Reading
 from gymnasium.envs.box2d.car_racing import FPS
 
 from autopilot_carracing.track import Place, wrap

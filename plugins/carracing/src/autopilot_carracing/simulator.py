@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import numpy as np
-from autopilot.types import NOTHING, Frame, Held, Image
+from autopilot.api import NOTHING, Frame, Held, Image
 from gymnasium.envs.box2d.car_dynamics import Car
 from gymnasium.envs.box2d.car_racing import FPS, GRASS_DIM, WINDOW_H, WINDOW_W, CarRacing
 from numpy.typing import NDArray

@@ -6,8 +6,7 @@ import os
 import sys
 
 import pygame
-from autopilot.errors import DeviceError
-from autopilot.types import Held, Probe
+from autopilot.api import DeviceError, Held, Probe
 from gymnasium.envs.box2d.car_racing import WINDOW_H, WINDOW_W
 
 from autopilot_carracing.plugin import HOTKEYS, KEYS

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from autopilot.errors import UserError
-from autopilot.interfaces import World
-from autopilot.types import WorldRequest
+from autopilot.api import UserError, World, WorldRequest
 from gymnasium.envs.box2d.car_racing import FPS
 
 from autopilot_carracing.demonstrator import CarRacingDemonstrator

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from autopilot.errors import UserError
-from autopilot.types import NOTHING, Held, Image, ImportRequest, Recording
+from autopilot.api import NOTHING, Held, Image, ImportRequest, Recording, UserError
 from numpy.typing import NDArray
 
 from autopilot_ctr.pickled import PickledArray, read_pickled

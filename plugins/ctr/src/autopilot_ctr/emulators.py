@@ -6,7 +6,7 @@ Those of ePSXe are not known here: `autopilot setup` asks for them.
 
 from __future__ import annotations
 
-from autopilot.specs import Program
+from autopilot.api import Program
 
 _ARROWS = {"left": "left", "right": "right", "up": "up", "down": "down"}
 _WASD = {"left": "a", "right": "d", "up": "w", "down": "s"}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from autopilot.specs import GameSpec, Recovery
-from autopilot.types import NOTHING, Manoeuvre
+from autopilot.api import NOTHING, GameSpec, Manoeuvre, Recovery
 
 from autopilot_ctr.emulators import ASPECTS, GAMEPAD, KEYBOARD, PROGRAMS
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from autopilot.types import Frame, Image, Reading
+from autopilot.api import Frame, Image, Reading
 
 from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS
 from autopilot_ctr.hud_templates import Templates, clock_hundredths, path_of, read_clock

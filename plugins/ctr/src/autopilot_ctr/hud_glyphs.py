@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from autopilot.types import Image
+    from autopilot.api import Image
 
 WIDTH, HEIGHT = 512, 216
 """The framebuffer's, in pixels."""

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from autopilot.errors import UserError
-from autopilot.types import Frame
+from autopilot.api import Frame, UserError
 from numpy.typing import NDArray
 
 from autopilot_ctr.hud_glyphs import BANNER, CLOCK, LAPS, Box, Floats, Glyphs

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from autopilot.errors import UserError
+from autopilot.api import UserError
 from numpy.typing import NDArray
 
 from autopilot_ctr.hud_glyphs import APART, Box, Floats, Glyphs, background

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from autopilot.errors import UserError
+from autopilot.api import UserError
 from numpy.typing import NDArray
 
 from autopilot_ctr.hud_glyphs import Box, Floats, Glyphs, background

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from autopilot.errors import UserError
+from autopilot.api import UserError
 
 from autopilot_ctr.hud_glyphs import Box, Glyphs, Patches
 

@@ -6,9 +6,7 @@ original CTR-AI had it (left before right before forward).
 
 from __future__ import annotations
 
-from autopilot.interfaces import LabelMap
-from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.types import NOTHING, Held
+from autopilot.api import NOTHING, Choice, ChoiceAxis, ChoiceLabelMap, Held, LabelMap
 
 GAS = frozenset({"accelerate"})
 L1, R1 = frozenset({"slide_left"}), frozenset({"slide_right"})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import CommandSpec, GameSpec, LabelMapSpec
+from autopilot.api import API_VERSION, CommandSpec, GameSpec, LabelMapSpec, hookimpl
 
 from autopilot_ctr.game import CTR
 
@@ -32,5 +31,11 @@ def autopilot_label_maps() -> list[LabelMapSpec]:
 
 @hookimpl
 def autopilot_commands() -> list[CommandSpec]:
-    """Tracks and keys, to look up before recording."""
-    return [CommandSpec("ctr", "Crash Team Racing: its tracks and keys.", "autopilot_ctr.commands:ctr")]
+    """Tracks and keys to look up, a display to learn, the original program's recordings."""
+    return [
+        CommandSpec("ctr", "Crash Team Racing: its tracks and keys.", "autopilot_ctr.commands:ctr"),
+        CommandSpec(
+            "learn-hud", "Learn to read lap times from your own driving.", "autopilot_ctr.learn_hud_command:command"
+        ),
+        CommandSpec("import", "Make sessions of what CTR-AI recorded.", "autopilot_ctr.import_command:command"),
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.specs import Reference
+from autopilot.api import Reference
 
 CTR_AI = Reference(
     track="coco-park",

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autopilot.errors import DeviceError
-from autopilot.types import Probe
+from autopilot.api import DeviceError, Probe
 
 from autopilot_input_gamepad.buttons import check, dualshock_report, xbox_report
 

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
-from autopilot.errors import UserError
+from autopilot.api import UserError
 
 XBOX = {
     **{name: f"XUSB_GAMEPAD_{name.upper()}" for name in ("a", "b", "x", "y", "start", "back")},

@@ -6,8 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autopilot.errors import DeviceError
-from autopilot.types import Bindings, Held
+from autopilot.api import Bindings, DeviceError, Held
 
 from autopilot_input_gamepad.buttons import check
 

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from autopilot.errors import DeviceError, UserError
-from autopilot.interfaces import Backend
+from autopilot.api import Backend, DeviceError, UserError
 
 from autopilot_input_keyboard.keys import KEYS, check, evdev_codes, open_display, pynput_keyboard, x11_codes
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from autopilot.errors import DeviceError, UserError
+from autopilot.api import DeviceError, UserError
 
 if TYPE_CHECKING:
     from Xlib.display import Display

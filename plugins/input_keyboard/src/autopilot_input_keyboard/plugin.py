@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import DeviceSpec
+from autopilot.api import API_VERSION, DeviceSpec, hookimpl
 
 AUTOPILOT_API = API_VERSION
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from autopilot.errors import AutopilotError
-from autopilot.types import Probe
+from autopilot.api import AutopilotError, Probe
 
 from autopilot_input_keyboard.backends import UinputKeys, X11Keys, open_backend
 

@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
-from autopilot.errors import DeviceError
-from autopilot.types import Bindings, Held
+from autopilot.api import Bindings, DeviceError, Held
 
 from autopilot_input_keyboard.keys import check, evdev_codes, open_display, pynput_keyboard, x11_codes
 from autopilot_input_keyboard.xinput import RealKeys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from autopilot.interfaces import Trial
+from autopilot.api import Trial
 
 from autopilot_input_keyboard.backends import X11Keys, open_backend
 from autopilot_input_keyboard.keys import open_display, x11_codes

@@ -7,8 +7,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from autopilot.errors import UserError
-from autopilot.policy.fastops import Conv, max_pool, relu
+from autopilot.api import UserError
+from autopilot.learn.fastops import Conv, max_pool, relu
 from flax import nnx
 
 BLOCKS = {

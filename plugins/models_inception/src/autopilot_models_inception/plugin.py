@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import ModelSpec
+from autopilot.api import API_VERSION, ModelSpec, hookimpl
 
 AUTOPILOT_API = API_VERSION
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from autopilot.errors import UserError
-from autopilot.policy.fastops import Conv, relu
+from autopilot.api import UserError
+from autopilot.learn.fastops import Conv, relu
 from flax import nnx
 
 CONVOLUTIONS = ((24, 5, 2), (36, 5, 2), (48, 5, 2), (64, 3, 1), (64, 3, 1))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from autopilot.types import Box, Window
+from autopilot.api import Box, Window
 
 CLICK_S = 60.0
 """How long a click on the window is waited for."""

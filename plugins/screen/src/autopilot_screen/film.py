@@ -8,8 +8,7 @@ from fractions import Fraction
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from autopilot.errors import UserError
-from autopilot.types import Box, Frame
+from autopilot.api import Box, Frame, UserError
 
 from autopilot_screen.picture import decoded, rgb
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from autopilot.errors import DeviceError, UserError
-from autopilot.types import Box
+from autopilot.api import Box, DeviceError, UserError
 
 if TYPE_CHECKING:
     import av
-    from autopilot.types import Image
+    from autopilot.api import Image
     from av.container import InputContainer
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from autopilot.errors import AutopilotError
-from autopilot.types import Probe
+from autopilot.api import AutopilotError, Probe
 
 from autopilot_screen.screen import WAYLAND, monitors, wayland
 from autopilot_screen.windows import open_desk

@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autopilot.errors import Away, DeviceError, UserError
-from autopilot.types import Box, Frame, SourceSettings, Window
+from autopilot.api import Away, Box, DeviceError, Frame, SourceSettings, UserError, Window
 
 from autopilot_screen.desk import Desk, inside, within
 from autopilot_screen.windows import choose, open_desk
 
 if TYPE_CHECKING:
     import mss
-    from autopilot.interfaces import FrameSource
-    from autopilot.types import Image
+    from autopilot.api import FrameSource, Image
 
 WAYLAND = (
     "this is a Wayland session, whose screen no program may read: log in to an X11 (Xorg) session,"

@@ -7,8 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from autopilot.errors import Away, DeviceError
-from autopilot.types import Box, Frame
+from autopilot.api import Away, Box, DeviceError, Frame
 
 from autopilot_screen.picture import decoded, rgb
 

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autopilot.errors import DeviceError, UserError
-from autopilot.types import Box, Frame, SourceSettings
+from autopilot.api import Box, DeviceError, Frame, SourceSettings, UserError
 
 from autopilot_screen.film import Film
 from autopilot_screen.picture import cut
@@ -16,7 +15,7 @@ from autopilot_screen.stream import Stream
 
 if TYPE_CHECKING:
     import cv2
-    from autopilot.interfaces import FrameSource
+    from autopilot.api import FrameSource
 
 OPEN_S, SILENT_S = 10.0, 5.0
 """How long a stream may take to begin, and to go on."""

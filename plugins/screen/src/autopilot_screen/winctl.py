@@ -6,7 +6,7 @@ import time
 import zlib
 from typing import Any
 
-from autopilot.types import Box, Window
+from autopilot.api import Box, Window
 
 from autopilot_screen.desk import CLICK_S, View, inside, one_line, within
 

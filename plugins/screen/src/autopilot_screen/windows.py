@@ -7,9 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from autopilot.errors import UserError
-from autopilot.specs import load
-from autopilot.types import Window
+from autopilot.api import UserError, Window, load
 
 from autopilot_screen.desk import Desk, one_line
 

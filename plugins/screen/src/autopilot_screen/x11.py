@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from autopilot.errors import DeviceError
-from autopilot.types import Box, Window
+from autopilot.api import Box, DeviceError, Window
 
 from autopilot_screen.compound import decode
 from autopilot_screen.desk import CLICK_S, View, inside, one_line, overlap, within

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autopilot.errors import AutopilotError
-from autopilot.home import Home
-from autopilot.plugins import Registry
+from autopilot.api import AutopilotError, Registry
+from autopilot.sessions.home import Home
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request

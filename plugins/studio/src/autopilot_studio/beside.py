@@ -10,14 +10,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from autopilot.errors import AutopilotError, BundleError
-from autopilot.home import Home
-from autopilot.plugins import Registry
-from autopilot.sessions import Session
+from autopilot.api import AutopilotError, BundleError, Registry
+from autopilot.sessions.home import Home
+from autopilot.sessions.session import Session
 
 if TYPE_CHECKING:
-    from autopilot.policy import Policy
-    from autopilot.types import Image
+    from autopilot.api import Image
+    from autopilot.learn.policy import Policy
     from numpy.typing import NDArray
 
 BATCH = 32
@@ -69,7 +68,7 @@ class Beside:
         key = f"{bundle} {stamp} {session.path.name} {session.fingerprint()}"
         with self._lock:
             if key not in self._scores:
-                from autopilot.policy import read_manifest
+                from autopilot.bundle.manifest import read_manifest
 
                 manifest, info = read_manifest(folder), session.info
                 size = tuple(manifest.preprocess.get("source", ()))
@@ -100,7 +99,7 @@ class Beside:
     def _read(self, bundle: str, stamp: str) -> tuple[Policy, Any, Any]:
         import jax
         import jax.numpy as jnp
-        from autopilot.policy import Policy
+        from autopilot.learn.policy import Policy
 
         policy = Policy.load(self._home.bundle(bundle), self._registry)
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from autopilot.errors import UserError
-from autopilot.home import Home
-from autopilot.sessions import Session, SessionInfo, SessionStore
+from autopilot.api import UserError
+from autopilot.sessions.home import Home
+from autopilot.sessions.info import SessionInfo
+from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore
 
 OPEN = 6
 """So many sessions are kept open, the last ones looked at."""

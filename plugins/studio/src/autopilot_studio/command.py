@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from autopilot.cli.common import App, common, examples
+from autopilot.commands import App, common, examples
 
 
 @click.command(

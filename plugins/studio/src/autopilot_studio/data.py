@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from autopilot.errors import UserError
-from autopilot.game import Game
-from autopilot.sessions import SessionStore
+from autopilot.api import UserError
+from autopilot.drive.game import Game
+from autopilot.sessions.store import SessionStore
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -41,7 +41,7 @@ def show(request: Request) -> Response:
 
 def _order(entries: list[Entry]) -> list[str]:
     """Return the labels of a game in the order of its action space, which gives them their colours."""
-    from autopilot.types import ActionSpace
+    from autopilot.api import ActionSpace
 
     found: list[str] = []
     for data in {repr(e.info.action_space): e.info.action_space for e in entries if e.info}.values():
@@ -60,8 +60,8 @@ def content(request: Request) -> Response:
 
 
 def _content(s: Studio, asked: dict[str, str]) -> dict[str, Any]:
-    from autopilot.train import TrainOptions
-    from autopilot.train.data import balanced, load_dataset
+    from autopilot.learn.data import balanced, load_dataset
+    from autopilot.learn.options import TrainOptions
 
     options = TrainOptions(
         model="",

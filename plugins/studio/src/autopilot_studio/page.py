@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from autopilot.home import Home
-from autopilot.plugins import Registry
+from autopilot.api import Registry
+from autopilot.sessions.home import Home
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.requests import Request

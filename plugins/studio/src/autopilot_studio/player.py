@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from autopilot.errors import SessionError
-from autopilot.frames import rescale
-from autopilot.game import Game
-from autopilot.home import is_scripted
-from autopilot.sessions import Session
+from autopilot.api import SessionError
+from autopilot.bundle.frames import rescale
+from autopilot.drive.game import Game
+from autopilot.sessions.home import is_scripted
+from autopilot.sessions.session import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,7 +21,7 @@ from autopilot_studio.catalogue import lap_times
 from autopilot_studio.page import Studio, form, number, page, studio
 
 if TYPE_CHECKING:
-    from autopilot.types import Image
+    from autopilot.api import Image
     from numpy.typing import NDArray
 
 KEPT = {"Cache-Control": "private, max-age=3600"}

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from autopilot.errors import BundleError
-from autopilot.sessions import Session
+from autopilot.api import BundleError
+from autopilot.sessions.session import Session
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def choose(request: Request) -> Response:
     """Show the bundles and, for each, sessions that it fits; of one that is named, or the only two, the newest."""
-    from autopilot.policy import read_manifest
+    from autopilot.bundle.manifest import read_manifest
 
     s, query = studio(request), request.query_params
     bundle, session = query.get("bundle"), query.get("session")

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from autopilot.errors import UserError
-from autopilot.home import check_name, read_json
+from autopilot.api import UserError
+from autopilot.sessions.home import check_name, read_json
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 

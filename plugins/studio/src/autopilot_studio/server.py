@@ -8,9 +8,8 @@ import threading
 import webbrowser
 
 import uvicorn
-from autopilot.errors import UserError
-from autopilot.home import Home
-from autopilot.plugins import Registry
+from autopilot.api import Registry, UserError
+from autopilot.sessions.home import Home
 
 from autopilot_studio.app import make_app
 from autopilot_studio.beside import Beside

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autopilot.errors import SessionError
-from autopilot.types import ActionSpace
+from autopilot.api import ActionSpace, SessionError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response

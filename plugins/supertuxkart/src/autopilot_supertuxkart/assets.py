@@ -8,8 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import platformdirs
-from autopilot.errors import DeviceError
-from autopilot.types import Probe
+from autopilot.api import DeviceError, Probe
 
 PLACES = ("/usr/share/games/supertuxkart/data", "/usr/local/share/supertuxkart/data", "/usr/share/supertuxkart/data")
 INSTALL = "install the game: sudo apt-get install supertuxkart (or name its data folder in SUPERTUXKART_DATADIR)"

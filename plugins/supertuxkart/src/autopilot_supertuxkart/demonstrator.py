@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from autopilot.types import Held
+from autopilot.api import Held
 
 from autopilot_supertuxkart.line import CentreLine, wrap
 from autopilot_supertuxkart.simulation import Kart, Simulation

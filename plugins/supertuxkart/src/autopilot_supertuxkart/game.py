@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import platformdirs
-from autopilot.errors import DeviceError, UserError
+from autopilot.api import DeviceError, UserError
 
 TITLE = "SuperTuxKart"
 START_S = 120.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from autopilot.specs import Reference
+from autopilot.api import Reference
 
 from autopilot_supertuxkart.assets import game_data
 

@@ -15,13 +15,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from autopilot.types import Reading
+from autopilot.api import Reading
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autopilot.types import Frame, Image
+    from autopilot.api import Frame, Image
 
 FAR = 7.5
 """A glyph may differ from its template by this mean grey value (of 255). The likest two, 0 and 8,

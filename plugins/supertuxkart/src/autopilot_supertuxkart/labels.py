@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.interfaces import LabelMap
-from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
+from autopilot.api import Choice, ChoiceAxis, ChoiceLabelMap, LabelMap
 
 STEER = ChoiceAxis(
     "steer",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from autopilot.hookspecs import API_VERSION, hookimpl
-from autopilot.specs import GameSpec, LabelMapSpec, Recovery
+from autopilot.api import API_VERSION, GameSpec, LabelMapSpec, Recovery, hookimpl
 
 AUTOPILOT_API = API_VERSION
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from autopilot.types import Reading
+from autopilot.api import Reading
 
 from autopilot_supertuxkart.line import CentreLine, wrap
 from autopilot_supertuxkart.simulation import Kart, Simulation

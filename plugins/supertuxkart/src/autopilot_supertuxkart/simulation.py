@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from autopilot.errors import DeviceError
-from autopilot.types import NOTHING, Frame, Held
+from autopilot.api import NOTHING, DeviceError, Frame, Held
 from numpy.typing import NDArray
 
 from autopilot_supertuxkart.assets import prepare

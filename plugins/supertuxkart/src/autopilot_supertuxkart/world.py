@@ -6,9 +6,7 @@ import math
 import random
 import time
 
-from autopilot.errors import Away, UserError
-from autopilot.interfaces import World
-from autopilot.types import Frame, Reading, WorldRequest
+from autopilot.api import Away, Frame, Reading, UserError, World, WorldRequest
 
 from autopilot_supertuxkart.demonstrator import Demonstrator, DemonstratorPro
 from autopilot_supertuxkart.game import RealGame

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, Finite, common, driving_options, examples, force_option, world_options
+from autopilot.commands.app import App, Finite, common, driving_options, examples, force_option, world_options
 
 
 @click.command(
@@ -65,13 +65,13 @@ def command(
     **options: Any,
 ) -> None:
     """Let a bundle drive until the race is over, P is pressed or Ctrl-C; all is released then."""
-    from autopilot.cli import ui
-    from autopilot.cli.choices import game_of, newest_bundle
-    from autopilot.drive import DriveOptions, drive_races
-    from autopilot.game import Game
-    from autopilot.home import check_output
-    from autopilot.sessions import LapRule
-    from autopilot.types import Step
+    from autopilot.api.types import Step
+    from autopilot.commands import ui
+    from autopilot.commands.choices import game_of, newest_bundle
+    from autopilot.drive.drive import DriveOptions, drive_races
+    from autopilot.drive.game import Game
+    from autopilot.sessions.home import check_output
+    from autopilot.sessions.laps import LapRule
 
     if options["film"] is not None:
         check_output(options["film"], force)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from autopilot import __version__
-from autopilot.cli.common import App, common, examples
-from autopilot.hookspecs import API_VERSION
-from autopilot.plugins import KINDS
+from autopilot.api.hookspecs import API_VERSION
+from autopilot.api.registry import KINDS
+from autopilot.commands.app import App, common, examples
 
 
 @click.command(

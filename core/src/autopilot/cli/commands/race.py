@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, Finite, common, driving_options, examples, force_option, world_options
+from autopilot.commands.app import App, Finite, common, driving_options, examples, force_option, world_options
 
 
 @click.command(
@@ -54,13 +54,15 @@ def command(
     **driving: Any,
 ) -> None:
     """Let each driver race in turn; lap times by the referee, `*` for an incident."""
-    from autopilot.cli import ui
-    from autopilot.cli.choices import game_of, newest_bundle
-    from autopilot.drive import DriveOptions
-    from autopilot.game import Game
-    from autopilot.home import check_name, check_output, new_folder, write_json
-    from autopilot.race import RaceOptions, RaceResult, race, save_reports
-    from autopilot.types import Step
+    from autopilot.api.types import Step
+    from autopilot.commands import ui
+    from autopilot.commands.choices import game_of, newest_bundle
+    from autopilot.drive.drive import DriveOptions
+    from autopilot.drive.game import Game
+    from autopilot.race.race import RaceOptions, race
+    from autopilot.race.report import save_reports
+    from autopilot.race.result import RaceResult
+    from autopilot.sessions.home import check_name, check_output, new_folder, write_json
 
     names = [d.strip() for d in (drivers or "").split(",") if d.strip()]
     if drivers is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, Finite, common, examples, world_options
+from autopilot.commands.app import App, Finite, common, examples, world_options
 
 
 @click.command(
@@ -49,13 +49,14 @@ def command(
     restored; games may choose other keys). You may play with the keyboard or a gamepad; --input listens
     to one of them only. Nothing recorded is ever lost, whichever way it ends.
     """
-    from autopilot.cli import ui
-    from autopilot.cli.choices import game_of
-    from autopilot.drive import DriveOptions, teach
-    from autopilot.game import Game
-    from autopilot.home import is_scripted
-    from autopilot.record import RecordOptions, RecordProgress, record
-    from autopilot.types import Step
+    from autopilot.api.types import Step
+    from autopilot.commands import ui
+    from autopilot.commands.choices import game_of
+    from autopilot.drive.drive import DriveOptions
+    from autopilot.drive.game import Game
+    from autopilot.drive.record import RecordOptions, RecordProgress, record
+    from autopilot.drive.teach import teach
+    from autopilot.sessions.home import is_scripted
 
     driver: str = options["driver"]
     no_human = [driver] if teacher is not None or is_scripted(driver) else []

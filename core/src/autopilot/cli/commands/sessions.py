@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autopilot.cli.common import App, common, examples
+from autopilot.commands.app import App, common, examples
 
 
 def _span(text: str) -> tuple[int, int]:
@@ -37,8 +37,8 @@ def _span(text: str) -> tuple[int, int]:
 @common
 def command(app: App, session_id: str | None, game: str | None, **do: Any) -> None:
     """List sessions with duration, labels and health; mark or purge frames of one."""
-    from autopilot.cli import ui
-    from autopilot.sessions import SessionStore
+    from autopilot.commands import ui
+    from autopilot.sessions.store import SessionStore
 
     store = SessionStore.of(app.home)
     if any(do.values()) and not session_id:

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autopilot import memory
-from autopilot.cli.common import App, common, examples
 from autopilot.cli.training import training_options
+from autopilot.commands.app import App, common, examples
+from autopilot.learn import memory
 
 if TYPE_CHECKING:
-    from autopilot.train import Place, TrainProgress
+    from autopilot.learn.options import TrainProgress
+    from autopilot.learn.team import Place
 
 
 @contextmanager
 def _progress(model: str) -> Iterator[Callable[[TrainProgress], None]]:
     """Show how a training goes: a bar in a terminal, lines where there is none, and until the bar is there."""
-    from autopilot.cli import ui
-    from autopilot.train import in_words
+    from autopilot.commands import ui
+    from autopilot.learn.forecast import in_words
 
     with ui.progress("{task.fields[state]}", "{task.fields[news]}", "{task.elapsed:.0f} s") as bar:
         task = bar.add_task(f"train {model}", total=None, state="preparing", left="", news="")
@@ -84,9 +85,11 @@ def command(
     A training that was interrupted goes on where it stopped when the same command is given again.
     """
     memory.keep_freed()
-    from autopilot.cli import ui
-    from autopilot.cli.choices import choose_training
-    from autopilot.train import TrainOptions, train, train_in_team
+    from autopilot.commands import ui
+    from autopilot.commands.choices import choose_training
+    from autopilot.learn.options import TrainOptions
+    from autopilot.learn.team import train_in_team
+    from autopilot.learn.train import train
 
     options["model"], options["game"] = choose_training(
         app, options["model"], options["game"], options["start"], options["sessions"]

@@ -1,9 +1,7 @@
 """Ribbon: a winding road seen from above, as small as a game can be."""
 
 import numpy as np
-from autopilot.interfaces import World
-from autopilot.labels import Choice, ChoiceAxis, ChoiceLabelMap
-from autopilot.types import NOTHING, Frame, Reading
+from autopilot.api import NOTHING, Choice, ChoiceAxis, ChoiceLabelMap, Frame, Reading, World
 
 HALF_WIDTH = 18.0  # of the road, in pixels
 LENGTH = 1500.0  # of a lap, in pixels

@@ -1,7 +1,6 @@
 """What this plugin provides: descriptors only, nothing heavy is imported here."""
 
-from autopilot.hookspecs import hookimpl
-from autopilot.specs import GameSpec, LabelMapSpec, ModelSpec
+from autopilot.api import GameSpec, LabelMapSpec, ModelSpec, hookimpl
 
 AUTOPILOT_API = 1
 

@@ -1,0 +1,79 @@
+"""The hooks a plugin may implement: the whole extension surface, in the order they fire.
+
+A plugin is a module named by an entry point in the group `autopilot.plugins`. It sets
+`AUTOPILOT_API = 1` and implements any of these functions under `@hookimpl`. All of them are
+called without arguments, return a list of frozen descriptors from `autopilot.api.specs`, and must be
+cheap: no game, screen, driver or network library may be imported by them.
+
+An exception raised in a hook, or a descriptor with a wrong value, is reported under the plugin's name; the
+plugin is left out of that list and everything else goes on.
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+from autopilot.api.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec
+
+API_VERSION = 1
+"""The version of this page. A plugin built for another is reported and left out."""
+
+GROUP = "autopilot.plugins"
+"""The entry-point group in which plugins are found."""
+
+hookspec = pluggy.HookspecMarker("autopilot")
+hookimpl = pluggy.HookimplMarker("autopilot")
+
+
+@hookspec
+def autopilot_commands() -> list[CommandSpec]:  # type: ignore[empty-body]
+    """Commands to add to the command line.
+
+    Fires when the command line lists or looks up a command. A name that core uses is refused, and reported.
+    """
+
+
+@hookspec
+def autopilot_games() -> list[GameSpec]:  # type: ignore[empty-body]
+    """Games that can be recorded, driven and raced.
+
+    Fires when a game is looked up or listed. `open_world` is imported when a race is opened; it
+    must return a `World` whose source gives uint8 RGB (H, W, 3) frames, or raise a `UserError`
+    that says what is missing and how to get it.
+    """
+
+
+@hookspec
+def autopilot_label_maps() -> list[LabelMapSpec]:  # type: ignore[empty-body]
+    """Label maps: what held controls mean to a network.
+
+    Fires when a session is recorded, trained on or driven. `make` must return a `LabelMap` with
+    `action(held(a)) == a` for every action.
+    """
+
+
+@hookspec
+def autopilot_frame_sources() -> list[FrameSourceSpec]:  # type: ignore[empty-body]
+    """Frame sources for games that are played on the screen.
+
+    Fires when such a game is opened. `open` must return a `FrameSource` whose `read` gives the
+    newest frame without waiting for more than one of them, or raise `DeviceError`.
+    """
+
+
+@hookspec
+def autopilot_devices() -> list[DeviceSpec]:  # type: ignore[empty-body]
+    """Devices: an emitter that presses for the policy, a reader of what the human holds.
+
+    Fires when a game is opened. The emitter must release everything when it is closed or its
+    process ends; the reader must not report what the emitter pressed.
+    """
+
+
+@hookspec
+def autopilot_models() -> list[ModelSpec]:  # type: ignore[empty-body]
+    """Networks.
+
+    Fires when one is trained or loaded. `build` must return a `flax.nnx.Module` that maps float32
+    images (N, H, W, 3) in 0..255 to one array of logits (N, size) per axis of the action space.
+    """

@@ -1,0 +1,212 @@
+"""The registry: every plugin loaded on its own, every fault under the plugin's name."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import re
+import traceback
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+from autopilot.api import hookspecs
+from autopilot.api.errors import PluginError
+from autopilot.api.guard import Calling, Guard, one_line
+from autopilot.api.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec, load
+from autopilot.api.values import Misfit, taker
+
+KINDS: dict[str, tuple[str, Any]] = {
+    "game": ("autopilot_games", GameSpec),
+    "frame source": ("autopilot_frame_sources", FrameSourceSpec),
+    "label map": ("autopilot_label_maps", LabelMapSpec),
+    "model": ("autopilot_models", ModelSpec),
+    "device": ("autopilot_devices", DeviceSpec),
+    "command": ("autopilot_commands", CommandSpec),
+}
+"""Kind of thing -> the hook that provides it and the descriptor that the hook returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that a plugin did wrong: at which stage, in one line, and the traceback."""
+
+    stage: str
+    message: str
+    details: str = ""
+
+
+@dataclass
+class Plugin:
+    """One entry point of one distribution, loaded or not."""
+
+    dist: str
+    name: str
+    version: str
+    target: str
+    module: Any = None
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """How pluggy knows it; unique even where two distributions use one entry-point name."""
+        return f"{self.dist}:{self.name}"
+
+    @property
+    def status(self) -> str:
+        """`ok`, `faulty` (some hook failed) or `broken` (left out altogether)."""
+        return "broken" if self.module is None else "faulty" if self.faults else "ok"
+
+
+class Registry:
+    """All plugins of this environment and what they provide.
+
+    `safe_mode` loads none; `own_commands` are names that no plugin's command may have. Nothing is imported
+    beyond the plugins' entry modules.
+    """
+
+    def __init__(self, safe_mode: bool = False, own_commands: Collection[str] = ()) -> None:
+        self.safe_mode = safe_mode
+        self._own_commands = own_commands
+        self.plugins: list[Plugin] = []
+        self._pm = pluggy.PluginManager("autopilot")
+        self._pm.add_hookspecs(hookspecs)
+        self._provided: dict[str, list[tuple[Plugin, Any]]] = {}
+        if not safe_mode:
+            for plugin, entry_point in _entry_points():
+                self.plugins.append(plugin)
+                self._load(plugin, entry_point)
+
+    def _load(self, plugin: Plugin, entry_point: importlib.metadata.EntryPoint) -> None:
+        try:
+            module = entry_point.load()
+        except (Exception, SystemExit) as e:  # noqa: BLE001 - anything may happen in foreign code
+            plugin.faults.append(_fault("import", e))
+            return
+        api = getattr(module, "AUTOPILOT_API", None)
+        if type(api) is not int or api != hookspecs.API_VERSION:
+            said = "does not set AUTOPILOT_API" if api is None else f"was built for hook API {api!r}"
+            plugin.faults.append(Fault("api", f"{said}; this autopilot has hook API {hookspecs.API_VERSION}, a number"))
+            return
+        try:
+            self._pm.register(module, name=plugin.key)
+            self._pm.check_pending()
+        except Exception as e:  # noqa: BLE001 - pluggy's own errors and those of odd modules
+            if self._pm.has_plugin(plugin.key):
+                self._pm.unregister(name=plugin.key)
+            plugin.faults.append(_fault("hooks", e))
+            return
+        plugin.module = module
+
+    def provided(self, kind: str) -> list[tuple[Plugin, Any]]:
+        """Return every descriptor of a kind with the plugin that provides it, in plugin order."""
+        if kind not in self._provided:
+            self._provided[kind] = [
+                (plugin, spec)
+                for plugin in self.plugins
+                if plugin.module is not None
+                for spec in self._call(plugin, kind)
+            ]
+        return self._provided[kind]
+
+    def _call(self, plugin: Plugin, kind: str) -> list[Any]:
+        hook_name, wanted = KINDS[kind]
+        others = [p.module for p in self.plugins if p.module not in (None, plugin.module)]
+        caller = self._pm.subset_hook_caller(hook_name, others)
+        try:
+            results = caller()
+            if len(results) < len(caller.get_hookimpls()):  # pluggy leaves None out
+                raise TypeError(f"{hook_name} returned nothing: it must return a list of {wanted.__name__} objects")
+            specs = [spec for result in results for spec in result]
+            for spec in specs:
+                _check(hook_name, wanted, spec)
+            names = [spec.name for spec in specs]
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"{hook_name} offers {min(twice)!r} twice")
+        except (Exception, SystemExit) as e:  # noqa: BLE001 - foreign code
+            plugin.faults.append(_fault(hook_name, e))
+            return []
+        refused = {name for name in names if kind == "command" and name in self._own_commands}
+        for name in sorted(refused):
+            plugin.faults.append(Fault(hook_name, f"offers the command {name!r}, which is autopilot's own: rename it"))
+        return [spec for spec in specs if spec.name not in refused]
+
+    def find(self, kind: str, name: str) -> tuple[Plugin, Any]:
+        """Return what `name` or `dist:name` means.
+
+        Raises PluginError when nothing or more than one thing has that name.
+        """
+        dist, _, bare = name.rpartition(":")
+        everything = self.provided(kind)
+        found = [(plugin, spec) for plugin, spec in everything if spec.name == bare and dist in ("", plugin.dist)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            choices = " or ".join(f"{p.dist}:{bare}" for p, _ in found)
+            raise PluginError(f"two plugins offer the {kind} {bare!r}: say {choices}")
+        raise PluginError(self._unknown(kind, name, [spec.name for _, spec in everything]))
+
+    def get(self, kind: str, name: str) -> Any:
+        """Return the descriptor that `name` or `dist:name` means; errors as in `find`."""
+        return self.find(kind, name)[1]
+
+    def load(self, kind: str, name: str, target: str, returns: Any = Any) -> Any:
+        """Import `target`, an import string of the descriptor `name`: a function, which comes guarded.
+
+        `returns` is the annotation of what it returns, which is checked; objects in there come guarded too. Raises
+        PluginError, naming the plugin, when it cannot be imported, and whenever something in there raises what
+        is no AutopilotError. A command is not called here and comes as it is, if it is what `returns` says.
+        """
+        plugin, spec = self.find(kind, name)
+        guard = Guard(f"{plugin.dist}: {kind} {spec.name!r}")
+        with Calling(f"{plugin.dist}: cannot load {kind} {name!r}", watched=False):
+            thing, take = load(target), taker(returns)
+            if kind == "command":
+                return take(thing, guard)
+            if not callable(thing):
+                raise Misfit(f"{target} must be a function")
+        watched = kind != "frame source"  # which may wait for a person's click
+        return guard.function(thing, target.rpartition(":")[2], take, watched=watched)
+
+    def _unknown(self, kind: str, name: str, known: list[str]) -> str:
+        message = f"unknown {kind} {name!r}"
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        if near:
+            message += f"; did you mean {' or '.join(near)}?"
+        elif known:
+            message += f"; there are: {', '.join(sorted(set(known)))}"
+        else:
+            message += f"; no plugin offers any {kind}"
+        broken = [p.dist for p in self.plugins if p.faults]
+        if broken:
+            message += f" (broken plugins: {', '.join(broken)}; see `autopilot plugins --errors`)"
+        if self.safe_mode:
+            message += " (--safe-mode leaves all plugins out)"
+        return message
+
+
+def _entry_points() -> Iterable[tuple[Plugin, importlib.metadata.EntryPoint]]:
+    """Yield each entry point of the group once, in order of distribution and name."""
+    seen: dict[str, tuple[Plugin, importlib.metadata.EntryPoint]] = {}
+    for ep in importlib.metadata.entry_points(group=hookspecs.GROUP):
+        dist = re.sub(r"[-_.]+", "-", ep.dist.name if ep.dist else "unknown").lower()
+        version = ep.dist.version if ep.dist else "?"
+        plugin = Plugin(dist, ep.name, version, ep.value)
+        seen.setdefault(plugin.key, (plugin, ep))
+    return [seen[key] for key in sorted(seen)]
+
+
+def _check(hook_name: str, wanted: Any, spec: Any) -> None:
+    if not isinstance(spec, wanted):
+        raise TypeError(f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}")
+    try:
+        taker(wanted)(spec, Guard(hook_name))
+    except Misfit as e:
+        raise Misfit(f"{wanted.__name__} {spec.name!r}: {e}") from None
+
+
+def _fault(stage: str, e: BaseException) -> Fault:
+    said = str(e) if isinstance(e, Misfit) else one_line(e)
+    return Fault(stage, said, "".join(traceback.format_exception(e)))

@@ -1,0 +1,258 @@
+"""Frozen descriptors of what a plugin provides.
+
+They hold import strings (`package.module:attribute`), so that listing plugins imports nothing
+heavy; `load` follows one when the thing is used. They are checked when they are registered: every field
+against its type, and against what that type says besides. `Target` is an import string, `Pattern` a regular
+expression; `Positive` and `Pixels` are above 0; `ClockName` is `lockstep` or `wall`; `SOME` is not empty.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from autopilot.api.types import Manoeuvre, Must, Positive, Rectangle
+
+
+def _compiles(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
+
+
+Target = Annotated[str, Must("an import string such as package.module:name", re.compile(r"\w+(\.\w+)*:\w+").fullmatch)]
+Pattern = Annotated[str, Must("a regular expression", _compiles)]
+Pixels = Annotated[int, Must("above 0", lambda number: number > 0)]
+ClockName = Annotated[str, Must("lockstep or wall", ("lockstep", "wall").__contains__)]
+RaceText = Annotated[str, Must("lap times such as 40.94 44.79*", re.compile(r"(\d+(\.\d+)?\*?\s*)*").fullmatch)]
+SOME = Must("one or more", bool)
+
+
+def load(target: str) -> Any:
+    """Import what `package.module:attribute` names.
+
+    Raises ImportError when the module, and AttributeError when the attribute is missing.
+    """
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@dataclass(frozen=True, slots=True)
+class SteerCorrection:
+    """How a moved picture wants to be steered, so that training can show the car astray.
+
+    `values` are values of `axis` from the far left to the far right. Where the picture slides
+    `pixels` to the right (of a frame as wide as `GameSpec.frame_size`) and turns `degrees` clockwise
+    around `pivot` (x, y as shares of its width and height), the car looks as if it stood too far left
+    or pointed too far left by as much, and the label moves `pixels * per_pixel + degrees *
+    per_degree` values to the right, a fraction of one by chance: on the average over the data the
+    correction is exact. Both numbers must be measured. `pixel_aspect` is a pixel's width over its
+    height in the world; `still` is what does not move with the road: the car itself. Turning
+    suits games seen from above; leave `per_degree` None where it does not.
+    """
+
+    per_pixel: float
+    per_degree: float | None = None
+    axis: str = "steer"
+    values: tuple[str, ...] = ("left", "forward", "right")
+    pivot: tuple[float, float] = (0.5, 0.5)
+    pixel_aspect: float = 1.0
+    still: tuple[Rectangle, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program in which a game on the screen is played, such as an emulator.
+
+    Its window is known by a part of its process's name, or of the window's class: `names`, lower case.
+    `hotkeys` replace those of the game that this program needs itself; `note` is what a player has to
+    know.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    hotkeys: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What gets a car that the machine drives going again when it stands still: a rescue, or a way back.
+
+    `manoeuvres` are tried in turn. With `wrong_way` they are tried too when the car has faced the wrong
+    way for a second, as the referee says it: for games that tell a human so as well.
+    """
+
+    manoeuvres: Annotated[tuple[Manoeuvre, ...], SOME]
+    wrong_way: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Published times to race against: `drivers` maps a name to its races, each a lap time for every lap.
+
+    A race is text such as `40.94 44.79* 41.98`: seconds, `*` where there was an incident; a race with
+    fewer laps than `laps` was given up. `source` says where they were published and what they are.
+    """
+
+    track: str
+    laps: int
+    drivers: Mapping[str, tuple[RaceText, ...]]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class GameSpec:
+    """A game.
+
+    `open_world` imports a function `(WorldRequest) -> World`; a game without one is played on the
+    screen, and core joins `frame_source`, `device` and `reader`. `tracks` are names that a user
+    may give (empty: any that `track_pattern` matches); `aliases` maps other spellings to them.
+    `bindings[device][profile]` maps controls to keys, the first profile being the default;
+    `hotkeys` does so for `pause`, `save`, `quit` and `discard`. Frames are recorded as `frame_size`
+    (width, height). `hud` is what the network must not see: digits, a minimap. It is blackened where
+    training and driving prepare a frame; sessions keep the whole frame. `steering` says how the label
+    of a moved picture is corrected; without one, shifted pictures keep their label. `window` is where
+    the frame source looks when the user does not say: the title of the game's window, or `click` to
+    let them pick it. `clocks` names the clocks that `open_world` can run by, of `lockstep` and `wall`,
+    the default first; a human plays by the wall clock where there is a choice. `demonstrator` says that
+    it ships one, which decides in the game's own label map; `demonstrators` maps the names of more of
+    them (`demonstrator-...`) to their label maps. `probe` imports `() -> list[Probe]`: whether a human
+    can play here, where `open_world` brings a window of its own. `own_modes` lets a user record in modes
+    of their own naming. `restart` is what starts another race from where the last one ended, in a game
+    whose `open_world` does not; `references` are published times: by name, a function
+    `(track, laps) -> Reference | None`. `importers` maps formats of
+    other programs' recordings to functions `(ImportRequest) -> Iterator[Recording]`. `stamp` goes with
+    every time that is shown or exported.
+
+    `programs` maps profiles of the bindings to the programs that a game on the screen is played in; one
+    without bindings has keys that only the user knows. `aspects` are the widths over heights that the
+    game's picture may have there, its borders cut off.
+
+    `hud_reader` imports `(folder: Path, profile: str) -> HudReader | None`, the referee of a game on the
+    screen: `folder` is the user's own for this game, `profile` that of the bindings, and None says that
+    something must be learned first. `hud_learner` imports `(frames: Iterable[Frame], folder: Path, profile:
+    str) -> str`, which learns that from ten native frames a second of the user's own driving, writes it and
+    says in one line what it was; it raises UserError, having written nothing, where it is unsure.
+    """
+
+    name: str
+    title: str
+    controls: Annotated[tuple[str, ...], SOME]
+    label_map: str
+    hz: Positive = 10.0
+    frame_size: tuple[Pixels, Pixels] = (160, 90)
+    open_world: Target | None = None
+    frame_source: str | None = None
+    window: str | None = None
+    device: str | None = None
+    reader: str | None = None
+    tracks: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    track_pattern: Pattern | None = None
+    track_help: str = ""
+    modes: Annotated[Mapping[str, str], SOME] = field(default_factory=lambda: {"N": "normal"})
+    own_modes: bool = False
+    bindings: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    hotkeys: Mapping[str, str] = field(default_factory=dict)
+    clocks: tuple[ClockName, ...] = ()
+    demonstrator: bool = False
+    demonstrators: Mapping[str, str] = field(default_factory=dict)
+    recovery: Recovery | None = None
+    restart: Manoeuvre = ()
+    referee: bool = False
+    programs: Mapping[str, Program] = field(default_factory=dict)
+    aspects: tuple[Positive, ...] = (4 / 3, 16 / 9)
+    hud_reader: Target | None = None
+    hud_learner: Target | None = None
+    lap_limit_s: Positive = 300.0
+    hud: tuple[Rectangle, ...] = ()
+    steering: SteerCorrection | None = None
+    probe: Target | None = None
+    references: Mapping[str, Target] = field(default_factory=dict)
+    importers: Mapping[str, Target] = field(default_factory=dict)
+    stamp: str = "AI"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSourceSpec:
+    """A frame source: `open` imports `(SourceSettings) -> FrameSource`, `probe` `() -> [Probe]`.
+
+    `windows` imports `(query: str | None) -> list[Window]` where `SourceSettings.window` can name one:
+    all windows, the topmost first, or the one that a query means; UserError where that is not one.
+    """
+
+    name: str
+    title: str
+    open: Target
+    probe: Target | None = None
+    windows: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMapSpec:
+    """A label map of one game: `make` imports `() -> LabelMap`."""
+
+    name: str
+    title: str
+    game: str
+    make: Target
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A network: `build` imports `(height, width, outputs, rngs, **config) -> flax.nnx.Module`.
+
+    `outputs` is the size of each axis. The module is called with images (N, H, W, 3), float32 in
+    0..255, and returns one array of logits (N, size) per axis, a tuple in their order: shapes are checked before
+    the first step, but of two axes of one size swapped logits look the same. It may also have a method
+    `training_logits(images) -> list[tuple[float, tuple[Array, ...]]]`: weighted heads for the
+    loss, the main one included. `config` holds its parameters with their defaults, whose types a user's values must
+    have (None: any); what else they must be is for `build` to check. `learning_rate`
+    is the peak of Adam's that suits it. `build` must work under `nnx.eval_shape`.
+    """
+
+    name: str
+    title: str
+    build: Target
+    config: Mapping[str, Any] = field(default_factory=dict)
+    learning_rate: Positive = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """A device, with two ends, either of which may be missing.
+
+    `backend` imports `(names: Sequence[str]) -> Backend`, called in the emitter's process with all
+    that may be pressed; core gives that process its heartbeat, guard and successor. `reader`
+    imports `(Bindings, hotkeys: Bindings, ours: Callable[[], frozenset[str]]) -> Reader`, where
+    `ours()` says what our emitter holds now (names, and paths of virtual devices), which is not
+    the human's. Either raises UserError for an unknown name, DeviceError where there is no such
+    device. A game's bindings are looked up under `bindings`, by default the device's own name.
+    `probe` imports `() -> list[Probe]`, `trial` `() -> ContextManager[Trial]`: what `doctor` presses
+    through the emitter's process and reads back by the reader. `names` imports `() -> Sequence[str]`: all
+    that the reader can read here.
+    """
+
+    name: str
+    title: str
+    backend: Target | None = None
+    reader: Target | None = None
+    names: Target | None = None
+    bindings: str | None = None
+    probe: Target | None = None
+    trial: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """A command of the command line: `command` imports a `click.Command`."""
+
+    name: str
+    help: str
+    command: Target

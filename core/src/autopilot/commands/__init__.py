@@ -1,0 +1,7 @@
+"""What a command needs, ours or a plugin's: the `App`, shared options, printing, progress."""
+
+from __future__ import annotations
+
+from autopilot.commands.app import App, Finite, common, driving_options, examples, world_options
+
+__all__ = ["App", "Finite", "common", "driving_options", "examples", "world_options"]

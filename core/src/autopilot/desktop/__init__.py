@@ -1,0 +1,1 @@
+"""What makes a world of a screen and a keyboard: bindings, and the emitter's process."""

@@ -1,0 +1,143 @@
+"""Whoever decides: a human, a demonstrator, chance, or a policy. Frame in, decision out."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Protocol
+
+from autopilot.api.interfaces import Demonstrator, LabelMap, Reader
+from autopilot.api.types import Decision, Frame, Held
+
+if TYPE_CHECKING:
+    from autopilot.bundle.selector import Selector
+    from autopilot.drive.timing import Timing
+    from autopilot.learn.policy import Policy
+
+
+class Driver(Protocol):
+    """Decides on each frame what to hold. Of the world it sees the frame and nothing else."""
+
+    def decide(self, frame: Frame) -> Decision:
+        """Return what to hold, given the frame as it is recorded."""
+        ...
+
+
+class HumanDriver:
+    """Whatever the human holds at this instant, and what they tapped since the last one."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._before: Held = frozenset()
+        self._seen: Held = frozenset()
+
+    def look(self) -> None:
+        """Look between two decisions, so that a tap shorter than their distance is not lost."""
+        self._seen |= self._reader.held()
+
+    def decide(self, frame: Frame) -> Decision:
+        """Read the human's keys."""
+        now = self._reader.held()
+        held = now | (self._seen - self._before)
+        self._before, self._seen = now, frozenset()
+        return Decision(held, held)
+
+
+class DemonstratorDriver:
+    """A game's scripted driver, rounded to what the label map can say."""
+
+    def __init__(self, demonstrator: Demonstrator, label_map: LabelMap) -> None:
+        self._demonstrator = demonstrator
+        self._label_map = label_map
+
+    def decide(self, frame: Frame) -> Decision:
+        """Ask the script."""
+        held = self._demonstrator.decide()
+        action = self._label_map.action(held)
+        if action is not None:
+            held = self._label_map.held(action)
+        return Decision(held, held)
+
+
+class RandomDriver:
+    """Draws a new action every so many decisions; the honest zero of a race table."""
+
+    def __init__(self, label_map: LabelMap, seed: int, every: int = 3) -> None:
+        self._label_map = label_map
+        self._random = random.Random(seed)
+        self._every = every
+        self._count = 0
+        self._held: Held = frozenset()
+
+    def decide(self, frame: Frame) -> Decision:
+        """Draw."""
+        if self._count % self._every == 0:
+            self._held = _random_held(self._label_map, self._random)
+        self._count += 1
+        return Decision(self._held, self._held)
+
+
+class NoisyDriver:
+    """Replaces what is sent by a random action now and then; the label stays clean.
+
+    Noise injected into the demonstrator teaches recovery: DART, arXiv:1703.09327. At each decision
+    a disturbance starts with probability `share`. It lasts 2 to 5 decisions, one in eight of them
+    three times as long: enough to brake to a standstill, which a good driver never shows.
+    """
+
+    def __init__(self, driver: Driver, label_map: LabelMap, share: float, seed: int) -> None:
+        self._driver = driver
+        self._label_map = label_map
+        self._share = share
+        self._random = random.Random(seed)
+        self._left = 0
+        self._noise: Held = frozenset()
+
+    def decide(self, frame: Frame) -> Decision:
+        """Let the driver decide, then perhaps send something else."""
+        decision = self._driver.decide(frame)
+        if self._left == 0 and self._random.random() < self._share:
+            self._left = self._random.randint(2, 5) * self._random.choice((1, 1, 1, 1, 1, 1, 1, 3))
+            self._noise = _random_held(self._label_map, self._random)
+        if self._left == 0:
+            return decision
+        self._left -= 1
+        return Decision(decision.held, self._noise, decision.probabilities)
+
+
+class TaughtDriver:
+    """One drives, another says what it would do there: the label.
+
+    So a policy's own mistakes become data: DAgger, arXiv:1011.0686.
+    """
+
+    def __init__(self, driver: Driver, teacher: Driver) -> None:
+        self._driver, self._teacher = driver, teacher
+
+    def decide(self, frame: Frame) -> Decision:
+        """Send the one's decision, keep the other's."""
+        decision = self._driver.decide(frame)
+        return Decision(self._teacher.decide(frame).held, decision.sent, decision.probabilities)
+
+
+class PolicyDriver:
+    """A network: preprocess, probabilities, selection."""
+
+    def __init__(self, policy: Policy, selector: Selector, label_map: LabelMap, timing: Timing) -> None:
+        self._policy = policy
+        self._selector = selector
+        self._label_map = label_map
+        self._timing = timing
+
+    def decide(self, frame: Frame) -> Decision:
+        """Drive from the pixels alone."""
+        with self._timing.stage("preprocess"):
+            image = self._policy.preprocess(frame.image)
+        with self._timing.stage("policy"):
+            probabilities = self._policy.probabilities(image)
+        with self._timing.stage("select"):
+            held = self._label_map.held(self._selector.select(probabilities))
+        return Decision(held, held, probabilities)
+
+
+def _random_held(label_map: LabelMap, rng: random.Random) -> Held:
+    return label_map.held(tuple(rng.randrange(n) for n in label_map.action_space.sizes))

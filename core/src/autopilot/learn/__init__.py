@@ -1,0 +1,1 @@
+"""Networks, policies, engines, training: the only room that knows JAX."""

@@ -1,0 +1,306 @@
+"""From sessions to batches: selection, split by session, labels, balance, order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import grain
+import numpy as np
+from numpy.typing import NDArray
+
+from autopilot.api.errors import UserError
+from autopilot.api.interfaces import LabelMap
+from autopilot.api.specs import SteerCorrection
+from autopilot.api.types import ActionSpace, Axis
+from autopilot.bundle.preprocess import Box, Preprocess, boxes
+from autopilot.drive.game import Game
+from autopilot.learn.options import TrainOptions
+from autopilot.sessions.cache import Cached, cached, gather
+from autopilot.sessions.home import Home
+from autopilot.sessions.laps import Lap, LapRule, choose_laps
+from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore
+
+BALANCE_LIMIT = 10.0
+"""No frame is repeated, and no value weighted, more than this many times as much as the commonest."""
+
+
+class Batch(NamedTuple):
+    """Images uint8 (B, H, W, 3), labels int32 (B, axes), weights float32 (B, axes)."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+
+ValueWeights = tuple[NDArray[np.float32], ...]
+"""For each axis the weight of each of its values, float32 (values,)."""
+
+
+@dataclass
+class Dataset:
+    """The frames of all chosen sessions, as one numbering; `train` and `validation` are rows.
+
+    `labels` is int32 (N, axes), -1 where the label map skips the frame. `left_out` says in words
+    which sessions could not be used, and why; `laps` are those that a rule chose. `steering` is the
+    game's correction for a moved picture of this size, `still` are the pixels that do not move with it.
+    """
+
+    space: ActionSpace
+    hz: float
+    preprocess: Preprocess
+    sessions: list[str]
+    caches: list[Cached]
+    labels: NDArray[np.int32]
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    split: str
+    left_out: list[str] = field(default_factory=list)
+    laps: list[Lap] = field(default_factory=list)
+    steering: SteerCorrection | None = None
+    still: tuple[Box, ...] = ()
+    recordings: list[Session] = field(default_factory=list)
+
+    def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the labels of `rows` as one number each."""
+        found: NDArray[np.int64] = np.ravel_multi_index(tuple(self.labels[rows].T), self.space.sizes).astype(np.int64)
+        return found
+
+    def counts(self, rows: NDArray[np.int64]) -> dict[str, int]:
+        """Return how often each action occurs among `rows`, in words."""
+        found = np.bincount(self.joint(rows), minlength=self.space.joint_size)
+        return {self.space.describe(self.space.split(i)): int(n) for i, n in enumerate(found)}
+
+    def batch(self, rows: NDArray[np.int64], weights: ValueWeights | None = None) -> Batch:
+        """Read the frames of `rows`; without `weights` all of them count the same."""
+        width, height = self.preprocess.size
+        images = np.empty((len(rows), height, width, 3), np.uint8)
+        gather(self.caches, rows, images)
+        labels = self.labels[rows]
+        weighed = np.ones(labels.shape, np.float32)
+        for a, of in enumerate(weights or ()):
+            weighed[:, a] = of[labels[:, a]]
+        return Batch(images, labels, weighed)
+
+
+def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
+    """Return the dataset that the options name.
+
+    Raises UserError when there is too little of it, or it cannot teach anything.
+    """
+    sessions, laps, left_out = _select(game, home, options)
+    label_map = game.label_map(options.actions)
+    info = sessions[0].info
+    size, spec, steering = (info.width, info.height), game.spec, game.spec.steering
+    # A mask on one side only would tell mirrored pictures from others.
+    hud = set(spec.hud) | {(1 - x - width, y, width, height) for x, y, width, height in spec.hud if options.mirror}
+    preprocess = Preprocess(size, size, masks=boxes(sorted(hud), size))
+    if steering is not None:
+        steering = replace(steering, per_pixel=steering.per_pixel * spec.frame_size[0] / info.width)
+    caches = [cached(s, home.cache, preprocess.key, preprocess.size, preprocess) for s in sessions]
+    per_session = [_later(_labels(c, label_map), c, info.hz, options.label_shift) for c in caches]
+    for session, of_it in zip(sessions, per_session, strict=True):
+        of_it[~_wanted(session, laps if options.laps else None)] = -1
+    labels = np.concatenate(per_session)
+    train, validation, how = _split(caches, options)
+    usable = labels[:, 0] >= 0
+    train, validation = train[usable[train]], validation[usable[validation]]
+    data = Dataset(
+        space=label_map.action_space,
+        hz=info.hz,
+        preprocess=preprocess,
+        sessions=[s.info.id for s in sessions],
+        caches=caches,
+        labels=labels,
+        train=train,
+        validation=validation,
+        split=how,
+        left_out=left_out,
+        laps=laps,
+        steering=steering,
+        still=preprocess.masks + boxes(steering.still if steering else (), size),
+        recordings=sessions,
+    )
+    _check(data, options)
+    return data
+
+
+def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session], list[Lap], list[str]]:
+    rule = None if options.laps is None else LapRule.parse(options.laps, "laps")
+    store = SessionStore.of(home)
+    left_out: list[str] = []
+    if options.sessions:
+        found = [store.open(i) for i in options.sessions]
+        if odd := [s.info.id for s in found if s.info.game != game.spec.name]:
+            raise UserError(f"session {odd[0]} is not of {game.spec.name}")
+        if rejected := [s.info.id for s in found if s.edits().review == "rejected"]:
+            raise UserError(f"session {rejected[0]} was rejected: `autopilot sessions {rejected[0]} --review new`")
+    else:
+        every, broken = store.all()
+        mine = [s for s in every if s.info.game == game.spec.name]
+        found = [s for s in mine if s.info.ended != "recording"]
+        left_out += [f"{i}: {what}" for i, what in broken]
+        left_out += [f"{s.info.id}: is being recorded" for s in mine if s not in found]
+        rejected = [s.info.id for s in found if s.edits().review == "rejected"]
+        left_out += [f"{id}: was rejected" for id in rejected]
+        found = [s for s in found if s.info.id not in rejected]
+    names: dict[str, list[str]] = {}
+    if options.tracks is not None:
+        names["track"] = game.tracks(options.tracks)
+    if options.drivers is not None:
+        names["driver"] = [d.strip() for d in options.drivers.split(",")]
+    if options.modes is not None:
+        names["mode"] = [game.mode(m.strip()) for m in options.modes.split(",")]
+    found = [s for s in found if len(s) and all(getattr(s.info, what) in of for what, of in names.items())]
+    cut_short = [s for s in found if s.info.auto and s.info.lap_time_s is None]
+    unlabelled = [s for s in found if s.info.policy and set(s.label_counts()) <= {"skipped"}]
+    left_out += [f"{s.info.id}: a lap that was not written to its end" for s in cut_short]
+    left_out += [f"{s.info.id}: a policy drove it, and nobody took over" for s in unlabelled]
+    found = [s for s in found if s not in cut_short + unlabelled]
+    if not found:
+        of = "".join(f", {what} {' or '.join(wanted)}" for what, wanted in names.items())
+        raise UserError(
+            f"no sessions of {game.spec.name}{of} in {home.sessions}: "
+            f"record some with `autopilot record --game {game.spec.name}`"
+        )
+    laps = [] if rule is None else choose_laps(found, rule, "laps")
+    if laps:
+        with_laps = {lap.session for lap in laps}
+        found = [s for s in found if s.info.id in with_laps]
+    first = found[0].info
+    for s in found:
+        ours, its = (first.width, first.height, first.hz), (s.info.width, s.info.height, s.info.hz)
+        if ours != its:
+            raise UserError(
+                f"session {s.info.id} has {its[0]}x{its[1]} frames at {its[2]:g} Hz, {first.id} "
+                f"{ours[0]}x{ours[1]} at {ours[2]:g} Hz: choose with --session"
+            )
+    return found, laps, left_out
+
+
+def _wanted(session: Session, laps: Sequence[Lap] | None) -> NDArray[np.bool_]:
+    """Return for each frame whether it may teach: on one of the laps, and not what a policy did on its own."""
+    wanted = np.full(len(session), laps is None)
+    for lap in laps or ():
+        if lap.session == session.info.id:
+            wanted[lap.start : lap.stop] = True
+    if session.info.policy or session.info.auto:
+        wanted &= session.labels()[session.there()] >= 0
+    return wanted
+
+
+def _labels(cache: Cached, label_map: LabelMap) -> NDArray[np.int32]:
+    skip = (-1,) * len(label_map.action_space.sizes)
+    known = {held: label_map.action(held) or skip for held in set(cache.held)}
+    return np.array([known[held] for held in cache.held], np.int32).reshape(-1, len(skip))
+
+
+def _later(labels: NDArray[np.int32], cache: Cached, hz: float, shift_ms: float) -> NDArray[np.int32]:
+    """Return for each frame the label of the frame nearest to `shift_ms` later, -1 where there is none.
+
+    There is none past the ends of the session, nor beyond a gap of more than 1.5 periods: a pause or
+    deleted frames.
+    """
+    t, period = cache.t_ns, 1e9 / hz
+    if not shift_ms or not len(t):
+        return labels
+    wanted = t + round(shift_ms * 1e6)
+    after = np.searchsorted(t, wanted).clip(min(1, len(t) - 1), len(t) - 1)
+    nearest = after - (wanted - t[after - 1] <= t[after] - wanted)
+    stretch = np.concatenate([[0], np.cumsum(np.diff(t) > 1.5 * period)])
+    there = (stretch[nearest] == stretch) & (abs(t[nearest] - wanted) <= 0.75 * period)
+    return np.where(there[:, None], labels[nearest], np.int32(-1))
+
+
+def _split(caches: Sequence[Cached], options: TrainOptions) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+    """Hold out whole sessions; of a single one its end, with a gap, since neighbours leak."""
+    sizes = [len(c.held) for c in caches]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    total = int(starts[-1])
+    if len(caches) == 1:
+        cut = int(total * (1 - options.validation))
+        gap = min(20, total // 20)
+        return np.arange(cut - gap), np.arange(cut, total), "the end of the only session"
+    held_out: set[int] = set()
+    for i in np.random.default_rng(options.seed).permutation(len(caches)):
+        if held_out and sum(sizes[j] for j in held_out) >= options.validation * total:
+            break
+        if len(held_out) + 1 < len(caches):
+            held_out.add(int(i))
+    rows = [np.arange(starts[i], starts[i + 1]) for i in range(len(caches))]
+    train = np.concatenate([r for i, r in enumerate(rows) if i not in held_out])
+    validation = np.concatenate([rows[i] for i in sorted(held_out)])
+    return train, validation, f"{len(held_out)} of {len(caches)} sessions held out"
+
+
+def _check(data: Dataset, options: TrainOptions) -> None:
+    if len(data.train) == 0 or len(data.validation) == 0:
+        raise UserError("too few labelled frames to train and validate on: record more")
+    present = Counter(data.joint(data.train).tolist())
+    if len(present) == 1:
+        only = data.space.describe(data.space.split(next(iter(present))))
+        raise UserError(
+            f"all {len(data.train)} frames are labelled {only!r}: nothing to learn; check that the keys were recorded"
+        )
+    if options.batch_size > len(data.train):
+        raise UserError(
+            f"--batch-size {options.batch_size} is larger than the {len(data.train)} training "
+            "frames: make it smaller or record more"
+        )
+
+
+def balanced(data: Dataset, options: TrainOptions) -> tuple[NDArray[np.int64], ValueWeights]:
+    """Return the rows of one epoch, and the weights that the loss gives the values of each axis.
+
+    Rare is judged axis by axis, as each has its own loss: of many axes nearly every combination is
+    rare. Where pictures are mirrored, a label counts half as its mirror's. `weights` makes the
+    values of an axis weigh the same in all, 1 on the average over the data. `oversample` repeats a
+    frame as often as the rarest of its values asks for; a rest goes to frames spread evenly over
+    the recording. Both go up to BALANCE_LIMIT.
+    """
+    labels = data.labels[data.train]
+    rarity = [_rarity(labels[:, a], axis, options.mirror) for a, axis in enumerate(data.space.axes)]
+    if options.balance == "weights":
+        means = [of[labels[:, a]].mean() for a, of in enumerate(rarity)]
+        return data.train, tuple((of / mean).astype(np.float32) for of, mean in zip(rarity, means, strict=True))
+    plain = tuple(np.ones(n, np.float32) for n in data.space.sizes)
+    if options.balance == "none":
+        return data.train, plain
+    joint, rows = data.joint(data.train), []
+    for action in np.unique(joint):
+        mine = data.train[joint == action]
+        times = max(of[value] for of, value in zip(rarity, data.space.split(int(action)), strict=True))
+        count = round(len(mine) * times)
+        rows.append(mine[np.arange(count) * len(mine) // count])
+    return np.sort(np.concatenate(rows)), plain
+
+
+def _rarity(values: NDArray[np.int32], axis: Axis, mirror: bool) -> NDArray[np.float64]:
+    """Return for each value how many times rarer than the commonest one it is, up to the limit."""
+    counts = np.bincount(values, minlength=len(axis.values)).astype(np.float64)
+    if mirror:
+        counts = (counts + counts[list(axis.mirror)]) / 2
+    return np.minimum(counts.max() / np.maximum(counts, 1e-9), BALANCE_LIMIT)
+
+
+def batches(data: Dataset, options: TrainOptions, own: slice = slice(None)) -> tuple[Any, int]:
+    """Return a resumable iterator of `Batch` over all epochs, and the number of its steps.
+
+    Grain gives the order, shuffled anew each epoch; its state is part of a checkpoint. Of each batch
+    only the rows `own` are read: another process has the others. Batches are read ahead on one
+    thread while the network trains.
+    """
+    rows, weights = balanced(data, options)
+    order = grain.MapDataset.range(len(rows)).seed(options.seed).shuffle().repeat(options.epochs)
+    dataset = order.batch(options.batch_size, drop_remainder=True)
+    ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
+    read = dataset.map(lambda positions: data.batch(rows[positions[own]], weights))
+    return iter(read.to_iter_dataset(ahead)), len(dataset)
+
+
+def validation_batches(data: Dataset, size: int) -> list[NDArray[np.int64]]:
+    """Return the validation rows in pieces of at most `size`."""
+    return [data.validation[i : i + size] for i in range(0, len(data.validation), size)]

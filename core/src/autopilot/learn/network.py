@@ -1,0 +1,194 @@
+"""Networks as pure functions: building one, its weights by name, its logits."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from numpy.typing import NDArray
+
+from autopilot.api.errors import BundleError, PluginError
+from autopilot.api.guard import Calling
+from autopilot.api.registry import Registry
+from autopilot.api.specs import ModelSpec
+from autopilot.api.types import ActionSpace
+
+Weights = dict[str, NDArray[Any]]
+"""Dotted path -> array, as stored in a bundle."""
+
+
+def engine() -> str:
+    """Return which JAX runs networks here, and on what."""
+    return f"{jax.__version__} on {', '.join(str(d.device_kind) for d in jax.devices())}"
+
+
+def build(
+    registry: Registry,
+    model: str,
+    config: Mapping[str, Any],
+    size: tuple[int, int],
+    space: ActionSpace,
+    seed: int = 0,
+    abstract: bool = False,
+) -> nnx.Module:
+    """Return a freshly initialised network for images of `size` (width, height).
+
+    An `abstract` one has shapes for weights: all that loading a bundle needs, without the seconds
+    that compiling the initialisers takes. Raises PluginError when there is no such model, a setting
+    is none of its own, it cannot be built, or its logits do not fit the axes.
+    """
+    plugin, spec = registry.find("model", model)
+    settings = _settings(spec, config)
+    make = registry.load("model", model, spec.build)
+
+    def construct() -> nnx.Module:
+        rngs = nnx.Rngs(params=seed, dropout=seed + 1)
+        made: nnx.Module = make(size[1], size[0], space.sizes, rngs, **settings)
+        return made
+
+    who = f"{plugin.dist}: network {model!r}"
+    with Calling(f"{who} cannot be built"):
+        module: nnx.Module = nnx.eval_shape(construct)
+    with Calling(f"{who} cannot be run"):
+        wrong = _misfit(module, size, space)
+    if wrong:
+        raise PluginError(f"{who} {wrong}")
+    if abstract:
+        return module
+    with Calling(f"{who} cannot be initialised", watched=False):
+        # One program, compiled in a hurry: it runs once. GoogLeNet takes 9 s so, and 44 s op by op.
+        make_state = jax.jit(lambda: nnx.split(construct())[1], compiler_options={"xla_backend_optimization_level": 0})
+        return nnx.merge(nnx.split(module)[0], make_state())
+
+
+def _settings(spec: ModelSpec, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a network; raises PluginError for one that it has not, or of another type."""
+    for name, value in config.items():
+        if name not in spec.config:
+            known = ", ".join(spec.config) or "none"
+            raise PluginError(f"model {spec.name!r} has no setting {name!r}; there are: {known}")
+        default = spec.config[name]
+        kind = list | tuple if isinstance(default, list | tuple) else type(default)  # JSON knows no tuples
+        fits = isinstance(value, kind) and isinstance(value, bool) == isinstance(default, bool)
+        if isinstance(default, float):
+            fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if default is not None and not fits:
+            example = json.dumps(default, default=str)
+            raise PluginError(f"model {spec.name!r}: setting {name} is {value!r}: give one like {example}")
+    return {**spec.config, **config}
+
+
+def _misfit(module: Any, size: tuple[int, int], space: ActionSpace) -> str:
+    """Return how a network's logits do not fit the axes, in words, or nothing.
+
+    Shapes are all that it sees: of two axes with as many values, it cannot tell whose logits are whose. An array that
+    is in no variable does not fit either: it would be neither trained nor stored.
+    """
+    for path, part in nnx.iter_modules(module):
+        for name, value in vars(part).items():
+            if isinstance(value, jax.Array | jax.ShapeDtypeStruct):
+                where = ".".join([*map(str, path), name])
+                return f"keeps an array in {where!r}: wrap it, in nnx.Param to train it, else in another nnx.Variable"
+    images = jax.ShapeDtypeStruct((2, size[1], size[0], 3), jax.numpy.float32)
+
+    added: set[Any] = set()
+
+    def heads(network: Any, images: jax.Array) -> list[Any]:
+        before = {path for path, _ in nnx.to_flat_state(nnx.state(network))}
+        network.eval()
+        found = [network(images)]
+        network.train()
+        if hasattr(network, "training_logits"):
+            found += [logits for _, logits in network.training_logits(images)]
+        else:
+            found.append(network(images))
+        added.update({path for path, _ in nnx.to_flat_state(nnx.state(network))} - before)
+        return found
+
+    wanted = [f"(N, {n})" for n in space.sizes]
+    every = nnx.eval_shape(heads, module, images)
+    if added:
+        return f"adds the variable {'.'.join(map(str, min(added)))!r} when it is called: make it in __init__"
+    for logits in every:
+        several = isinstance(logits, tuple | list)
+        found = [_shape(array) for array in (logits if several else [logits])]
+        if found != wanted or not several:
+            gives = f"{' and '.join(found) or 'nothing'}{'' if several else ', no tuple'}"
+            axes = " and ".join(f"{w} for axis {a.name}" for w, a in zip(wanted, space.axes, strict=True))
+            return f"gives logits {gives}; the axes need a tuple of {axes}"
+    return ""
+
+
+def _shape(array: Any) -> str:
+    """Return a shape in words, N for its two images, and the type where that is not one of fractions."""
+    if not hasattr(array, "shape"):
+        return f"{array!r:.40}"
+    sides = ["N" if i == 0 and n == 2 else str(n) for i, n in enumerate(array.shape)]
+    odd = "" if jax.numpy.issubdtype(array.dtype, jax.numpy.floating) else f"{array.dtype} "
+    return f"{odd}({', '.join(sides)})"
+
+
+def operations(module: nnx.Module, size: tuple[int, int]) -> float:
+    """Return how many operations with fractions a network needs for one image of `size`, as XLA counts them."""
+    graph, state = nnx.split(module)
+    image = jax.ShapeDtypeStruct((1, size[1], size[0], 3), jax.numpy.float32)
+    lowered = jax.jit(lambda state, image: nnx.merge(graph, state)(image)).lower(state, image)
+    return float((lowered.cost_analysis() or {}).get("flops", math.nan))
+
+
+def split(module: nnx.Module) -> tuple[Any, Any, Any]:
+    """Return (graph definition, weights, random state): all weights, no random keys."""
+    graph, rng, weights = nnx.split(module, nnx.RngState, ...)
+    return graph, weights, rng
+
+
+def to_weights(state: Any) -> Weights:
+    """Return the arrays of a network's state by dotted path."""
+    flat = nnx.to_flat_state(state)
+    return {".".join(map(str, path)): np.asarray(v[...]) for path, v in flat}
+
+
+def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
+    """Return `state` with its arrays replaced.
+
+    Raises BundleError when names, types or shapes differ.
+    """
+    own = {".".join(map(str, path)): v for path, v in nnx.to_flat_state(state)}
+    if own.keys() != weights.keys():
+        odd = sorted(own.keys() ^ weights.keys())[0]
+        raise BundleError(f"the weights do not fit the network: {odd!r} is on one side only")
+    for name, array in own.items():
+        found, wanted = ((str(a.dtype), a.shape) for a in (weights[name], array))
+        if found != wanted:
+            raise BundleError(
+                f"the weights do not fit the network: {name!r} is {found[0]} {found[1]}, not {wanted[0]} {wanted[1]}"
+            )
+    return nnx.from_flat_state(
+        [(p, v.replace(jax.numpy.asarray(weights[".".join(map(str, p))]))) for p, v in nnx.to_flat_state(state)]
+    )
+
+
+def probability_function(module: nnx.Module) -> Callable[[Any, Any], tuple[jax.Array, ...]]:
+    """Return `(weights, image uint8 (H, W, 3)) -> one probability vector per axis`, to be jitted or exported."""
+    module.eval()
+    graph, _, rng = split(module)
+    rng = jax.tree.map(_blank, rng)
+
+    def probabilities(weights: Any, image: jax.Array) -> tuple[jax.Array, ...]:
+        network: Any = nnx.merge(graph, rng, weights)
+        logits = network(image[None].astype(jax.numpy.float32))
+        return tuple(jax.nn.softmax(axis[0]) for axis in logits)
+
+    return probabilities
+
+
+def _blank(random: Any) -> Any:
+    """Return any random state in the place of an abstract one: evaluation draws nothing."""
+    if jax.numpy.issubdtype(random.dtype, jax.dtypes.prng_key):
+        return jax.numpy.broadcast_to(jax.random.key(0), random.shape)
+    return np.zeros(random.shape, random.dtype)

@@ -1,0 +1,47 @@
+"""`autopilot import`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from autopilot.commands import App, common, examples
+
+
+@click.command(
+    name="import",
+    epilog=examples(
+        "autopilot import ctr-ai training_data/validated",
+        "autopilot import ctr-ai old --driver nick --track coco --mode N     where the files' names do not say",
+        "autopilot import ctr-ai old --channels rgb                          if red and blue are swapped",
+    ),
+)
+@click.argument("kind", metavar="FORMAT")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--driver", help="Who drove, where the files do not say.")
+@click.option("--track", help="On which track, where the files do not say.")
+@click.option("--mode", help="In which mode, where the files do not say.")
+@click.option("--channels", type=click.Choice(["rgb", "bgr"]), help="Order of the colours, if you know better.")
+@common
+def command(app: App, kind: str, folder: Path, **options: Any) -> None:
+    """Make sessions of what another program recorded. A plugin reads its format; nothing in a file is run.
+
+    What was imported before is left alone. The first frame is shown: look whether its colours are right.
+    """
+    from autopilot.api import ImportRequest
+    from autopilot.commands import ui
+
+    from autopilot_ctr.imports import PREVIEW, import_recordings
+
+    with ui.status() as line:
+        request = ImportRequest(folder, **options)
+        done = import_recordings(
+            app.registry, app.home, kind, request, lambda name, frames: line(f"{name}: {frames} frames"), ui.say
+        )
+    lines = [f"{d.session}: {d.frames} frames" + ("" if d.new else " (imported before)") for d in done]
+    data = {"sessions": [asdict(d) for d in done], "preview": str(app.home.cache / PREVIEW)}
+    if not app.json and any(d.new for d in done):
+        ui.preview(app.home.cache / PREVIEW)
+    app.print(data, "\n".join([*lines, f"kept in {app.home.sessions}"]))

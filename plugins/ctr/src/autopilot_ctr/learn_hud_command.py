@@ -1,0 +1,53 @@
+"""`autopilot learn-hud`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from autopilot.commands import App, Finite, common, examples, world_options
+
+if TYPE_CHECKING:
+    from autopilot.drive.game import DeviceChoice
+
+
+@click.command(
+    epilog=examples(
+        "autopilot learn-hud --game ctr                             click on the emulator's window, then drive",
+        "autopilot learn-hud --game ctr --profile pcsx-redux --window process:pcsx",
+        "autopilot learn-hud --game ctr --region 240,0,1440,1080    the game's picture alone, without borders",
+    )
+)
+@click.option("--game", help="Which game (default: the only one whose display can be learned).")
+@click.option("--seconds", type=Finite(1, 900), default=90.0, show_default=True, help="Look on for so long.")
+@world_options
+@common
+def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -> None:
+    """Learn to read a game's clock and laps while you drive, so that it has lap times.
+
+    Start a race, drive over the line at least once, and turn round for a few seconds. What is learned
+    belongs to this --profile and this shape of window; learning again replaces it. Where the frames are
+    unsure nothing is written.
+    """
+    from autopilot.commands import ui
+    from autopilot.commands.choices import choose_offered
+    from autopilot.drive.game import Game
+    from autopilot.drive.look import look
+
+    game = game or choose_offered(app, "--game", "game", lambda spec: spec.hud_learner)
+    found = Game(app.registry, game, app.home)
+    told = ""
+    with ui.status() as line:
+
+        def watch(passed_s: float, away: str | None) -> None:
+            nonlocal told
+            state = f"WAITING ({away})" if away else "looking on"
+            line(f"{state}: {passed_s:.0f} of {seconds:.0f} s", news=state != told)
+            told = state
+
+        try:
+            said = found.learn_hud(look(found, devices, seconds, watch), devices)
+        except KeyboardInterrupt as e:
+            e.add_note("nothing was learned; what was learned before stays")
+            raise
+    app.print({"game": found.spec.name, "profile": found.profile(devices), "learned": said}, said)

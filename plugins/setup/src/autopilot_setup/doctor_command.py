@@ -1,0 +1,55 @@
+"""`autopilot doctor`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+from autopilot.commands import App, Finite, common, examples, world_options
+
+
+@click.command(
+    epilog=examples(
+        "autopilot doctor",
+        "autopilot doctor --game ctr --window duckstation    can this game be recorded and driven?",
+        "autopilot doctor --video 0                          what does the camera show?",
+        "autopilot doctor --json",
+    )
+)
+@click.option("--game", help="Only what this game needs; see `autopilot plugins`.")
+@click.option("--patience", type=Finite(1, 600), default=8.0, show_default=True, help="Seconds in all.")
+@world_options
+@common
+@click.pass_context
+def command(ctx: click.Context, app: App, game: str | None, patience: float, devices: Any) -> None:
+    """Try each part that recording and driving need, in ten seconds; show what the screen shows.
+
+    Exits with 1 if recording or driving cannot work: of the game, if one is named. A part that gave no answer in time
+    is not known to work, nor to fail: it does not count.
+    """
+    from autopilot.commands import ui
+
+    from autopilot_setup.doctor import examine, state
+
+    found = examine(app.registry, app.home, devices, game, patience)
+    probes = [asdict(p) | {"state": state(p)} for p in found.probes]
+    data = {"ok": found.ok} | asdict(found) | {"probes": probes, "picture": found.picture and str(found.picture)}
+
+    def show() -> None:
+        colours = {"ok": "green", "unknown": "cyan", "missing": "yellow", "broken": "red"}
+        rows = [[p.name, f"[{colours[state(p)]}]{state(p)}[/]", p.detail, p.fix] for p in found.probes]
+        ui.table("What works here", ["part", "state", "found", "what to do"], rows)
+        games = []
+        for g in found.games:
+            words = {name: "not known" if name in g.unknown else "no" for name in ("record", "drive")}
+            lacks = (("record", g.record), ("drive", g.drive))
+            games.append([g.game, *(f"{words[n]}: {lack}" if lack else "[green]yes[/]" for n, lack in lacks)])
+        ui.table("What can be done", ["game", "record yourself", "let it drive"], games)
+        if found.picture is not None:
+            ui.preview(found.picture)
+        ui.out.print(f"{found.seconds:g} s", soft_wrap=True)
+
+    app.print(data, show)
+    if not found.ok:
+        ctx.exit(1)

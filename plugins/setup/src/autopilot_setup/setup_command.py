@@ -1,0 +1,59 @@
+"""`autopilot setup`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+from autopilot.commands import App, Finite, common, examples, world_options
+
+if TYPE_CHECKING:
+    from autopilot.drive.game import DeviceChoice
+
+
+@click.command(
+    epilog=examples(
+        "autopilot setup --game ctr                                    asks for everything",
+        "autopilot setup --game ctr --emulator duckstation --window click",
+        "autopilot setup --game ctr --window process:duckstation --region 160,24,960,720",
+        "autopilot setup --game ctr --emulator epsxe --bind accelerate=x --bind brake=z",
+        "autopilot setup --game ctr --emulator duckstation --window process:duckstation --yes     asks for nothing",
+    )
+)
+@click.option("--game", help="Which game (default: the only one that is played on the screen).")
+@click.option("--yes", is_flag=True, help="Ask nothing: take --window, the likely answers and the known keys.")
+@click.option("--try-key/--no-try-key", default=None, help="Press one key into the game, to see that it arrives.")
+@click.option("--learn-hud/--no-learn-hud", default=None, help="Learn the race clock while you drive.")
+@click.option("--seconds", type=Finite(1, 900), default=90.0, show_default=True, help="Learn it from so many.")
+@world_options
+@common
+def command(app: App, game: str | None, yes: bool, devices: DeviceChoice, seconds: float, **options: Any) -> None:
+    """Set up a game that is played on the screen: its window, its picture in that, your keys, its clock.
+
+    Each answer can be an option. What you agree to is kept in bindings.toml beside your sessions;
+    record, drive, race and doctor use it where the command line says nothing else. Stopped before the
+    end, nothing is changed. Run it again whenever the window has another size.
+    """
+    from autopilot.api import UserError
+    from autopilot.commands import ui
+    from autopilot.commands.choices import choose_offered
+    from autopilot.commands.talk import Nobody, Terminal
+
+    from autopilot_setup.wizard import SetupOptions, setup
+
+    if not yes and not sys.stdin.isatty():
+        raise UserError("setup asks questions: run it in a terminal, or add --yes and the answers as options")
+    chosen = SetupOptions(devices, options["try_key"], options["learn_hud"], seconds)
+    game = game or choose_offered(app, "--game", "game", lambda spec: spec.frame_source and not spec.open_world)
+    done = setup(game, app.home, app.registry, chosen, Nobody() if yes else Terminal())
+
+    def show() -> None:
+        rows = [[name, key] for name, key in (done.keys | done.hotkeys).items()]
+        ui.table(f"{done.game}, {done.profile}", ["control", "key"], rows)
+        rows = [[name, str(value)] for name, value in done.screen.items()]
+        ui.table(f"kept in {done.kept}", ["screen", "value"], rows)
+        ui.out.print(f"next: autopilot record --game {done.game}", soft_wrap=True)
+
+    app.print(asdict(done), show)

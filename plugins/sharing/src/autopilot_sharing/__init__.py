@@ -1,0 +1,1 @@
+"""Sessions and bundles for others: packs, ONNX, LeRobot, Rerun."""

@@ -1,0 +1,28 @@
+"""What this plugin provides: the commands `pack`, `unpack`, `view` and `export`."""
+
+from __future__ import annotations
+
+from autopilot.api import API_VERSION, CommandSpec, hookimpl
+
+AUTOPILOT_API = API_VERSION
+
+
+@hookimpl
+def autopilot_commands() -> list[CommandSpec]:
+    """What leaves this machine, and what comes from another."""
+    return [
+        CommandSpec(
+            "pack",
+            "Put sessions, or a bundle, into one file, to send to somebody.",
+            "autopilot_sharing.pack_command:command",
+        ),
+        CommandSpec(
+            "unpack", "Add what is in such a file to what you have.", "autopilot_sharing.unpack_command:command"
+        ),
+        CommandSpec("view", "Open a session in Rerun.", "autopilot_sharing.view_command:command"),
+        CommandSpec(
+            "export",
+            "Write a network for another engine, or sessions for another program.",
+            "autopilot_sharing.export_command:command",
+        ),
+    ]
