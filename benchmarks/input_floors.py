@@ -26,7 +26,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -139,16 +138,19 @@ def order(pipe: Connection, what: str) -> Any:
 
 def drive_on(display: str, home: str, pipe: Connection, record: bool) -> None:
     """Drive at random until killed; tells the pids of the emitter; SIGUSR1 makes the driver fail."""
+    from autopilot.api.game import Game
     from autopilot.api.registry import Registry
     from autopilot.api.types import SourceSettings
+    from autopilot.desktop.desktop import DeviceChoice
+    from autopilot.drive.drive import Drive, DriveOptions
     from autopilot.drive.drivers import RandomDriver
-    from autopilot.drive.game import DeviceChoice, Game
+    from autopilot.drive.lineup import Entrant, Lineup
+    from autopilot.drive.run import Observer, Run
+    from autopilot.drive.world import Worlds
     from autopilot.sessions.home import Home
 
-    module = import_module("autopilot.drive.drive")  # the package's `drive` is the function
     os.environ["DISPLAY"] = display
     os.dup2(os.open(f"{home}/stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
-    told: list[tuple[int, ...]] = [()]
     failing: list[bool] = []
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
     signal.signal(signal.SIGUSR1, lambda *_: failing.append(True))
@@ -159,23 +161,29 @@ def drive_on(display: str, home: str, pipe: Connection, record: bool) -> None:
                 raise RuntimeError("the policy has crashed")
             return super().decide(frame)
 
-    def tell(world: Any) -> None:
-        worlds.append(world)
-        watch(None)
+    class Teller(Observer):
+        """Tells the emitter's pids whenever they change."""
 
-    def watch(_: Any) -> None:
-        pids = worlds[0].device.pids
-        if pids != told[0]:
-            told[0] = pids
-            pipe.send(pids)
+        pids: tuple[int, ...] = ()
 
-    worlds: list[Any] = []
-    module.RandomDriver = Failing  # type: ignore[attr-defined]
-    registry = Registry()
-    game = Game(registry, "ctr")
+        def begin(self, run: Run) -> None:
+            self.device: Any = run.world.device
+            self.step(None)
+
+        def step(self, step: Any) -> None:
+            if self.device.pids != self.pids:
+                self.pids = self.device.pids
+                pipe.send(self.pids)
+
+    class FailingEntrant(Entrant):
+        def driver(self, world: Any, timing: Any, seed: int) -> Any:
+            return Failing(self.label_map, seed)
+
+    game = Game(Registry(), "ctr")
     choice = DeviceChoice(device="keyboard", settings=SourceSettings(region=(0, 0, 320, 240)))
-    options = module.DriveOptions(record=record, devices=choice)
-    module.drive("random", game, Home(Path(home)), registry, options, watch, tell)
+    chance = Lineup(game, load=NotImplemented).scripted("random")
+    entrant = FailingEntrant(chance.name, chance.label_map_name, chance.label_map, chance.hz)
+    Drive(Worlds(game, Home(Path(home)), choice), entrant, DriveOptions(record=record)).go([Teller()])
 
 
 class Drive:
@@ -323,7 +331,7 @@ def human(display: str, taps: int, seed: int, pipe: Connection) -> None:
 def presses(count: int) -> dict[str, Any]:
     """A person and the emitter press `count` times each while a loop at 60 Hz reads the person."""
     from autopilot.desktop.emitter import Emitter
-    from autopilot.drive.game import WallClock
+    from autopilot.drive.world import WallClock
     from autopilot_input_keyboard.reader import open_reader
 
     rng = random.Random(1)

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
-from autopilot.drive.game import Game
 from autopilot.race.reference import add_reference
 from autopilot.race.report import save_reports
-from autopilot.race.result import RaceResult, Run
+from autopilot.race.result import RaceResult, RunResult
 from autopilot.sessions.home import write_json
 from autopilot.sessions.index import FINISHED
 from autopilot.sessions.store import SessionStore
@@ -181,7 +181,7 @@ class Table:
         how = ["--laps", "3", "--races", "5", "--select", select, "--seed", "10000", "--engine", "onnx"]
         what = [["race", *GAME, "--drivers", d, "--tracks", tracks, *how, "--name", f"{d}-{select}"] for d in drivers]
         found = self.run_two_at_a_time(*what)
-        runs = tuple(Run(**{**run, "laps_s": tuple(run["laps_s"])}) for one in found for run in one["runs"])
+        runs = tuple(RunResult(**{**run, "laps_s": tuple(run["laps_s"])}) for one in found for run in one["runs"])
         whole = {key: tuple(value) if isinstance(value, list) else value for key, value in found[0].items()}
         known = {field.name: whole[field.name] for field in fields(RaceResult)}
         result = RaceResult(**{**known, "drivers": tuple(drivers), "runs": runs})

@@ -83,10 +83,10 @@ def child(home: str, model: str, batch: int, epochs: int, sessions: int, only_ca
     from autopilot.learn import memory
 
     memory.keep_freed()  # as `autopilot train` does first
+    from autopilot.api.game import Game
     from autopilot.api.registry import Registry
-    from autopilot.drive.game import Game
     from autopilot.learn.data import load_dataset
-    from autopilot.learn.options import TrainOptions
+    from autopilot.learn.options import Invocation, TrainOptions
     from autopilot.learn.train import train
     from autopilot.sessions.home import Home
 
@@ -99,7 +99,7 @@ def child(home: str, model: str, batch: int, epochs: int, sessions: int, only_ca
         load_dataset(Game(registry, "carracing"), Home(Path(home)), options)
         return
     peak = Peak()
-    result = train(registry, Home(Path(home)), options, restart=True)
+    result = train(registry, Home(Path(home)), options, Invocation(restart=True))
     print(json.dumps({
         "model": model,
         "batch": batch,

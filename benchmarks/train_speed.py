@@ -72,7 +72,7 @@ def ours(network: str, size: int):
         nonlocal carried, number, before
         if before is not None:
             before.block_until_ready()
-        *carried, before = step(*carried, np.int32(number), images, labels[:, None], ones)
+        *carried, before = step(*carried, np.int32(number), (images, labels[:, None], ones))
         number += 1
 
     return run, f"jax {jax.__version__}, {mesh.size} x {mesh.devices.flat[0].device_kind}"
@@ -102,7 +102,7 @@ def ours_on_gpu(network: str, size: int, backend: str = "gpu"):
     def run(steps: int) -> None:
         nonlocal carried, number
         for _ in range(steps):
-            *carried, loss = step(*carried, number, *take(places(number, size)), ones)
+            *carried, loss = step(*carried, number, (*take(places(number, size)), ones))
             number += 1
         loss.block_until_ready()
 

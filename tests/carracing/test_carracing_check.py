@@ -11,10 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.api.types import Frame
-from autopilot.drive.game import Game
-from autopilot.drive.record import RecordOptions, record
+from autopilot.drive.drive import Drive, DriveOptions, each_track
+from autopilot.drive.lineup import Lineup
+from autopilot.drive.world import Worlds
 from autopilot.sessions.home import Home
 from autopilot.sessions.info import SessionInfo
 from autopilot.sessions.segments import Row
@@ -54,10 +56,12 @@ class Clean:
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
     home = Home(tmp_path_factory.mktemp("clean"))
-    options = RecordOptions(driver="demonstrator", track=TRACKS, max_s=SECONDS)
-    game = Game(REGISTRY, "carracing", home)
+    options = DriveOptions(track=TRACKS, max_s=SECONDS, record=True, takeover=None)
+    game = Game(REGISTRY, "carracing")
     game.spec = replace(game.spec, frame_size=SIZE)
-    record(game, home, options)
+    driver = Lineup(game, load=NotImplemented).scripted("demonstrator")
+    for one in each_track(game, options):
+        Drive(Worlds(game, home), driver, one).go()
     sessions, broken = SessionStore(home.sessions).all()
     assert len(sessions) == 3
     assert not broken

@@ -23,9 +23,9 @@ def test_the_registry_finds_game_and_label_map():
     assert (plugin.dist, plugin.status) == ("autopilot-carracing", "ok")
     assert game.frame_size == (160, 90)
     assert game.hz == 12.5
-    assert game.demonstrator
-    assert game.referee
-    assert callable(load(game.open_world))
+    assert game.simulator.demonstrators == {"demonstrator": "carracing"}
+    assert game.race.referee
+    assert callable(load(game.simulator.open_world))
     assert set(game.bindings["window"]["default"]) == set(game.controls)
     label_map = load(registry.get("label map", game.label_map).make)()
     assert str(label_map.action_space) == "steer: left forward right x pedal: gas coast brake"
@@ -34,7 +34,7 @@ def test_the_registry_finds_game_and_label_map():
 @pytest.mark.parametrize(("name", "fits"), [("0", True), ("999999999", True), ("-1", False)])
 def test_a_track_is_a_seed(name, fits):
     game = Registry().get("game", "carracing")
-    assert bool(re.fullmatch(game.track_pattern, name)) == fits
+    assert bool(re.fullmatch(game.tracks.pattern, name)) == fits
 
 
 def test_listing_the_plugin_imports_nothing_heavy_and_greets_nobody():

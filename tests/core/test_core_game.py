@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from autopilot.api.errors import DeviceError, PluginError, UserError
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.api.types import Frame, Reading, SourceSettings, WorldRequest
+from autopilot.desktop.desktop import DEFAULTS, Desktop, DeviceChoice, Readers
 from autopilot.desktop.emitter import Emitter
-from autopilot.drive.game import DeviceChoice, Game, HudReferee, NoDevice, Readers
+from autopilot.drive.world import HudReferee, NoDevice, OpenWorld, WatchedSource, Worlds
 from autopilot.sessions.home import Home
 
 SOURCE = """
@@ -20,12 +22,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-from autopilot.api.hookspecs import hookimpl
-from autopilot.api.interfaces import World
-from autopilot.api.specs import DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec
-from autopilot.api.types import Frame, Reading
+from autopilot.api import DeviceSpec, Frame, FrameSourceSpec, GameSpec, HudSpec, LabelMapSpec, Reading, ScreenSpec
+from autopilot.api import SimulatorSpec, Tracks, World, hookimpl
 
-AUTOPILOT_API = 1
+AUTOPILOT_API = 2
 LOG = []
 
 
@@ -122,29 +122,31 @@ def autopilot_games():
     common = dict(controls=("left",), label_map="moon")
     return [
         GameSpec(
-            "moon", "Moon", **common, frame_source="eye", device="hand", reader="hand",
-            open_world="MODULE:open_world", tracks=("Crater One", "Tycho"),
-            aliases={"tyc": "Tycho"}, modes={"N": "normal", "A": "adjust"},
+            "moon", "Moon", **common, tracks=Tracks(("Crater One", "Tycho"), {"tyc": "Tycho"}),
+            modes={"N": "normal", "A": "adjust"},
             bindings={
                 "hand": {"emu": {"left": "q"}, "other": {"left": "w"}},
                 "foot": {"emu": {"left": "pedal"}}, "stump": {"emu": {"left": "toe"}},
             },
             hotkeys={"quit": "p"},
+            screen=ScreenSpec("eye", "hand", "hand"), simulator=SimulatorSpec("MODULE:open_world", ("wall",)),
         ),
-        GameSpec("mars", "Mars", **common, open_world="MODULE:whole_world", track_pattern=r"\\d+"),
         GameSpec(
-            "twin", "Twin", **common, open_world="MODULE:either_world", clocks=("lockstep", "wall"),
-            reader="hand", bindings={"hand": {"emu": {"left": "q"}}},
+            "mars", "Mars", **common, tracks=Tracks(pattern=r"\\d+"), simulator=SimulatorSpec("MODULE:whole_world")
+        ),
+        GameSpec(
+            "twin", "Twin", **common, bindings={"hand": {"emu": {"left": "q"}}}, screen=ScreenSpec(reader="hand"),
+            simulator=SimulatorSpec("MODULE:either_world", ("lockstep", "wall")),
         ),
         GameSpec("bare", "Bare", **common),
         GameSpec(
-            "sight", "Sight", **common, frame_source="eye", device="hand", open_world="MODULE:open_world",
-            bindings={"hand": {"emu": {"left": "q"}, "other": {"left": "w"}}},
-            hud_reader="MODULE:make_hud", hud_learner="MODULE:learn_hud",
+            "sight", "Sight", **common, bindings={"hand": {"emu": {"left": "q"}, "other": {"left": "w"}}},
+            screen=ScreenSpec("eye", "hand"), simulator=SimulatorSpec("MODULE:open_world", ("wall",)),
+            hud=HudSpec("MODULE:make_hud", "MODULE:learn_hud"),
         ),
         GameSpec(
-            "unlucky", "Unlucky", **common, frame_source="eye", device="lame", tracks=("t",),
-            bindings={"lame": {"emu": {"left": "?"}}},
+            "unlucky", "Unlucky", **common, tracks=Tracks(("t",)), bindings={"lame": {"emu": {"left": "?"}}},
+            screen=ScreenSpec("eye", "lame"), simulator=SimulatorSpec("MODULE:open_world", ("wall",)),
         ),
     ]
 
@@ -187,6 +189,10 @@ def find(write_plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return found, __import__(module).LOG
 
     return game
+
+
+def opens(game: Game, request: WorldRequest, choice: DeviceChoice = DEFAULTS, home: Path = Path("none")) -> OpenWorld:
+    return Worlds(game, Home(home), choice).open(request)
 
 
 def request(**change: Any) -> WorldRequest:
@@ -233,7 +239,7 @@ def test_core_fills_in_what_the_game_leaves_out(find: Open) -> None:
     moon, log = find("moon")
     settings = SourceSettings(region=(0, 0, 8, 8))
     hotkeys = {"panic": "f12", "quit": "p"}
-    with moon.open(request(), DeviceChoice(profile="other", settings=settings)) as world:
+    with opens(moon, request(), DeviceChoice(profile="other", settings=settings)) as world:
         assert world.clock.lockstep is False
         assert ("open", "source", settings) in log
         assert ("open", "reader", {"left": "w"}, hotkeys) in log
@@ -260,7 +266,7 @@ def test_core_fills_in_what_the_game_leaves_out(find: Open) -> None:
 def test_a_reader_is_told_what_is_ours_on_its_own_device_only(find: Open) -> None:
     moon, _ = find("moon")
     for name in ("hand", "glove"):
-        with moon.open(request(), DeviceChoice(device=name)) as world:
+        with opens(moon, request(), DeviceChoice(device=name)) as world:
             world.device.hold(LEFT)
             assert isinstance(world.reader, Readers)
             hand, foot = world.reader._readers
@@ -281,10 +287,10 @@ def test_a_human_may_play_on_one_device_and_press_hotkeys_on_another(find: Open)
         ("foot", [({}, hotkeys), ({"left": "pedal"}, {})]),
     ):
         log.clear()
-        moon.open(request(human=True), DeviceChoice(device=device)).__exit__()
+        opens(moon, request(human=True), DeviceChoice(device=device)).__exit__()
         assert opened(log) == readers
     with pytest.raises(DeviceError, match="no ears"):
-        moon.open(request(human=True), DeviceChoice(device="stump"))
+        opens(moon, request(human=True), DeviceChoice(device="stump"))
 
 
 BINDINGS = """
@@ -313,8 +319,7 @@ def test_the_user_s_file_overrides_the_game_and_the_command_line_both(
 ) -> None:
     moon, log = find("moon")
     (tmp_path / "bindings.toml").write_text(BINDINGS)
-    mine = Game(moon._registry, "moon", Home(tmp_path))
-    mine.open(request(human=True), DeviceChoice(profile=profile, bind=bind)).__exit__()
+    opens(moon, request(human=True), DeviceChoice(profile=profile, bind=bind), tmp_path).__exit__()
     assert opened(log)[0] == ({"left": left}, {"panic": "f12", "quit": quits})
 
 
@@ -335,7 +340,7 @@ def test_a_file_of_bindings_that_says_something_else(find: Open, tmp_path: Path,
     moon, _ = find("moon")
     (tmp_path / "bindings.toml").write_text(text)
     with pytest.raises(UserError, match=says) as e:
-        Game(moon._registry, "moon", Home(tmp_path))
+        Desktop(moon, Home(tmp_path))
     assert "\n" not in str(e.value)
 
 
@@ -349,12 +354,12 @@ def test_a_file_of_bindings_that_says_something_else(find: Open, tmp_path: Path,
 )
 def test_bindings_of_the_command_line_that_make_no_sense(find: Open, bind: dict[str, str], says: str) -> None:
     with pytest.raises(UserError, match=says):
-        find("moon")[0].open(request(human=True), DeviceChoice(bind=bind))
+        opens(find("moon")[0], request(human=True), DeviceChoice(bind=bind))
 
 
 def test_a_human_needs_no_emitter(find: Open) -> None:
     moon, _ = find("moon")
-    with moon.open(request(human=True)) as world:
+    with opens(moon, request(human=True)) as world:
         world.device.hold(frozenset({"left"}))
         assert isinstance(world.device, NoDevice)
 
@@ -362,11 +367,11 @@ def test_a_human_needs_no_emitter(find: Open) -> None:
 def test_a_game_with_its_own_parts_keeps_them(find: Open) -> None:
     mars, log = find("mars")
     with pytest.raises(UserError, match="leave out --input and --bind"):
-        mars.open(request(track="1"), DeviceChoice(device="hand"))
+        opens(mars, request(track="1"), DeviceChoice(device="hand"))
     assert ("close", "own device") in log
     assert ("close", "own source") in log
     with pytest.raises(UserError, match="cannot be played by a human"):
-        mars.open(request(track="1", human=True))
+        opens(mars, request(track="1", human=True))
 
 
 @pytest.mark.parametrize(
@@ -377,15 +382,15 @@ def test_a_game_with_two_clocks_runs_by_the_one_asked_and_a_human_by_the_walls(
     find: Open, clock: str | None, human: bool, lockstep: bool
 ) -> None:
     game, log = find("twin")
-    game.open(request(human=human), DeviceChoice(clock=clock)).__exit__()
+    opens(game, request(human=human), DeviceChoice(clock=clock)).__exit__()
     assert ("lockstep", lockstep) in log
     with pytest.raises(UserError, match="mars runs by --clock lockstep only"):
-        find("mars")[0].open(request(track="1"), DeviceChoice(clock="wall"))
+        opens(find("mars")[0], request(track="1"), DeviceChoice(clock="wall"))
 
 
 def test_a_hud_reader_is_shown_every_frame_and_is_the_referee(find: Open) -> None:
     game, log = find("twin")
-    with game.open(request()) as world:
+    with opens(game, request()) as world:
         assert world.referee is not None
         assert world.referee.reading().lap == 0
         assert [world.source.read().t_ns for _ in range(2)] == [7, 7]
@@ -396,28 +401,28 @@ def test_a_hud_reader_is_shown_every_frame_and_is_the_referee(find: Open) -> Non
 def test_a_game_on_the_screen_has_a_referee_once_its_display_was_learned(
     find: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (_, log), registry = find("sight"), Registry()
-    game, other = Game(registry, "sight", Home(tmp_path)), DeviceChoice(profile="other")
-    with game.open(request(human=False)) as world:
+    game, log = find("sight")
+    home, other = Home(tmp_path), DeviceChoice(profile="other")
+    with opens(game, request(human=False), home=tmp_path) as world:
         assert world.referee is None
     assert caplog.messages == ["autopilot: lap times need templates: autopilot learn-hud --game sight"]
-    assert game.learn_hud([Frame(None, 7)], DeviceChoice()) == "seven"  # type: ignore[arg-type]
+    assert Desktop(game, home).learn_hud([Frame(None, 7)]) == "seven"  # type: ignore[arg-type]
     assert ("learned", "emu", [7]) in log
-    with game.open(request(human=False)) as world:
+    with opens(game, request(human=False), home=tmp_path) as world:
         assert world.referee is not None
-    assert game.hud_reader(other) is None
+    assert Desktop(game, home, other).hud_reader() is None
     assert ("hud", str(tmp_path / "hud/sight"), "other") in log
     with pytest.raises(UserError, match=r"profile name '\.\./up' cannot be used"):
-        game.hud_reader(DeviceChoice(profile="../up"))
+        Desktop(game, home, DeviceChoice(profile="../up")).hud_reader()
     with pytest.raises(UserError, match="mars has nothing to learn"):
-        Game(registry, "mars", Home(tmp_path)).learn_hud([], DeviceChoice())
+        Desktop(find("mars")[0], home).learn_hud([])
 
 
 def test_whatever_was_opened_is_closed_when_a_later_part_fails(find: Open) -> None:
     unlucky, log = find("unlucky")
     with pytest.raises(DeviceError, match="no such wheel"):
-        unlucky.open(request(track="t"))
-    assert [x[:2] for x in log] == [("open", "source"), ("close", "source")]
+        opens(unlucky, request(track="t"))
+    assert [x[:2] for x in log] == [("open", "source"), ("close", "source"), ("on_close",)]
 
 
 def test_a_part_that_fails_to_close_keeps_no_other_open(find: Open) -> None:
@@ -426,7 +431,7 @@ def test_a_part_that_fails_to_close_keeps_no_other_open(find: Open) -> None:
     def fail() -> None:
         raise OSError("pipe")
 
-    with pytest.raises(OSError, match="pipe"), moon.open(request()) as world:
+    with pytest.raises(OSError, match="pipe"), opens(moon, request()) as world:
         world.device.close = fail  # type: ignore[method-assign]
     assert [x for x in log if x[0] != "open"][-3:] == [("close", "reader"), ("close", "source"), ("on_close",)]
 
@@ -444,7 +449,7 @@ def test_a_part_that_fails_to_close_keeps_no_other_open(find: Open) -> None:
 )
 def test_choices_that_do_not_exist(find: Open, game: str, choice: DeviceChoice, says: str) -> None:
     with pytest.raises((UserError, PluginError), match=says):
-        find(game)[0].open(request(), choice)
+        opens(find(game)[0], request(), choice)
 
 
 def test_a_label_map_of_another_game(find: Open) -> None:
@@ -457,7 +462,7 @@ def test_a_label_map_of_another_game(find: Open) -> None:
 def test_a_game_under_its_full_name(find: Open) -> None:
     game, _ = find("lunar:moon")
     assert json.dumps(game.plugin.dist) == '"lunar"'
-    with game.open(request()):
+    with opens(game, request()):
         pass
 
 
@@ -477,9 +482,9 @@ def test_a_screen_s_race_is_over_after_the_laps_that_were_asked_for(laps: int, f
         def close(self) -> None: ...
 
     three = Three()
-    referee = HudReferee(three, three, laps)
-    seen = []
+    referee = HudReferee(three, laps)
+    source, seen = WatchedSource(three, referee), []
     for _ in range(4):
-        referee.read()
+        source.read()
         seen.append(referee.reading().finished)
     assert seen == finished

@@ -14,13 +14,12 @@ from autopilot.api.errors import Away, DeviceError
 from autopilot.api.labels import Choice, ChoiceAxis, ChoiceLabelMap
 from autopilot.api.specs import Recovery
 from autopilot.api.types import NOTHING, Decision, Frame, Held, Image, Reading, Step
-from autopilot.drive.drive import perform
-from autopilot.drive.drivers import DemonstratorDriver, HumanDriver, NoisyDriver, RandomDriver
-from autopilot.drive.game import OpenWorld, WallClock
-from autopilot.drive.recovery import Recovering
-from autopilot.drive.run import run
-from autopilot.drive.takeover import Takeover
+from autopilot.drive.drivers import DemonstratorDriver, Driver, HumanDriver, NoisyDriver, RandomDriver
+from autopilot.drive.recovery import RecoveringDriver, Restart
+from autopilot.drive.run import Ending, Observer, Run
+from autopilot.drive.takeover import TakeoverDriver, TakeoverMode
 from autopilot.drive.timing import Timing
+from autopilot.drive.world import OpenWorld, SimulatorClock, WallClock
 
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
 LABELS = ChoiceLabelMap(
@@ -33,6 +32,7 @@ class Bench:
     """A source, device, clock, reader and referee that write down what happens."""
 
     lockstep = True
+    wrong_way = False
 
     def __init__(self, frames: int = 10**6, keys: dict[int, str] | None = None) -> None:
         self.log: list[Any] = []
@@ -66,13 +66,39 @@ class Bench:
         return () if key is None else (key,)
 
     def reading(self) -> Reading:
-        return Reading(finished=self.ticks == self.finish_at)
+        return Reading(finished=self.ticks == self.finish_at, wrong_way=self.wrong_way)
 
     def world(self) -> OpenWorld:
-        return OpenWorld(self, self, self, self, self, None, None)
+        return OpenWorld(self, self, SimulatorClock(self), self, self)
 
 
-class Always:
+class Notes(Observer):
+    """Writes down every moment that a run names."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.pauses: list[bool] = []
+        self.aways: list[str | None] = []
+        self.discards: list[int] = []
+        self.closed: list[tuple[Ending | None, str]] = []
+
+    def step(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def pause(self, paused: bool) -> None:
+        self.pauses.append(paused)
+
+    def away(self, reason: str | None) -> None:
+        self.aways.append(reason)
+
+    def discard(self) -> None:
+        self.discards.append(len(self.steps))
+
+    def close(self, ending: Ending | None, error: BaseException | None) -> None:
+        self.closed.append((ending, type(error).__name__))
+
+
+class Always(Driver):
     def __init__(self, held: Held = LEFT) -> None:
         self._held = held
         self.seen: list[tuple[int, ...]] = []
@@ -82,16 +108,21 @@ class Always:
         return Decision(self._held, self._held)
 
 
-def drive(bench: Bench, driver: Any = None, **options: Any) -> Any:
-    timing = Timing(10, True)
-    return run(bench.world(), driver or Always(), timing, (16, 9), **options), timing
+def drive(bench: Bench, driver: Driver | None = None, max_steps: int | None = None) -> tuple[Ending, Notes, Timing]:
+    notes, timing = Notes(), Timing(10, True)
+    return Run(bench.world(), driver or Always(), timing, (16, 9), [notes], max_steps).go(), notes, timing
+
+
+def taken_over(bench: Bench, mode: TakeoverMode = "handback", driver: Driver | None = None) -> TakeoverDriver:
+    return TakeoverDriver(driver or Always(), bench, mode, bench.lockstep)
 
 
 def test_a_limit_an_end_and_a_finish() -> None:
     bench = Bench()
-    steps: list[Step] = []
-    ending, timing = drive(bench, observers=[steps.append], max_steps=5)
+    ending, notes, timing = drive(bench, max_steps=5)
+    steps = notes.steps
     assert ending == "limit"
+    assert notes.closed == [("limit", "NoneType")]
     assert [s.index for s in steps] == list(range(5))
     assert [int(s.native[0, 0, 0]) for s in steps] == list(range(5))
     assert steps[0].frame.image.shape == (9, 16, 3)
@@ -116,10 +147,9 @@ def test_hotkeys_end_it(key: str, ending: str) -> None:
 
 def test_a_pause_releases_everything_and_is_not_counted() -> None:
     bench = Bench(keys={3: "pause", 13: "pause"})
-    pauses: list[bool] = []
-    ending, timing = drive(bench, max_steps=4, on_pause=pauses.append)
+    ending, notes, timing = drive(bench, max_steps=4)
     assert ending == "limit"
-    assert pauses == [True, False]
+    assert notes.pauses == [True, False]
     assert bench.log == [LEFT, LEFT, "released", "released", LEFT, LEFT, "released"]
     assert timing.report()["seconds"] < 0.1, "ten polls of 20 ms are left out"
 
@@ -132,9 +162,8 @@ def test_quitting_while_paused() -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_everything_is_released_whatever_is_raised(error: type[BaseException]) -> None:
-    class Fails:
-        def __init__(self) -> None:
-            self.left = 3
+    class FailingDriver(Driver):
+        left = 3
 
         def decide(self, frame: Frame) -> Decision:
             self.left -= 1
@@ -142,13 +171,16 @@ def test_everything_is_released_whatever_is_raised(error: type[BaseException]) -
                 raise error("no")
             return Decision(LEFT, LEFT)
 
-    def fails(step: Step) -> None:
-        raise error("no")
+    class FailingObserver(Observer):
+        def step(self, step: Step) -> None:
+            raise error("no")
 
-    for bench, options in ((Bench(), {"driver": Fails()}), (Bench(), {"observers": [fails]})):
+    for driver, observer in ((FailingDriver(), Observer()), (Always(), FailingObserver())):
+        bench, notes = Bench(), Notes()
         with pytest.raises(error):
-            drive(bench, **options)
+            Run(bench.world(), driver, Timing(10, True), (16, 9), [notes, observer]).go()
         assert bench.log[-1] == "released"
+        assert notes.closed == [(None, error.__name__)]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -188,7 +220,7 @@ def test_a_wall_clock_keeps_its_rate_and_never_bursts() -> None:
 
 
 def test_a_slow_driver_shows_in_the_report() -> None:
-    class Slow:
+    class Slow(Driver):
         def __init__(self) -> None:
             self.n = 0
 
@@ -202,7 +234,7 @@ def test_a_slow_driver_shows_in_the_report() -> None:
     world = bench.world()
     world.clock = WallClock(40)
     timing = Timing(40, False)
-    run(world, Slow(), timing, (16, 9), max_steps=20)
+    Run(world, Slow(), timing, (16, 9), max_steps=20).go()
     report = timing.report()
     assert report["clock"] == "wall"
     assert report["wanted_hz"] == 40
@@ -250,7 +282,7 @@ def test_a_car_that_stands_still_is_got_going_again() -> None:
     moving = [Frame(rng.integers(0, 255, (9, 16, 3), np.uint8), n * 10**8) for n in range(100)]
     rescue = frozenset({"rescue"})
     recovery = Recovery(manoeuvres=(((rescue, 0.4),),))
-    driver = Recovering(Always(LEFT), recovery)
+    driver = RecoveringDriver(Always(LEFT), recovery)
     assert {driver.decide(frame).sent for frame in moving} == {LEFT}
     wall = [Frame(moving[-1].image.copy(), n * 10**8) for n in range(100, 150)]
     for n, frame in enumerate(wall):
@@ -259,7 +291,7 @@ def test_a_car_that_stands_still_is_got_going_again() -> None:
     presses = [i for i, d in enumerate(sent) if d.sent == rescue]
     assert presses == [*range(19, 23), *range(43, 47)], "after 2 s without motion, for 0.4 s, and again"
     assert {d.held for d in sent} == {LEFT}
-    assert all(Recovering(Always(NOTHING), recovery).decide(frame).sent == NOTHING for frame in wall)
+    assert all(RecoveringDriver(Always(NOTHING), recovery).decide(frame).sent == NOTHING for frame in wall)
 
 
 def test_what_wobbles_in_one_place_stands_and_what_creeps_moves() -> None:
@@ -268,7 +300,7 @@ def test_what_wobbles_in_one_place_stands_and_what_creeps_moves() -> None:
     still = rng.integers(0, 255, (10, 20, 3), np.uint8)
 
     def presses(images: list[Image]) -> list[int]:
-        driver = Recovering(Always(LEFT), recovery)
+        driver = RecoveringDriver(Always(LEFT), recovery)
         sent = [driver.decide(Frame(image, n * 10**8)).sent for n, image in enumerate(images)]
         return [n for n, held in enumerate(sent) if held != LEFT]
 
@@ -287,20 +319,19 @@ def test_a_nose_that_turns_slowly_along_a_rough_wall_stands() -> None:
     wall = np.random.default_rng(1).integers(60, 120, (90, 240, 1), np.uint8).repeat(3, axis=2)
     images = [np.ascontiguousarray(wall[:, n // 5 : n // 5 + 160]) for n in range(45)]
     assert (np.abs(images[0].astype(int) - images[5]).max(axis=2) > 8).mean() > 0.5, "pixel by pixel all is new"
-    driver = Recovering(Always(LEFT), Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),)))
+    driver = RecoveringDriver(Always(LEFT), Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),)))
     sent = [driver.decide(Frame(image, n * 10**8)).sent for n, image in enumerate(images)]
     assert [n for n, held in enumerate(sent) if held != LEFT] == [*range(20, 24), 44]
 
 
 def test_a_pause_is_no_standing_still() -> None:
     recovery = Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),), wrong_way=True)
-    driver = Recovering(Always(LEFT), recovery)
+    bench = Bench()
+    driver = RecoveringDriver(Always(LEFT), recovery, bench)
     image = np.zeros((9, 16, 3), np.uint8)
     for n in (*range(15), *range(90, 105)):
-        frame = Frame(image, n * 10**8)
-        decision = driver.decide(frame)
-        assert decision.sent == LEFT
-        driver(Step(n, frame, frame.image, decision, Reading(wrong_way=n in (13, 14))))
+        bench.wrong_way = n in (13, 14)
+        assert driver.decide(Frame(image, n * 10**8)).sent == LEFT
 
 
 def test_a_demonstrator_is_rounded_to_what_the_labels_can_say() -> None:
@@ -331,13 +362,11 @@ def test_while_the_game_is_away_nothing_is_held_shown_or_counted() -> None:
             return super().read()
 
     bench = Hidden()
-    steps: list[Step] = []
-    told: list[str | None] = []
-    ending, timing = drive(bench, observers=[steps.append], max_steps=4, on_away=told.append)
+    ending, notes, timing = drive(bench, max_steps=4)
     assert ending == "limit"
-    assert told == ["minimised", "covered", None]
+    assert notes.aways == ["minimised", "covered", None]
     assert bench.log == [LEFT, LEFT, *["released"] * 10, LEFT, LEFT, "released"]
-    assert [s.index for s in steps] == [0, 1, 2, 3]
+    assert [s.index for s in notes.steps] == [0, 1, 2, 3]
     assert timing.report()["seconds"] < 0.1, "ten polls of 20 ms are left out"
     assert len(timing.stages["capture"]) == 4
 
@@ -361,12 +390,13 @@ class Hands(Bench):
         return self.script.pop(0) if self.script else NOTHING
 
 
-def test_a_key_of_the_human_stops_the_policy_in_the_same_tick_and_letting_go_hands_back() -> None:
-    # Each tick of the policy asks twice: before it thinks, and before anything is sent.
-    bench = Hands(NOTHING, NOTHING, NOTHING, NOTHING, RIGHT, NOTHING, RIGHT, NOTHING)
-    steps: list[Step] = []
-    takeover = Takeover(bench, "handback", grace_s=0)
-    drive(bench, observers=[steps.append], max_steps=6, takeover=takeover)
+def test_a_key_of_the_human_stops_the_policy_in_the_same_tick_and_letting_go_hands_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # One look at the beginning; then each tick of the policy asks twice: before it thinks, and before anything is sent.
+    bench = Hands(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, RIGHT, NOTHING, RIGHT, NOTHING)
+    monkeypatch.setattr("autopilot.drive.takeover.GRACE_S", 0)
+    steps = drive(bench, taken_over(bench), max_steps=6)[1].steps
     assert [s.decision.by_human for s in steps] == [False, False, True, True, False, False]
     assert [s.decision.held for s in steps] == [LEFT, LEFT, RIGHT, RIGHT, LEFT, LEFT]
     assert bench.log == [LEFT, LEFT, NOTHING, NOTHING, LEFT, LEFT, "released"]
@@ -378,50 +408,45 @@ def test_taps_with_gaps_between_them_are_one_takeover() -> None:
             self.tick()
             return super().read()
 
-    bench = Moving(RIGHT)
+    bench, notes = Moving(NOTHING, RIGHT), Notes()  # the first look forgets what was held before
     world = bench.world()
     world.clock = WallClock(50)
-    steps: list[Step] = []
-    run(world, Always(), Timing(50, True), (16, 9), [steps.append], 30, takeover=Takeover(bench, grace_s=0.3))
-    human = [s.decision.by_human for s in steps]
-    assert human.index(False) in range(13, 18), "300 ms at 50 Hz"
+    Run(world, taken_over(bench), Timing(50, True), (16, 9), [notes], 45).go()
+    human = [s.decision.by_human for s in notes.steps]
+    assert human.index(False) in range(23, 28), "500 ms at 50 Hz"
     assert not any(human[human.index(False) :])
 
 
 def test_between_two_decisions_a_key_of_the_human_releases_at_once_and_a_tap_is_not_forgotten() -> None:
-    bench = Hands(*[NOTHING] * 8, RIGHT)  # two looks of the first decision, then one every 10 ms
+    # One look at the beginning, two of the first decision, then one every 10 ms.
+    bench, notes = Hands(*[NOTHING] * 9, RIGHT), Notes()
     world = bench.world()
     world.clock = WallClock(2)
-    steps: list[Step] = []
     times: list[float] = []
     bench.release_all = lambda: times.append(time.monotonic())  # type: ignore[method-assign]
     begun = time.monotonic()
-    run(world, Always(), Timing(2, False), (16, 9), [steps.append], 2, takeover=Takeover(bench))
+    Run(world, taken_over(bench), Timing(2, False), (16, 9), [notes], 2).go()
     assert times[0] - begun < 0.4, "long before the next decision, after 0.5 s"
     assert bench.log == [LEFT, NOTHING]
-    assert [s.decision.held for s in steps] == [LEFT, RIGHT]
-    assert [s.decision.by_human for s in steps] == [False, True]
+    assert [s.decision.held for s in notes.steps] == [LEFT, RIGHT]
+    assert [s.decision.by_human for s in notes.steps] == [False, True]
 
 
 def test_in_mode_pause_the_human_keeps_the_wheel_until_the_pause_key() -> None:
-    bench = Hands(NOTHING, RIGHT, keys={5: "pause"})
-    steps: list[Step] = []
-    drive(bench, observers=[steps.append], max_steps=6, takeover=Takeover(bench, "pause", grace_s=0))
+    bench = Hands(NOTHING, NOTHING, RIGHT, keys={5: "pause"})
+    steps = drive(bench, taken_over(bench, "pause"), max_steps=6)[1].steps
     assert [s.decision.by_human for s in steps] == [True] * 4 + [False] * 2
 
 
 def test_switched_off_nobody_takes_over() -> None:
     bench = Hands(*[RIGHT] * 9)
-    steps: list[Step] = []
-    drive(bench, observers=[steps.append], max_steps=3, takeover=Takeover(bench, "off"))
+    steps = drive(bench, taken_over(bench, "off"), max_steps=3)[1].steps
     assert [s.decision.by_human for s in steps] == [False] * 3
 
 
 def test_the_panic_key_releases_says_so_and_pauses(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(keys={3: "panic", 6: "panic", 9: "pause"})
-    pauses: list[bool] = []
-    drive(bench, max_steps=4, on_pause=pauses.append)
-    assert pauses == [True, True, False]
+    assert drive(bench, max_steps=4)[1].pauses == [True, True, False]
     assert bench.log == [LEFT, LEFT, "released", "released", "released", LEFT, LEFT, "released"]
     assert "panic key: everything is released" in caplog.text
 
@@ -444,8 +469,8 @@ class Frozen(Hands):
 
 
 def test_a_picture_that_stands_still_releases_until_it_moves_again() -> None:
-    bench, told = Frozen(0.9), []
-    drive(bench, max_steps=30, takeover=Takeover(bench), on_away=told.append)
+    bench = Frozen(0.9)
+    told = drive(bench, taken_over(bench), max_steps=30)[1].aways
     assert told == ["the picture stands still: go on yourself, or wake the game", None]
     first = bench.log.index("released")
     assert 0.2 < first * 0.02 < 0.5, "0.25 s after the last new frame"
@@ -455,9 +480,8 @@ def test_a_picture_that_stands_still_releases_until_it_moves_again() -> None:
 
 def test_a_still_picture_is_no_fault_while_nothing_is_held_or_a_human_drives() -> None:
     for held, script in ((NOTHING, ()), (LEFT, [RIGHT] * 200)):
-        bench, told = Frozen(0.6, *script), []
-        drive(bench, Always(held), max_steps=30, takeover=Takeover(bench), on_away=told.append)
-        assert told == []
+        bench = Frozen(0.6, *script)
+        assert drive(bench, taken_over(bench, driver=Always(held)), max_steps=30)[1].aways == []
 
 
 def test_a_car_that_faces_the_wrong_way_turns_in_three_by_turns() -> None:
@@ -467,20 +491,21 @@ def test_a_car_that_faces_the_wrong_way_turns_in_three_by_turns() -> None:
     rng = np.random.default_rng(1)
 
     def sent(recovery: Recovery, wrong: range) -> list[Held]:
-        driver, out = Recovering(Always(LEFT), recovery), []
+        bench = Bench()
+        driver, out = RecoveringDriver(Always(LEFT), recovery, bench), []
         for n in range(60):
             frame = Frame(rng.integers(0, 255, (9, 16, 3), np.uint8), n * 10**8)
+            bench.wrong_way = n in wrong
             decision = driver.decide(frame)
             assert decision.held == LEFT, "the label stays the driver's"
             out.append(decision.sent)
-            driver(Step(n, frame, frame.image, decision, Reading(wrong_way=n in wrong)))
         return out
 
     done = sent(recovery, range(10, 45))
-    assert done[:20] == [LEFT] * 20, "a second of it, and it hears of it a step late"
-    assert done[20:25] == [back] * 3 + [forth] * 2
-    assert done[25:36] == [LEFT] * 10 + [other]
-    assert done[38:] == [LEFT] * 22
+    assert done[:19] == [LEFT] * 19, "a second of it"
+    assert done[19:24] == [back] * 3 + [forth] * 2
+    assert done[24:35] == [LEFT] * 10 + [other]
+    assert done[37:] == [LEFT] * 23
     assert set(sent(recovery, range(10, 19))) == {LEFT}, "a spin is over sooner"
     assert set(sent(Recovery(recovery.manoeuvres), range(10, 45))) == {LEFT}, "where the game does not say so"
 
@@ -497,9 +522,9 @@ def test_a_tap_between_two_decisions_is_not_lost() -> None:
     steer, tap = frozenset({"left"}), frozenset({"left", "slide_right"})
     driver = HumanDriver(Keys(steer, tap, steer, steer, NOTHING, NOTHING))
     assert driver.decide(FRAME).held == steer
-    driver.look()
+    assert not driver.meanwhile()
     assert driver.decide(FRAME).held == tap, "pressed and let go in between"
-    driver.look()
+    assert not driver.meanwhile()
     assert driver.decide(FRAME).held == NOTHING, "what was held before and let go is let go"
     assert driver.decide(FRAME).held == NOTHING
 
@@ -510,18 +535,18 @@ def test_while_it_waits_for_the_wall_clock_the_loop_looks_for_taps() -> None:
             self.ticks += 1
             return RIGHT if self.ticks == 3 else NOTHING
 
-    bench, steps = Keys(), []
+    bench, notes = Keys(), Notes()
+    bench.ticks = -1  # one look at the beginning
     world = bench.world()
     world.clock = WallClock(20)
-    run(world, HumanDriver(bench), Timing(20, False), (16, 9), [steps.append], max_steps=3)
-    assert [s.decision.held for s in steps] == [NOTHING, RIGHT, NOTHING]
+    Run(world, HumanDriver(bench), Timing(20, False), (16, 9), [notes], max_steps=3).go()
+    assert [s.decision.held for s in notes.steps] == [NOTHING, RIGHT, NOTHING]
 
 
 def test_the_discard_hotkey_is_passed_on() -> None:
-    told: list[int] = []
-    bench = Bench(keys={3: "discard", 5: "quit"})
-    assert drive(bench, on_discard=lambda: told.append(bench.ticks))[0] == "quit"
-    assert told == [2]
+    ending, notes, _ = drive(Bench(keys={3: "discard", 5: "quit"}))
+    assert ending == "quit"
+    assert notes.discards == [2]
 
 
 def test_what_starts_another_race_is_held_while_the_game_is_there_and_then_nothing() -> None:
@@ -532,7 +557,8 @@ def test_what_starts_another_race_is_held_while_the_game_is_there_and_then_nothi
                 raise Away(f"covered at {count}")
             return frame
 
-    bench, told = Hidden(), []
-    perform(((LEFT, 0.2), (NOTHING, 0.1), (RIGHT, 0.1)), bench.world(), told.append)
-    assert told == ["covered at 3", "covered at 4", "covered at 5", None]
+    bench, notes = Hidden(), Notes()
+    run = Run(bench.world(), Always(), Timing(10, True), (16, 9), [notes])
+    Restart(((LEFT, 0.2), (NOTHING, 0.1), (RIGHT, 0.1))).begin(run)
+    assert notes.aways == ["covered at 3", "covered at 4", "covered at 5", None]
     assert bench.log == [*[LEFT] * 2, *["released"] * 3, *[LEFT] * 2, *[NOTHING] * 2, *[RIGHT] * 2, "released"]

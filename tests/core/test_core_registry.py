@@ -21,12 +21,12 @@ Write = Callable[..., str]
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 HEAD = """
-from autopilot.api.hookspecs import hookimpl
-from autopilot.api.specs import (
-    CommandSpec, DeviceSpec, GameSpec, LabelMapSpec, ModelSpec, Recovery, SteerCorrection,
+from autopilot.api import (
+    CommandSpec, DeviceSpec, GameSpec, LabelMapSpec, ModelSpec, RaceSpec, Recovery, SimulatorSpec, SteerCorrection,
+    Tracks, hookimpl,
 )
 
-AUTOPILOT_API = 1
+AUTOPILOT_API = 2
 """
 
 
@@ -66,7 +66,7 @@ def test_a_good_plugin(write_plugin: Write, registry: Callable[[], Registry]) ->
         ("raise SystemExit(3)", "import", "SystemExit: 3"),
         ("def broken(:", "import", "SyntaxError"),
         ("AUTOPILOT_API = 99", "api", "built for hook API 99"),
-        ("AUTOPILOT_API = '1'", "api", "built for hook API '1'; this autopilot has hook API 1, a number"),
+        ("AUTOPILOT_API = '2'", "api", "built for hook API '2'; this autopilot has hook API 2, a number"),
         ("AUTOPILOT_API = True", "api", "built for hook API True"),
         ("x = 1", "api", "does not set AUTOPILOT_API"),
         (HEAD + "@hookimpl\ndef autopilot_gmaes():\n    return []\n", "hooks", "autopilot_gmaes"),
@@ -138,17 +138,17 @@ def test_a_failing_hook_costs_only_what_it_offers(
         ("frame_size=(160,)", "frame_size: must be a tuple of 2, not (160,)"),
         ("frame_size=[160, 90]", "frame_size: must be a tuple of 2, not [160, 90]"),
         ("frame_size=(160, 0)", "frame_size: must be above 0, not 0"),
-        ("track_pattern='[0-9'", "track_pattern: must be a regular expression, not '[0-9'"),
-        ("open_world='game.open_world'", "open_world: must be an import string such as package.module:name"),
+        ("tracks=Tracks(pattern='[0-9')", "tracks: pattern: must be a regular expression, not '[0-9'"),
+        ("simulator=SimulatorSpec('game.open_world')", "simulator: open_world: must be an import string such as"),
         ("modes={}", "modes: must be one or more"),
         ("modes={'N': 1}", "modes: must be text, not 1"),
-        ("clocks=('sundial',)", "clocks: must be lockstep or wall, not 'sundial'"),
-        ("hud=((0, 0, 1),)", "hud: must be a tuple of 4, not (0, 0, 1)"),
+        ("simulator=SimulatorSpec('a:b', ('sundial',))", "simulator: clocks: must be lockstep or wall, not 'sundial'"),
+        ("hidden=((0, 0, 1),)", "hidden: must be a tuple of 4, not (0, 0, 1)"),
         ("steering=SteerCorrection(per_pixel='a')", "steering: per_pixel: must be a finite number, not 'a'"),
-        ("recovery=Recovery(())", "recovery: manoeuvres: must be one or more, not ()"),
-        ("restart=(('left', 1.0),)", "restart: must be a frozenset, not 'left'"),
-        ("demonstrator='yes'", "demonstrator: must be True or False, not 'yes'"),
-        ("references={'me': print}", "references: must be text, not <built-in function print>"),
+        ("race=RaceSpec(recovery=Recovery(()))", "race: recovery: manoeuvres: must be one or more, not ()"),
+        ("race=RaceSpec(restart=(('left', 1.0),))", "race: restart: must be a frozenset, not 'left'"),
+        ("race=RaceSpec(referee='yes')", "race: referee: must be True or False, not 'yes'"),
+        ("race=RaceSpec(references={'me': print})", "race: references: must be text, not <built-in function print>"),
     ],
 )
 def test_a_descriptor_with_wrong_values_is_refused_when_it_is_registered(

@@ -18,7 +18,7 @@ from autopilot.learn.augment import make_augment
 from autopilot.learn.data import BALANCE_LIMIT, Dataset, balanced, batches
 from autopilot.learn.devices import own_rows
 from autopilot.learn.forecast import LONG_S, Forecast, in_words
-from autopilot.learn.options import TrainOptions, TrainProgress
+from autopilot.learn.options import TrainListener, TrainOptions, TrainProgress
 from autopilot.learn.step import cross_entropy, learning_rate, make_evaluate, make_step, optimiser
 from autopilot.sessions.cache import Cached
 from flax import nnx
@@ -297,7 +297,7 @@ def test_the_learning_rate_that_is_applied_follows_the_schedule() -> None:
     assert steps == 100
     for number in range(steps):
         state.weights, state.other, state.optimiser, _ = step(
-            state.weights, state.other, state.optimiser, np.int32(number), *next(found)
+            state.weights, state.other, state.optimiser, np.int32(number), next(found)
         )
         rates.append(learning_rate(state))
         weights.append(np.asarray(jax.tree.leaves(state.weights)[0]))
@@ -317,9 +317,9 @@ def test_bfloat16_computes_and_float32_keeps() -> None:
         augment = make_augment(SPACE, options)
         state, step = make_step(Small(nnx.Rngs(0)), optimiser(options, 10), augment, 0, precision=precision)
         batch = data.batch(data.train[:16])
-        program = step.lower(state.weights, state.other, state.optimiser, np.int32(0), *batch).as_text()
+        program = step.lower(state.weights, state.other, state.optimiser, np.int32(0), batch).as_text()
         assert ("bf16" in program) == (precision == "bfloat16")
-        *after, loss = step(state.weights, state.other, state.optimiser, np.int32(0), *batch)
+        *after, loss = step(state.weights, state.other, state.optimiser, np.int32(0), batch)
         assert not [x for x in jax.tree.leaves(after) if x.dtype == "bfloat16"]
         losses[precision] = float(loss)
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)  # a CPU widens, and gives the same
@@ -375,7 +375,15 @@ def forecast(model: str, left_s: float) -> list[str]:
     data.preprocess = Preprocess((160, 90), (160, 90))
     seen: list[TrainProgress] = []
     said: list[str] = []
-    watch = Forecast(Registry(), TrainOptions(model, epochs=20, batch_size=32), data, seen.append, said.append)
+
+    class Listener(TrainListener):
+        def progress(self, progress: TrainProgress) -> None:
+            seen.append(progress)
+
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    watch = Forecast(Registry(), TrainOptions(model, epochs=20, batch_size=32), data, Listener())
     for step, left in ((40, None), (42, None), (50, left_s), (60, left_s / 2), (400, 0.0)):
         watch(TrainProgress(step=step, steps=400, epoch=3, epochs=20, samples_per_s=9.0, left_s=left))
     assert [p.step for p in seen] == [40, 42, 50, 60, 400]

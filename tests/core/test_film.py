@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def noise() -> Image:
 def film(path: Path, pictures: int, meanwhile: Callable[[int], None] = lambda n: None) -> list[str]:
     """Write a film, and return what was told of its loss."""
     told: list[str] = []
-    with Film(path, 10, told.append) as writer:
+    with closing(Film(path, 10, told.append)) as writer:
         for n in range(pictures):
             meanwhile(n)
             writer.add(noise())
@@ -61,7 +62,7 @@ def test_a_disk_that_is_full_costs_the_film_alone(disk: SmallDisk, when: str) ->
 
 def test_a_film_that_cannot_be_encoded_is_lost_as_well(tmp_path: Path) -> None:
     told: list[str] = []
-    with Film(tmp_path / "x.mp4", 10, told.append) as writer:
+    with closing(Film(tmp_path / "x.mp4", 10, told.append)) as writer:
         for _ in range(3):
             writer.add(noise()[:359])  # no encoder takes an odd height
     assert len(told) == 1

@@ -25,7 +25,9 @@ from test_sessions_rows import assert_rows, make_info, make_row, record
 SERVER = """
 import os, sys
 from pathlib import Path
-from autopilot.sessions.session import Session; from autopilot.sessions.store import SessionStore; from autopilot.sessions.writer import SessionWriter
+from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore
+from autopilot.sessions.writer import SessionWriter
 from test_sessions_rows import make_info, make_row
 
 def record(root, segment_s):

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from autopilot.api.errors import SessionError, UserError
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
-from autopilot.api.types import NOTHING, Decision, Frame, Held, Reading, Step, WorldRequest
-from autopilot.drive.game import Game
-from autopilot.drive.keep import LapKeeper, new_info
+from autopilot.api.types import NOTHING, Decision, Frame, Held, Reading, WorldRequest
+from autopilot.drive.drivers import Driver
+from autopilot.drive.recorder import LapRecorder, new_info
+from autopilot.drive.run import Run
+from autopilot.drive.timing import Timing
+from autopilot.drive.world import OpenWorld, WallClock
 from autopilot.learn.data import load_dataset
 from autopilot.learn.options import TrainOptions
 from autopilot.sessions.home import Home
@@ -172,17 +176,44 @@ def image(n: int) -> Any:
     return np.full((90, 160, 3), n % 250, np.uint8)
 
 
-def keep(game: Game, root: Path, told: Told, rule: str, human: tuple[int, ...] = ()) -> LapKeeper:
+class Replay(Driver):
+    """Source, device, referee and driver of a race that is told frame by frame."""
+
+    def __init__(self, told: Told, human: tuple[int, ...]) -> None:
+        self._told, self._human, self._next = told, human, 0
+
+    def read(self) -> Frame:
+        if self._next == len(self._told):
+            raise EOFError
+        self._next += 1
+        return Frame(image(self._next - 1), round(self._told[self._next - 1][0] * 1e9))
+
+    def decide(self, frame: Frame) -> Decision:
+        i = self._next - 1
+        held = LEFT if i % 2 else GAS
+        sent: Held = frozenset({"brake"}) if i == 60 else held  # a recovery
+        return Decision(held, NOTHING if i in self._human else sent, by_human=i in self._human)
+
+    def reading(self) -> Any:
+        return self._told[self._next - 1][1]
+
+    def hold(self, controls: Held) -> None: ...
+
+    def release_all(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def keep(game: Game, root: Path, told: Told, rule: str, human: tuple[int, ...] = ()) -> LapRecorder:
     request = WorldRequest("coco-park", "N", HZ)
-    info = new_info(game, request, "coco", game.label_map(), game.label_map_name(), lockstep=False)
-    limit_s = game.spec.lap_limit_s
-    with LapKeeper(root, info, game.label_map(), LapRule.parse(rule, "keep-laps", ranked=False), limit_s) as keeper:
-        for i, (t, reading) in enumerate(told):
-            held = LEFT if i % 2 else GAS
-            sent: Held = frozenset({"brake"}) if i == 60 else held  # a recovery
-            decision = Decision(held, NOTHING if i in human else sent, by_human=i in human)
-            keeper(Step(i, Frame(image(i), round(t * 1e9)), image(i), decision, reading))
-    return keeper
+    info = new_info(game, request, "coco", game.label_map_name(), game.label_map())
+    rules = LapRule.parse(rule, "keep-laps", ranked=False)
+    recorder = LapRecorder(root, info, game.label_map(), rules, game.spec.race.lap_limit_s)
+    replay = Replay(told, human)
+    world = OpenWorld(replay, replay, WallClock(1e6), referee=replay)
+    ending = Run(world, replay, Timing(HZ, False), (160, 90), [recorder]).go()
+    assert ending in ("ended", "finished")
+    return recorder
 
 
 def test_a_drive_keeps_the_laps_that_pass_as_sessions_of_exactly_those_laps(game: Game, tmp_path: Path) -> None:

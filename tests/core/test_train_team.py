@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from autopilot.learn.team import Place
+from autopilot.learn.cluster import ClusterConfig
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_a_host_name_that_stands_for_the_machine_itself(
 
     monkeypatch.setattr(socket, "gethostname", lambda: "kart")
     monkeypatch.setattr(socket, "gethostbyname", look_up)
-    assert ("kart stands for 127.0.1.1" in Place(coordinator, 1, 2).doubt()) is doubtful
+    assert ("kart stands for 127.0.1.1" in ClusterConfig(coordinator, 1, 2).hostname_warning()) is doubtful

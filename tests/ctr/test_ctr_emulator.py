@@ -10,10 +10,11 @@ import sys
 
 import numpy as np
 import pytest
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.api.types import SourceSettings, WorldRequest
 from autopilot.desktop.emitter import Emitter
-from autopilot.drive.game import DeviceChoice, Game
+from autopilot.drive.world import Worlds
 from autopilot.sessions.home import Home
 from autopilot_screen.windows import windows
 from nes import cartridge
@@ -44,10 +45,10 @@ def test_mednafen_is_found_by_setup_and_plays_by_our_keyboard(desktop, soon, tmp
     assert report["keys"]["accelerate"] == "kp_2"
     assert report["hotkeys"] == {}
 
-    game = Game(Registry(), "ctr", home)
-    assert game.settings(DeviceChoice()) == SourceSettings(window="process:mednafen")
-    assert game.bindings.hotkeys({})["panic"] == "f4", "F12 would end the emulator"
-    with game.open(WorldRequest("coco-park", "N", 10.0), DeviceChoice()) as world:
+    worlds = Worlds(Game(Registry(), "ctr"), home)
+    assert worlds.desktop.settings == SourceSettings(window="process:mednafen")
+    assert worlds.desktop.bindings.hotkeys({})["panic"] == "f4", "F12 would end the emulator"
+    with worlds.open(WorldRequest("coco-park", "N", 10.0)) as world:
 
         def picture():
             return world.source.read().image.astype(int)

@@ -34,18 +34,19 @@ def test_the_registry_offers_the_game_its_label_map_and_its_command():
     assert isinstance(registry.load("label map", spec.name, spec.make)(), ChoiceLabelMap)
     command = registry.get("command", "ctr")
     assert registry.load("command", "ctr", command.command) is ctr
-    for kind, name in (("frame source", game.frame_source), ("device", game.device), ("device", game.reader)):
+    screen = game.screen
+    for kind, name in (("frame source", screen.frame_source), ("device", screen.device), ("device", screen.reader)):
         assert registry.get(kind, name).name == name
 
 
 def test_there_are_eighteen_tracks_and_every_alias_means_one():
-    assert len(CTR.tracks) == len(set(CTR.tracks)) == 18
-    assert {"crash-cove", "roos-tubes", "papus-pyramid", "n-gin-labs", "turbo-track"} <= set(CTR.tracks)
-    assert set(CTR.aliases.values()) <= set(CTR.tracks)
-    assert not set(CTR.aliases) & set(CTR.tracks)
-    assert CTR.aliases["coco"] == "coco-park"
-    assert CTR.aliases["papu"] == "papus-pyramid"
-    assert set(CTR.aliases.values()) == set(CTR.tracks), "every track has a short name"
+    assert len(CTR.tracks.names) == len(set(CTR.tracks.names)) == 18
+    assert {"crash-cove", "roos-tubes", "papus-pyramid", "n-gin-labs", "turbo-track"} <= set(CTR.tracks.names)
+    assert set(CTR.tracks.aliases.values()) <= set(CTR.tracks.names)
+    assert not set(CTR.tracks.aliases) & set(CTR.tracks.names)
+    assert CTR.tracks.aliases["coco"] == "coco-park"
+    assert CTR.tracks.aliases["papu"] == "papus-pyramid"
+    assert set(CTR.tracks.aliases.values()) == set(CTR.tracks.names), "every track has a short name"
 
 
 @pytest.mark.parametrize(("device", "known"), [("keyboard", KEYS), ("gamepad", BUTTONS)])

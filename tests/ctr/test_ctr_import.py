@@ -210,6 +210,6 @@ def test_no_damage_does_more_than_refuse(tmp_path: Path) -> None:
 
 def test_unknown_formats_and_folders(tmp_path: Path) -> None:
     run = CliRunner().invoke
-    assert "nothing imports 'mk64': there are ctr-ai" in str(run(cli, ["import", "mk64", str(tmp_path)]).exception)
+    assert "nothing imports 'mk64': there is ctr-ai" in str(run(cli, ["import", "mk64", str(tmp_path)]).exception)
     assert "is no folder" in str(run(cli, ["import", "ctr-ai", str(tmp_path / "x")]).exception)
     assert "no ctr-ai recordings in" in str(run(cli, ["import", "ctr-ai", str(tmp_path)]).exception)

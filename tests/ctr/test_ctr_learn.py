@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 from autopilot.api.errors import UserError
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.api.types import Frame, SourceSettings
-from autopilot.drive.game import DeviceChoice, Game
+from autopilot.desktop.desktop import Desktop, DeviceChoice
 from autopilot.sessions.home import Home
 from autopilot_ctr.hud import HudReader
 from autopilot_ctr.hud_glyphs import LAPS, background
@@ -156,9 +157,10 @@ def autopilot(*args, **env):
 
 
 def test_without_templates_there_is_no_race_but_a_hint(tmp_path):
-    game = Game(Registry(), "ctr", Home(tmp_path))
+    choice = DeviceChoice(settings=SourceSettings(window="kart"))
+    desktop = Desktop(Game(Registry(), "ctr"), Home(tmp_path), choice)
     with pytest.raises(UserError, match="lap times need templates: autopilot learn-hud --game ctr"):
-        game.check_referee(DeviceChoice(settings=SourceSettings(window="kart")), "to race by")
+        desktop.check_referee("to race by")
 
 
 def test_the_drawn_game_is_the_same_whenever_it_is_played():

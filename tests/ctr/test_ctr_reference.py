@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 from autopilot.api.errors import UserError
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
-from autopilot.drive.game import Game
 from autopilot.race.reference import add_reference, find_references
 from autopilot.race.report import save_reports
-from autopilot.race.result import RaceResult, Run, summarise
+from autopilot.race.result import RaceResult, RunResult, summarise
 from autopilot_ctr.game import CTR
 
 
 @pytest.fixture
 def result() -> RaceResult:
     game = {"game": "ctr", "title": CTR.title, "stamp": CTR.stamp, "hz": 10.0}
-    run = Run("coco", "coco-park", 0, (44.0, 42.0, 43.0), (1,), 1, True, None)
+    run = RunResult("coco", "coco-park", 0, (44.0, 42.0, 43.0), (1,), 1, True, None)
     mine = RaceResult(**game, drivers=("coco",), tracks=("coco-park",), laps=3, races=1, runs=(run,))
     (published,) = find_references(Game(Registry(), "ctr"), "ctr-ai", ["coco-park", "crash-cove"], 3)
     return add_reference(mine, "ctr-ai", published)

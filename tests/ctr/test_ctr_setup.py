@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from autopilot.api.errors import UserError
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.api.types import SourceSettings
 from autopilot.desktop.bindings import UserBindings
-from autopilot.drive.game import DeviceChoice, Game
+from autopilot.desktop.desktop import Desktop, DeviceChoice
 from autopilot.sessions.home import Home
 from autopilot.sessions.store import SessionStore
 from autopilot_ctr.game import CTR
@@ -190,19 +191,20 @@ def test_options_answer_everything_and_only_what_differs_is_written(desktop, hom
     assert bindings.device("keyboard", None, {})["brake"] == "b"
     assert bindings.hotkeys({})["pause"] == "f8"
 
-    game = Game(Registry(), "ctr", home)
+    game = Game(Registry(), "ctr")
     stored = SourceSettings(window=report["screen"]["window"], region=tuple(REGION), size=(640, 534))
-    assert game.settings(DeviceChoice()) == stored
+    assert Desktop(game, home).settings == stored
     named = SourceSettings(window="another")
-    assert game.settings(DeviceChoice(settings=named)) == named, "the command line goes before the file"
-    assert Game(Registry(), "ctr").settings(DeviceChoice()) == SourceSettings(window="click")
+    given = Desktop(game, home, DeviceChoice(settings=named))
+    assert given.settings == named, "the command line goes before the file"
+    assert Desktop(game, None).settings == SourceSettings(window="click")
 
     # The window of another size has its picture elsewhere.
     desktop.started[0].kill()
     desktop.started[0].wait()
     desktop.show("--width", "700", "--height", "534")
     with pytest.raises(UserError, match="is 700x534, and was 640x534 when its picture was set up"):
-        game.open_source(DeviceChoice())
+        Desktop(game, home).open_source()
 
 
 def test_each_wrong_start_is_one_line_and_stores_nothing(desktop, home, monkeypatch):
@@ -303,7 +305,7 @@ def test_without_setup_and_without_an_emulator_it_says_what_to_start(desktop, ho
 def test_an_emulator_that_is_known_can_be_clicked_on_and_one_that_was_set_up_is_missed(desktop, home, monkeypatch):
     monkeypatch.setenv("SDL_VIDEO_X11_WMCLASS", "duckstation-qt")
     emulator = desktop.show(*WINDOW)
-    Game(Registry(), "ctr", home).check_set_up(DeviceChoice())
+    Desktop(Game(Registry(), "ctr"), home).check_set_up()
     run(home, Answers(("its number", "1")))
     emulator.kill()
     emulator.wait()

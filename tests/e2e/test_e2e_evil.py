@@ -71,8 +71,6 @@ def kept(tmp_path: Path) -> list[Session]:
         (DRIVE, "hotkeys='quit'", "hotkeys: must be a tuple, not 'quit'"),
         (RACE, "ghost=3", "ghost: must be a Reference, not 3"),
         (RACE, "ghost=Reference('0', 2, {'me': ('quick',)}, 'x')", "ghost: drivers: must be lap times such as"),
-        ("import evil .", "recordings=boom(KeyError('file'))", "recordings: KeyError: 'file'"),
-        ("import evil .", "frames=iter([(np.zeros((9, 16, 3), 'u1'), ['left'])])", "must be a frozenset, not ['left']"),
     ],
 )
 def test_a_fault_in_a_game_is_told_with_its_plugin_and_its_method(run: Run, args: str, evil: str, says: str) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from apart import Result, Running
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.api.specs import SteerCorrection
 from autopilot.bundle.manifest import read_manifest
 from autopilot.bundle.preprocess import Preprocess
-from autopilot.drive.game import Game
 from autopilot.learn.data import load_dataset
 from autopilot.learn.options import TrainOptions
 from autopilot.sessions.home import Home

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from apart import Result, Running
 from autopilot.api.errors import UserError
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
-from autopilot.drive.game import Game
 from autopilot.learn.data import load_dataset
 from autopilot.learn.options import TrainOptions
 from autopilot.sessions.home import Home

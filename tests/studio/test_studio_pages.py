@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
-from autopilot.drive.game import Game
 from autopilot.sessions.home import Home
 from autopilot.sessions.store import SessionStore
 from autopilot_studio.catalogue import Catalogue

@@ -200,7 +200,7 @@ def test_a_rescue_is_seen_while_the_face_is_gone_and_counted_once() -> None:
         for i in range(10)
     ]
     assert [r.incident for r in readings] == [4 <= i < 7 for i in range(10)]
-    assert readings[-1].tallies == {"rescues": 1}
+    assert readings[-1].counters == {"rescues": 1}
     assert not any(r.wrong_way for r in readings)
 
 
@@ -215,11 +215,11 @@ def test_a_rescue_of_the_lockstep_engine_is_seen() -> None:
     assert not any(seen[:60])
     assert not any(seen[80:])
     assert sum(seen) >= 8
-    assert reading.tallies == {"rescues": 1}
+    assert reading.counters == {"rescues": 1}
 
 
 def test_a_picture_of_another_size_is_not_read() -> None:
     assert SIZE in sizes()
     assert HudReader().read(Frame(np.zeros((180, 320, 3), np.uint8), 0)) == Reading(
-        tallies={"rescues": 0}, confidence=0.0
+        counters={"rescues": 0}, confidence=0.0
     )

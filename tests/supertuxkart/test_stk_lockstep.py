@@ -79,9 +79,9 @@ def drive_race(simulation, driver, laps):
             break
     assert reading.finished
     assert sum(reading.lap_times_s) == pytest.approx(simulation.kart.finish_time, abs=0.001 * laps)
-    assert reading.tallies["rescues"] == 0
-    assert reading.tallies["laps driven"] == pytest.approx(laps, abs=0.05)
-    assert reading.tallies["s off the road"] < 0.15 * reading.race_time_s
+    assert reading.counters["rescues"] == 0
+    assert reading.counters["laps driven"] == pytest.approx(laps, abs=0.05)
+    assert reading.counters["s off the road"] < 0.15 * reading.race_time_s
     return sum(reading.lap_times_s)
 
 
@@ -171,7 +171,7 @@ def test_a_rescue_and_driving_the_wrong_way_are_incidents(start):
         simulation.step(NOTHING, 6)
         seen.append(referee.reading().incident)
     assert any(seen)
-    assert referee.reading().tallies["rescues"] >= 1
+    assert referee.reading().counters["rescues"] >= 1
     at, back = 200.0, line.direction(200.0) + math.pi
     x, y, z = line.point(at)
     simulation.step(NOTHING, 30, ([x, y + 0.5, z], [0.0, math.sin(back / 2), 0.0, math.cos(back / 2)], 0.0))

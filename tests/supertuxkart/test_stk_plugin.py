@@ -9,8 +9,8 @@ import sys
 
 import pytest
 from autopilot.api.errors import DeviceError
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
-from autopilot.drive.game import Game
 from autopilot.race.reference import add_reference, find_references
 from autopilot.race.result import RaceResult
 from autopilot.sessions.session import Session
@@ -22,10 +22,10 @@ from autopilot_supertuxkart.plugin import KEYS, TRACKS
 
 def test_the_game_knows_its_tracks_keys_and_what_a_network_must_not_see():
     _, spec = Registry().find("game", "supertuxkart")
-    assert spec.tracks == TRACKS
+    assert spec.tracks.names == TRACKS
     assert set(spec.controls) == set(KEYS) == set(spec.bindings["keyboard"]["default"])
-    assert spec.clocks == ("lockstep", "wall")
-    assert all(0 <= x < x + w <= 1 and 0 <= y < y + h <= 1 for x, y, w, h in spec.hud)
+    assert spec.simulator.clocks == ("lockstep", "wall")
+    assert all(0 <= x < x + w <= 1 and 0 <= y < y + h <= 1 for x, y, w, h in spec.hidden)
 
 
 def test_the_label_map_is_the_time_trials():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from autopilot.api import ModelSpec, hookimpl
 from flax import nnx
 
-AUTOPILOT_API = 1
+AUTOPILOT_API = 2
 
 
 class Brittle(nnx.Module):

@@ -25,12 +25,15 @@ from autopilot.api import (
     GameSpec,
     LabelMapSpec,
     Probe,
+    RaceSpec,
     Reading,
+    SimulatorSpec,
+    Tracks,
     World,
     hookimpl,
 )
 
-AUTOPILOT_API = 1
+AUTOPILOT_API = 2
 STEER = [Choice("left", frozenset({"left"})), Choice("forward"), Choice("right", frozenset({"right"}))]
 
 
@@ -149,10 +152,11 @@ def good_probe():
     return [Probe("pit wheel", True, "turns"), Probe("pit pedal", False, "is gone", "find it")]
 
 
-def game(name, label_map="pit", **options):
-    common = {"demonstrator": True, "referee": True, "lap_limit_s": 3, "hz": 50}
-    common["open_world"] = "autopilot_pitlane:open_world"
-    return GameSpec(name, name.title(), ("left", "right"), label_map, tracks=("oval", "endless"), **common | options)
+def game(name, label_map="pit", target="autopilot_pitlane:open_world", teaches=True, **options):
+    simulator = SimulatorSpec(target, demonstrators={"demonstrator": label_map} if teaches else {})
+    common = {"hz": 50, "race": RaceSpec(referee=teaches, lap_limit_s=3), "simulator": simulator}
+    tracks = Tracks(("oval", "endless"))
+    return GameSpec(name, name.title(), ("left", "right"), label_map, tracks=tracks, **common | options)
 
 
 @hookimpl
@@ -168,8 +172,8 @@ def autopilot_games():
         ),
         game("other-axes", "pit-other"),
         game("other-size", "pit-size", frame_size=(80, 45)),
-        game("wild", "pit-wild", demonstrator=False, referee=False),
-        game("gone", "pit-gone", open_world="autopilot_pitlane_no_such:open_world"),
+        game("wild", "pit-wild", teaches=False),
+        game("gone", "pit-gone", "autopilot_pitlane_no_such:open_world"),
     ]
 
 

@@ -27,15 +27,18 @@ from autopilot.api import (
     LabelMapSpec,
     ModelSpec,
     Probe,
+    RaceSpec,
     Reading,
-    Recording,
     Reference,
+    ScreenSpec,
+    SimulatorSpec,
+    Tracks,
     World,
     errors,
     hookimpl,
 )
 
-AUTOPILOT_API = 1
+AUTOPILOT_API = 2
 LEFT, RIGHT = frozenset({"left"}), frozenset({"right"})
 
 
@@ -199,19 +202,6 @@ def ghost(track, laps):
     return Reference(track, laps, {"me": ("1.0 2.0",)}, "nowhere")
 
 
-@evil
-def recordings(request):
-    yield Recording("one", "me", "0", "N", 10.0, "2020-01-01T00:00:00+00:00", frames())
-
-
-@evil
-def frames():
-    image = np.zeros((90, 160, 3), np.uint8)
-    for n in range(5):
-        image[:, :n] = 200
-        yield image.copy(), LEFT
-
-
 @click.command("evil")
 def command():
     print("evil")
@@ -226,23 +216,14 @@ def run():
 @hookimpl
 @evil
 def autopilot_games():
-    spec = {
-        **{"name": "evil", "title": "Evil", "controls": ("left", "right"), "label_map": "evil", "hz": 10},
-        **{"open_world": "autopilot_evil:open_world", "tracks": ("0",), "demonstrator": True, "referee": True},
-        **{"references": {"ghost": "autopilot_evil:ghost"}, "importers": {"evil": "autopilot_evil:recordings"}},
-    }
+    common = {"controls": ("left", "right"), "tracks": Tracks(("0",))}
+    race = RaceSpec(referee=True, references={"ghost": "autopilot_evil:ghost"})
+    world = SimulatorSpec("autopilot_evil:open_world", demonstrators={"demonstrator": "evil"})
+    spec = {"name": "evil", "title": "Evil", "label_map": "evil", "hz": 10, "race": race, "simulator": world, **common}
     keys = {"evil-hand": {"default": {"left": "a", "right": "b"}}}
-    seen = {
-        **{"name": "evil-seen", "title": "Evil, seen", "controls": ("left", "right"), "label_map": "evil-seen"},
-        **{
-            "frame_source": "evil-eye",
-            "device": "evil-hand",
-            "reader": "evil-hand",
-            "bindings": keys,
-            "tracks": ("0",),
-        },
-    }
-    return [GameSpec(**spec | eval(os.environ.get("EVIL_SPEC", "{}"))), GameSpec(**seen)]
+    screen = ScreenSpec("evil-eye", "evil-hand", "evil-hand")
+    seen = {"name": "evil-seen", "title": "Evil, seen", "label_map": "evil-seen", "bindings": keys, "screen": screen}
+    return [GameSpec(**spec | eval(os.environ.get("EVIL_SPEC", "{}"))), GameSpec(**common, **seen)]
 
 
 @hookimpl

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import pluggy
 
-from autopilot.api.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec
+from autopilot.api.specs import CheckSpec, CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec
 
-API_VERSION = 1
+API_VERSION = 2
 """The version of this page. A plugin built for another is reported and left out."""
 
 GROUP = "autopilot.plugins"
@@ -76,4 +76,12 @@ def autopilot_models() -> list[ModelSpec]:  # type: ignore[empty-body]
 
     Fires when one is trained or loaded. `build` must return a `flax.nnx.Module` that maps float32
     images (N, H, W, 3) in 0..255 to one array of logits (N, size) per axis of the action space.
+    """
+
+
+@hookspec
+def autopilot_checks() -> list[CheckSpec]:  # type: ignore[empty-body]
+    """Checks of recorded sessions.
+
+    Fires when a training has chosen its sessions, before its first step, unless the user said `--no-check`.
     """

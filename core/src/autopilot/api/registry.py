@@ -15,7 +15,16 @@ import pluggy
 from autopilot.api import hookspecs
 from autopilot.api.errors import PluginError
 from autopilot.api.guard import Calling, Guard, one_line
-from autopilot.api.specs import CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec, load
+from autopilot.api.specs import (
+    CheckSpec,
+    CommandSpec,
+    DeviceSpec,
+    FrameSourceSpec,
+    GameSpec,
+    LabelMapSpec,
+    ModelSpec,
+    load,
+)
 from autopilot.api.values import Misfit, taker
 
 KINDS: dict[str, tuple[str, Any]] = {
@@ -25,6 +34,7 @@ KINDS: dict[str, tuple[str, Any]] = {
     "model": ("autopilot_models", ModelSpec),
     "device": ("autopilot_devices", DeviceSpec),
     "command": ("autopilot_commands", CommandSpec),
+    "check": ("autopilot_checks", CheckSpec),
 }
 """Kind of thing -> the hook that provides it and the descriptor that the hook returns."""
 
@@ -120,15 +130,11 @@ class Registry:
             if len(results) < len(caller.get_hookimpls()):  # pluggy leaves None out
                 raise TypeError(f"{hook_name} returned nothing: it must return a list of {wanted.__name__} objects")
             specs = [spec for result in results for spec in result]
-            for spec in specs:
-                _check(hook_name, wanted, spec)
-            names = [spec.name for spec in specs]
-            if twice := {name for name in names if names.count(name) > 1}:
-                raise ValueError(f"{hook_name} offers {min(twice)!r} twice")
+            _check_all(hook_name, wanted, specs)
         except (Exception, SystemExit) as e:  # noqa: BLE001 - foreign code
             plugin.faults.append(_fault(hook_name, e))
             return []
-        refused = {name for name in names if kind == "command" and name in self._own_commands}
+        refused = {spec.name for spec in specs if kind == "command"} & set(self._own_commands)
         for name in sorted(refused):
             plugin.faults.append(Fault(hook_name, f"offers the command {name!r}, which is autopilot's own: rename it"))
         return [spec for spec in specs if spec.name not in refused]
@@ -167,7 +173,7 @@ class Registry:
                 return take(thing, guard)
             if not callable(thing):
                 raise Misfit(f"{target} must be a function")
-        watched = kind != "frame source"  # which may wait for a person's click
+        watched = kind not in ("frame source", "check")  # which may wait for a click; which may take long
         return guard.function(thing, target.rpartition(":")[2], take, watched=watched)
 
     def _unknown(self, kind: str, name: str, known: list[str]) -> str:
@@ -185,6 +191,14 @@ class Registry:
         if self.safe_mode:
             message += " (--safe-mode leaves all plugins out)"
         return message
+
+
+def _check_all(hook_name: str, wanted: Any, specs: list[Any]) -> None:
+    for spec in specs:
+        _check(hook_name, wanted, spec)
+    names = [spec.name for spec in specs]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"{hook_name} offers {min(twice)!r} twice")
 
 
 def _entry_points() -> Iterable[tuple[Plugin, importlib.metadata.EntryPoint]]:

@@ -52,7 +52,7 @@ class SteerCorrection:
     or pointed too far left by as much, and the label moves `pixels * per_pixel + degrees *
     per_degree` values to the right, a fraction of one by chance: on the average over the data the
     correction is exact. Both numbers must be measured. `pixel_aspect` is a pixel's width over its
-    height in the world; `still` is what does not move with the road: the car itself. Turning
+    height in the world; `static_regions` is what does not move with the road: the car itself. Turning
     suits games seen from above; leave `per_degree` None where it does not.
     """
 
@@ -62,7 +62,7 @@ class SteerCorrection:
     values: tuple[str, ...] = ("left", "forward", "right")
     pivot: tuple[float, float] = (0.5, 0.5)
     pixel_aspect: float = 1.0
-    still: tuple[Rectangle, ...] = ()
+    static_regions: tuple[Rectangle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,76 +107,125 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracks:
+    """The tracks of a game: `names` that a user may give; with none, or besides, any that `pattern` matches."""
+
+    names: tuple[str, ...] = ()
+    """What they are called; the first is the default, `0` where there is none."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other spelling -> name."""
+    pattern: Pattern | None = None
+    """A regular expression of further names; where it matches numbers, `0-4` means five of them."""
+    help: str = ""
+    """What may be given, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSpec:
+    """A game on the screen: core joins a frame source, a device and a reader, as far as the world has none."""
+
+    frame_source: str | None = None
+    """Where frames come from, unless the user says otherwise; needed where the game's world has no source."""
+    device: str | None = None
+    """What presses for a policy; needed where the game's world has no device."""
+    reader: str | None = None
+    """What reads the human's controls and hotkeys."""
+    window: str | None = None
+    """The title of the game's window, or `click` to let the user pick it."""
+    programs: Mapping[str, Program] = field(default_factory=dict)
+    """Profile of the bindings -> the program that the game is played in. A profile without bindings has keys
+    that only the user knows."""
+    aspects: tuple[Positive, ...] = (4 / 3, 16 / 9)
+    """Widths over heights that the game's picture may have there, its borders cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorSpec:
+    """A game that brings its own world: a simulator, or a program that it starts."""
+
+    open_world: Target
+    """Imports `(WorldRequest) -> World`; what that leaves out comes from `GameSpec.screen`."""
+    clocks: Annotated[tuple[ClockName, ...], SOME] = ("lockstep",)
+    """The clocks that it can run by, of `lockstep` and `wall`, the default first; a human plays by the wall
+    clock where there is a choice."""
+    demonstrators: Mapping[str, str] = field(default_factory=dict)
+    """Its scripted drivers -> their label maps: `demonstrator`, and others called `demonstrator-...`."""
+    noise_mode: str | None = None
+    """The recording mode of a demonstrator that is disturbed (`--noise`); None: the first."""
+    probe: Target | None = None
+    """Imports `() -> list[Probe]`: whether a human can play here, where it brings a window of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class HudSpec:
+    """A display that lap times are read from: the referee of a game that has only pixels."""
+
+    reader: Target
+    """Imports `(folder: Path, profile: str) -> HudReader | None`: `folder` is the user's own for this game,
+    `profile` that of the bindings; None says that something must be learned first."""
+    learner: Target | None = None
+    """Imports `(frames: Iterable[Frame], folder: Path, profile: str) -> str`, which learns that from ten native
+    frames a second of the user's own driving, writes it and says in one line what it was; it raises UserError,
+    having written nothing, where it is unsure."""
+    lesson: str = "start a race and drive over the line at least once"
+    """What the user is to do meanwhile, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class RaceSpec:
+    """How a game is raced."""
+
+    referee: bool = False
+    """Whether its world has a referee of its own."""
+    lap_limit_s: Positive = 300.0
+    """A lap that takes longer is given up, in seconds."""
+    restart: Manoeuvre = ()
+    """What starts another race from where the last one ended, where opening a world does not."""
+    recovery: Recovery | None = None
+    """What gets a car going again that stands still."""
+    references: Mapping[str, Target] = field(default_factory=dict)
+    """Published times by name: imports of `(track, laps) -> Reference | None`."""
+    disclaimer: str = "AI"
+    """Goes with every time that is shown or exported."""
+
+
+@dataclass(frozen=True, slots=True)
 class GameSpec:
-    """A game.
-
-    `open_world` imports a function `(WorldRequest) -> World`; a game without one is played on the
-    screen, and core joins `frame_source`, `device` and `reader`. `tracks` are names that a user
-    may give (empty: any that `track_pattern` matches); `aliases` maps other spellings to them.
-    `bindings[device][profile]` maps controls to keys, the first profile being the default;
-    `hotkeys` does so for `pause`, `save`, `quit` and `discard`. Frames are recorded as `frame_size`
-    (width, height). `hud` is what the network must not see: digits, a minimap. It is blackened where
-    training and driving prepare a frame; sessions keep the whole frame. `steering` says how the label
-    of a moved picture is corrected; without one, shifted pictures keep their label. `window` is where
-    the frame source looks when the user does not say: the title of the game's window, or `click` to
-    let them pick it. `clocks` names the clocks that `open_world` can run by, of `lockstep` and `wall`,
-    the default first; a human plays by the wall clock where there is a choice. `demonstrator` says that
-    it ships one, which decides in the game's own label map; `demonstrators` maps the names of more of
-    them (`demonstrator-...`) to their label maps. `probe` imports `() -> list[Probe]`: whether a human
-    can play here, where `open_world` brings a window of its own. `own_modes` lets a user record in modes
-    of their own naming. `restart` is what starts another race from where the last one ended, in a game
-    whose `open_world` does not; `references` are published times: by name, a function
-    `(track, laps) -> Reference | None`. `importers` maps formats of
-    other programs' recordings to functions `(ImportRequest) -> Iterator[Recording]`. `stamp` goes with
-    every time that is shown or exported.
-
-    `programs` maps profiles of the bindings to the programs that a game on the screen is played in; one
-    without bindings has keys that only the user knows. `aspects` are the widths over heights that the
-    game's picture may have there, its borders cut off.
-
-    `hud_reader` imports `(folder: Path, profile: str) -> HudReader | None`, the referee of a game on the
-    screen: `folder` is the user's own for this game, `profile` that of the bindings, and None says that
-    something must be learned first. `hud_learner` imports `(frames: Iterable[Frame], folder: Path, profile:
-    str) -> str`, which learns that from ten native frames a second of the user's own driving, writes it and
-    says in one line what it was; it raises UserError, having written nothing, where it is unsure.
-    """
+    """A game: what every one has, and a part each for the screen, its display, and a simulator."""
 
     name: str
+    """What a user types."""
     title: str
+    """What it is, in words."""
     controls: Annotated[tuple[str, ...], SOME]
+    """The game's verbs, such as `left` or `accelerate`; never keys."""
     label_map: str
+    """The label map that it is recorded and driven with by default."""
     hz: Positive = 10.0
+    """Decisions and frames a second."""
     frame_size: tuple[Pixels, Pixels] = (160, 90)
-    open_world: Target | None = None
-    frame_source: str | None = None
-    window: str | None = None
-    device: str | None = None
-    reader: str | None = None
-    tracks: tuple[str, ...] = ()
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    track_pattern: Pattern | None = None
-    track_help: str = ""
+    """The width and height that frames are recorded at."""
+    tracks: Tracks = Tracks()
+    """The names of tracks."""
     modes: Annotated[Mapping[str, str], SOME] = field(default_factory=lambda: {"N": "normal"})
-    own_modes: bool = False
+    """Recording mode's letter -> words; a letter `*` lets a user record in modes of their own naming."""
     bindings: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    """Device -> profile -> control -> key; the first profile is the default."""
     hotkeys: Mapping[str, str] = field(default_factory=dict)
-    clocks: tuple[ClockName, ...] = ()
-    demonstrator: bool = False
-    demonstrators: Mapping[str, str] = field(default_factory=dict)
-    recovery: Recovery | None = None
-    restart: Manoeuvre = ()
-    referee: bool = False
-    programs: Mapping[str, Program] = field(default_factory=dict)
-    aspects: tuple[Positive, ...] = (4 / 3, 16 / 9)
-    hud_reader: Target | None = None
-    hud_learner: Target | None = None
-    lap_limit_s: Positive = 300.0
-    hud: tuple[Rectangle, ...] = ()
+    """`pause`, `save`, `quit`, `discard` -> key."""
+    hidden: tuple[Rectangle, ...] = ()
+    """What the network must not see: digits, a minimap. It is blackened where training and driving prepare a
+    frame; sessions keep the whole frame."""
     steering: SteerCorrection | None = None
-    probe: Target | None = None
-    references: Mapping[str, Target] = field(default_factory=dict)
-    importers: Mapping[str, Target] = field(default_factory=dict)
-    stamp: str = "AI"
+    """How the label of a moved picture is corrected; without one, shifted pictures keep their label."""
+    race: RaceSpec = RaceSpec()
+    """Referee, limits, restart, recovery, published times."""
+    screen: ScreenSpec | None = None
+    """Where it is played on the screen."""
+    simulator: SimulatorSpec | None = None
+    """Where it brings its own world."""
+    hud: HudSpec | None = None
+    """Where lap times are read from the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +305,17 @@ class CommandSpec:
     name: str
     help: str
     command: Target
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """A check of what a training is about to learn from.
+
+    `check` imports `(Registry, Sequence[Session], folder: Path, say: Callable[[str], None]) -> None`, which says what
+    is worth a look, a line each, and raises UserError for a session that is not fit. `folder` is of what can be made
+    again.
+    """
+
+    name: str
+    title: str
+    check: Target

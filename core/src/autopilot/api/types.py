@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -149,7 +147,7 @@ class Reading:
 
     `lap` counts completed laps, `lap_times_s` holds their times; `incident` is true while one is
     going on (off the road, a rescue, a wall); `score` is the game's own, where it has one;
-    `confidence` is 1 for a simulator and what the reader believes for pixels. `tallies` is what a
+    `confidence` is 1 for a simulator and what the reader believes for pixels. `counters` is what a
     referee has counted so far, by names of its own (rescues, say); a session does not keep it.
     """
 
@@ -161,7 +159,7 @@ class Reading:
     finished: bool = False
     score: float | None = None
     confidence: float = 1.0
-    tallies: Mapping[str, float] = field(default_factory=dict)
+    counters: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,39 +252,6 @@ class WorldRequest:
     lockstep: bool = False
     running: bool = False
     demonstrator: str = "demonstrator"
-
-
-@dataclass(frozen=True, slots=True)
-class ImportRequest:
-    """What another program's recordings are: given to a game's importer.
-
-    `folder` holds them; `driver`, `track` and `mode` are the user's word where the files say none.
-    `channels` is the order of their colours, `rgb` or `bgr`, where the user knows it.
-    """
-
-    folder: Path
-    driver: str | None = None
-    track: str | None = None
-    mode: str | None = None
-    channels: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """One recording of another program, as an importer read it; `name` is its own and fit for a folder.
-
-    `frames` gives a picture, uint8 RGB (H, W, 3), with what was held, `hz` times a second; `created` is
-    ISO 8601; `remarks` are told to the user. Reading a frame may raise UserError.
-    """
-
-    name: str
-    driver: str
-    track: str
-    mode: str
-    hz: Positive
-    created: str
-    frames: Iterable[tuple[Image, Held]]
-    remarks: tuple[str, ...] = ()
 
 
 Bindings = Mapping[str, str]

@@ -34,6 +34,8 @@ DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 class Commands(click.Group):
     """Core's commands and those of plugins; a command's module is imported when it is used."""
 
+    own = COMMANDS
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names, core's first."""
         return [*COMMANDS, *sorted(s.name for s in self._plugin_commands(ctx))]
@@ -113,42 +115,54 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # whatever the encoding, no output dies of it
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    debug = "--debug" in sys.argv[1:]
     try:
         status = cli.main(standalone_mode=False)
-        if isinstance(status, int):  # what a command gave to ctx.exit
-            sys.exit(status)
-    except click.exceptions.NoArgsIsHelpError as e:
-        e.show()
-        sys.exit(e.exit_code)
-    except click.ClickException as e:
-        where = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "autopilot"
-        line = " ".join(e.format_message().split())
-        print(f"autopilot: {line} (see `{where} --help`)", file=sys.stderr)
-        sys.exit(e.exit_code)
-    except (KeyboardInterrupt, click.Abort) as e:
-        kept = getattr(e.__cause__ or e, "__notes__", [])  # click.Abort comes from Ctrl-C, or from a question
-        print("\nautopilot: " + "; ".join(["stopped", *kept]), file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except AutopilotError as e:
-        if debug:
-            raise
-        seen = " (run again with --debug to see where)" if isinstance(e, PluginError) and e.__cause__ else ""
-        print(f"autopilot: {e}{seen}", file=sys.stderr)
-        sys.exit(e.exit_code)
-    except OSError as e:  # of our own files: a plugin's became a PluginError
-        if debug:
-            raise
-        where = "" if e.filename is None else f": {e.filename}"
-        advice = "; free space or --home?" if where or e.errno in DISK else ""
-        print(f"autopilot: {e.strerror or e}{where}{advice}", file=sys.stderr)
-        sys.exit(1)
-    except Exception as e:
-        if debug:
-            raise
-        what = " ".join(f"{type(e).__name__}: {e}".split())[:300]
-        print(f"autopilot: unexpected {what} (run again with --debug to see where)", file=sys.stderr)
-        sys.exit(1)
+    except (Exception, KeyboardInterrupt) as e:  # noqa: BLE001 - whatever it is, a person is told in one line
+        status = _tell(e)
+    if isinstance(status, int):  # what a command gave to ctx.exit
+        sys.exit(status)
+
+
+def _tell(error: BaseException) -> int:
+    """Say in one line what ended the command, and return the exit code; raises it again with --debug."""
+    line, code = _in_words(error)
+    if "--debug" in sys.argv[1:] and not isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
+        raise error
+    if line:
+        print(line, file=sys.stderr)
+    return code
+
+
+SEE = " (run again with --debug to see where)"
+
+
+def _of_our_files(error: OSError) -> str:
+    """Return what to say of the disk's error; a plugin's became a PluginError."""
+    where = "" if error.filename is None else f": {error.filename}"
+    advice = "; free space or --home?" if where or error.errno in DISK else ""
+    return f"autopilot: {error.strerror or error}{where}{advice}"
+
+
+def _in_words(error: BaseException) -> tuple[str, int]:
+    """Return what to say of an error, if anything, and its exit code."""
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            error.show()
+            return "", error.exit_code
+        case click.ClickException():
+            where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "autopilot"
+            return f"autopilot: {' '.join(error.format_message().split())} (see `{where} --help`)", error.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            kept = getattr(error.__cause__ or error, "__notes__", [])  # Abort comes from Ctrl-C, or from a question
+            return "\nautopilot: " + "; ".join(["stopped", *kept]), 130
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return "", 1
+        case AutopilotError():
+            seen = isinstance(error, PluginError) and error.__cause__
+            return f"autopilot: {error}{SEE if seen else ''}", error.exit_code
+        case OSError():
+            return _of_our_files(error), 1
+        case _:
+            what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            return f"autopilot: unexpected {what}{SEE}", 1

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from autopilot.commands.app import App, Finite, common, driving_options, examples, world_options
+from autopilot.commands.app import App, Finite, common, driving_options, examples, force_option, world_options
 
-__all__ = ["App", "Finite", "common", "driving_options", "examples", "world_options"]
+__all__ = ["App", "Finite", "common", "driving_options", "examples", "force_option", "world_options"]

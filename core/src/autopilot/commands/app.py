@@ -5,15 +5,20 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.sessions.home import Home
+
+if TYPE_CHECKING:
+    from autopilot.drive.lineup import Lineup
+    from autopilot.learn.policy import Policy
 
 
 @dataclass
@@ -23,25 +28,38 @@ class App:
     home_given: str | None = None
     json: bool = False
     safe_mode: bool = False
+    own_commands: Collection[str] = ()
     losses: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, ctx: click.Context) -> App:
         """Return the one of this command line."""
-        found: App = ctx.find_root().ensure_object(cls)
+        root = ctx.find_root()
+        found: App = root.ensure_object(cls)
+        found.own_commands = getattr(root.command, "own", ())
         return found
 
     @cached_property
     def registry(self) -> Registry:
         """All plugins, loaded once."""
-        from autopilot.cli import COMMANDS
-
-        return Registry(self.safe_mode, COMMANDS)
+        return Registry(self.safe_mode, self.own_commands)
 
     @cached_property
     def home(self) -> Home:
         """The folder of sessions, bundles and races."""
         return Home.find(self.home_given)
+
+    def lineup(self, game: Game, select: str = "weighted", temperature: float = 1.0, engine: str = "jax") -> Lineup:
+        """Return who can drive a game, bundles among them, which JAX or another engine computes."""
+        from autopilot.commands import ui
+        from autopilot.drive.lineup import Lineup, Selection
+
+        def load(name: str) -> Policy:
+            from autopilot.learn.load import load_policy
+
+            return load_policy(name, game, self.home, engine, ui.say)
+
+        return Lineup(game, load, Selection(select, temperature))
 
     def print(self, data: Any, text: Callable[[], None] | str) -> None:
         """Print data with `--json`, else text, or what `text()` prints."""
@@ -148,7 +166,7 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         from autopilot.api.types import SourceSettings
-        from autopilot.drive.game import DeviceChoice
+        from autopilot.desktop.desktop import DeviceChoice
 
         if sum(option is not None for option in (window, monitor, video)) > 1:
             raise click.UsageError("--window, --monitor and --video exclude each other")

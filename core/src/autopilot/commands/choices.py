@@ -79,7 +79,7 @@ def game_of(app: App, drivers: Sequence[str]) -> str:
     wanted = {name for name in drivers if name.startswith("demonstrator")}
 
     def ships(spec: Any) -> bool:
-        return wanted <= {*spec.demonstrators, *(["demonstrator"] if spec.demonstrator else [])}
+        return wanted <= set(spec.simulator.demonstrators if spec.simulator else ())
 
     return choose_offered(app, "--game", "game", ships)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,18 +25,6 @@ BEAT_S = 20.0
 def say(line: str) -> None:
     """Tell a person something beside the result."""
     err.print(line, soft_wrap=True, markup=False)
-
-
-def countdown(world: Any) -> None:
-    """Count 3-2-1 before a human starts; keep the game's window alive meanwhile."""
-    for n in (3, 2, 1):
-        err.print(f"{n}…", style="bold yellow")
-        until = time.monotonic() + 1
-        while time.monotonic() < until:
-            if world.reader is not None:
-                world.reader.hotkeys()
-            time.sleep(0.02)
-    err.print("go", style="bold green")
 
 
 @contextmanager

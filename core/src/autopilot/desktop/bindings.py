@@ -39,6 +39,7 @@ class UserBindings:
 
     def __init__(self, path: Path | None, spec: GameSpec) -> None:
         self._spec, self._path = spec, path
+        self._programs = spec.screen.programs if spec.screen else {}
         self._data: Mapping[str, Any] = {}
         if path is None or not path.exists():
             return
@@ -118,7 +119,7 @@ class UserBindings:
         first, known = next(iter(profiles)), {**profiles, **own}
         if profile is not None and profile not in known:
             hint = f"there are {', '.join(known)}"
-            if profile in self._spec.programs:
+            if profile in self._programs:
                 hint = f"`autopilot setup --game {self._spec.name} --emulator {profile}` asks for its keys"
             raise UserError(f"{self._spec.name} has no profile {profile!r} for {device}: {hint}")
         chosen = profile or (self.profile if self.profile in known else None) or first
@@ -127,7 +128,7 @@ class UserBindings:
 
     def hotkeys(self, given: Mapping[str, str], profile: str | None = None) -> dict[str, str]:
         """Return hotkey -> key; a profile's program may need some of them itself."""
-        program = self._spec.programs.get(profile or self.profile or "")
+        program = self._programs.get(profile or self.profile or "")
         own = program.hotkeys if program else {}
         return {**HOTKEYS, **self._spec.hotkeys, **own, **self._data.get("hotkeys", {}), **given}
 

@@ -1,29 +1,24 @@
-"""One drive: a bundle, a game, a selector; what happened and how punctual it was."""
+"""One drive: a driver, a game, its observers; what happened and how punctual it was."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from autopilot.api.errors import Away, BundleError, UserError
-from autopilot.api.interfaces import LabelMap
-from autopilot.api.registry import Registry
-from autopilot.api.types import Manoeuvre, Reading, Step, WorldRequest
-from autopilot.bundle.selector import Selector
-from autopilot.drive.drivers import DemonstratorDriver, Driver, HumanDriver, PolicyDriver, RandomDriver, TaughtDriver
-from autopilot.drive.game import DeviceChoice, Game, OpenWorld, Watchable
-from autopilot.drive.keep import Keeper, LapKeeper, new_info
-from autopilot.drive.overlay import Film, Overlay, Window
-from autopilot.drive.recovery import Recovering
-from autopilot.drive.run import once, run
-from autopilot.drive.takeover import Takeover, TakeoverMode
+from autopilot.api.errors import UserError
+from autopilot.api.game import Game
+from autopilot.api.types import Reading, WorldRequest
+from autopilot.drive.drivers import Driver, NoisyDriver, RelabellingDriver
+from autopilot.drive.lineup import Entrant
+from autopilot.drive.overlay import Overlay, Screens
+from autopilot.drive.recorder import LapRecorder, SessionRecorder, new_info
+from autopilot.drive.recovery import RecoveringDriver, Restart
+from autopilot.drive.run import BY_HOTKEY, Ending, Observer, Run
+from autopilot.drive.takeover import TakeoverDriver, TakeoverMode
 from autopilot.drive.timing import Timing
-from autopilot.learn.policy import Policy
-from autopilot.sessions.home import Home, is_scripted
+from autopilot.drive.world import OpenWorld, Worlds
+from autopilot.sessions.info import SessionInfo
 from autopilot.sessions.laps import LapRule
 
 
@@ -32,32 +27,29 @@ class DriveOptions:
     """How to drive. `laps` 0 drives until stopped; `max_s` is in seconds of game time.
 
     `record` keeps the drive as a session, the frames that a human took over ready to train on; with a
-    `teacher`, one of the game's demonstrators, all of them, labelled by what it would do.
-    `keep_laps` keeps each lap that passes as a session of its own. `recover` lets a car that stands still be
-    got going as the game says. `engine` is jax or onnx; `say` hears what came of choosing it, `lost` of a film that
-    could not be written while the drive went on. `restart` says that this is not the first race: the game may
-    have to be told to begin another.
+    `teacher`, all of them, labelled by what it would do. `noise` is the share of the decisions at which a
+    disturbance starts. `keep_laps` keeps each lap that passes as a session of its own. `recover` lets a car
+    that stands still be got going as the game says; `restart` says that this is not the first race: the game
+    may have to be told to begin another. `window` asks for the game's own window, `screens` for the overlay.
+    The hotkey `discard` deletes the last `discard_s` seconds of a session softly. `takeover` says how a human
+    takes the wheel from what drives; None: not at all, and the picture may stand still.
     """
 
     track: str | None = None
     mode: str | None = None
     laps: int = 0
     max_s: float | None = None
-    select: str = "weighted"
-    temperature: float = 1.0
     seed: int = 0
-    show: bool = False
-    film: Path | None = None
+    window: bool = False
+    screens: Screens = field(default_factory=Screens)
     record: bool = False
+    discard_s: float = 5.0
+    noise: float = 0.0
     teacher: str | None = None
     keep_laps: LapRule | None = None
     recover: bool = True
     restart: bool = False
-    takeover: TakeoverMode = "handback"
-    engine: str = "jax"
-    say: Callable[[str], None] = lambda line: None
-    lost: Callable[[str], None] = lambda line: None
-    devices: DeviceChoice = field(default_factory=DeviceChoice)
+    takeover: TakeoverMode | None = "handback"
 
 
 @dataclass
@@ -66,7 +58,7 @@ class DriveReport:
 
     driver: str
     track: str
-    ending: str
+    ending: Ending
     reading: Reading | None
     timing: dict[str, Any]
     human_frames: int = 0
@@ -74,10 +66,8 @@ class DriveReport:
     stamp: str = ""
     laps_seen: int = 0
     laps_kept: list[dict[str, Any]] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what a drive was recorded as, as plain data."""
-        return {"session": self.session, "track": self.track, "frames": self.timing["steps"], "ending": self.ending}
+    labels: dict[str, int] = field(default_factory=dict)
+    discarded: int = 0
 
     def __str__(self) -> str:
         """Return what a person wants to know, in some lines."""
@@ -95,192 +85,131 @@ class DriveReport:
         return text + "".join(f"\nwarning: {line}" for line in self.timing["warnings"])
 
 
-def load_policy(name: str, game: Game, home: Home, registry: Registry, options: DriveOptions) -> Policy | None:
-    """Check that `name` can drive this game, and load it, with its engine, if it is a bundle.
+class Drive:
+    """One drive, put together: the world's request, the driver with its wrappers, the observers.
 
-    Raises BundleError for a bundle or an ONNX export that does not fit, UserError for a driver that the game does
-    not ship or options that make no sense.
+    Raises UserError, before anything begins, where the options do not fit the game or each other.
     """
-    Selector(options.select, options.temperature, options.seed)
-    if options.keep_laps is not None:
-        game.check_referee(options.devices, "to keep laps by")
-    for scripted in filter(None, (name, options.teacher)):
-        game.check_demonstrator(scripted)
-    if is_scripted(name):
-        return None
-    policy = Policy.load(home.bundle(name), registry)
-    if policy.manifest.game != game.spec.name:
-        raise BundleError(f"bundle {name} drives {policy.manifest.game}, not {game.spec.name}")
-    space = game.label_map(policy.manifest.label_map).action_space
-    policy.check_fits(game.spec.name, space, game.spec.frame_size)
-    if options.engine == "onnx":
-        from autopilot.learn.onnx import accelerate
 
-        accelerate(policy, home.bundle(name), options.say)
-    return policy
-
-
-def make_driver(
-    name: str, policy: Policy | None, world: OpenWorld, label_map: LabelMap, options: DriveOptions, timing: Timing
-) -> Driver:
-    """Return the driver of that name: a bundle's policy, or one of `SCRIPTED`."""
-    if policy is not None:
-        selector = Selector(options.select, options.temperature, options.seed)
-        return PolicyDriver(policy, selector, label_map, timing)
-    if name == "random":
-        return RandomDriver(label_map, options.seed)
-    if name == "human" and world.reader is not None:
-        return HumanDriver(world.reader)
-    if is_scripted(name) and world.demonstrator is not None:
-        return DemonstratorDriver(world.demonstrator, label_map)
-    raise UserError(f"there is no {name} here: it may need --clock lockstep")
-
-
-def drive(
-    name: str,
-    game: Game,
-    home: Home,
-    registry: Registry,
-    options: DriveOptions,
-    watch: Callable[[Step], None] = lambda step: None,
-    countdown: Callable[[OpenWorld], None] = lambda world: None,
-    policy: Policy | None = None,
-    tell: Callable[[str], None] = lambda news: None,
-) -> DriveReport:
-    """Let `name` (a bundle, or one of `SCRIPTED`) drive one race and return how it went.
-
-    `tell` hears of a pause, and why the game is away. Raises UserError when the bundle does not fit the game,
-    DeviceError when the screen or a device cannot be opened. Everything is released whatever happens.
-    """
-    policy = policy or load_policy(name, game, home, registry, options)
-    label_name = policy.manifest.label_map if policy else game.demonstrators.get(name, game.spec.label_map)
-    label_map = game.label_map(label_name)
-    space = label_map.action_space
-    hz = policy.manifest.hz if policy else game.spec.hz
-    track = game.tracks(options.track)[0]
-    request = WorldRequest(
-        track=track,
-        mode=game.mode(options.mode),
-        hz=hz,
-        laps=options.laps,
-        seed=options.seed,
-        window=name == "human",
-        human=name == "human",
-        demonstrator=options.teacher or name,
-    )
-    last: list[Reading | None] = [None]
-    human_frames = [0]
-
-    def remember(step: Step) -> None:
-        last[0] = step.reading
-        human_frames[0] += step.decision.by_human
-
-    with ExitStack() as stack:
-        world = stack.enter_context(game.open(request, options.devices))
-        screens: list[Film | Window] = []
-        if options.film is not None:
-            screens.append(stack.enter_context(Film(options.film, hz, options.lost)))
-        if options.show:
-            screens.append(stack.enter_context(Window(f"autopilot: {name}")))
-        overlay = Overlay(space, f"{name} on {game.spec.name} {track} ({game.spec.stamp})")
-
-        def show(step: Step) -> None:
-            picture = overlay.draw(step, label_map.action(step.decision.sent))
-            for screen in screens:
-                screen.add(picture)
-
-        def pause(paused: bool) -> None:
-            tell("PAUSED, nothing is held" if paused else "driving")
-
-        def away(reason: str | None) -> None:
-            tell(f"WAITING, nothing is held: {reason}" if reason else "driving")
-
-        if options.restart:
-            perform(game.spec.restart, world, away)
-        else:
-            countdown(world)
-        if world.reader is not None:
-            world.reader.held()  # what was tapped before, to begin the game's race, takes nothing over
-        if options.show and world.clock.lockstep:
-            world.clock = Watchable(world.clock, hz)
-        timing = Timing(hz, world.clock.lockstep, world.device)
-        driver = make_driver(name, policy, world, label_map, options, timing)
-        observers = [remember, watch, *([show] if screens else [])]
-        if options.recover and game.spec.recovery and name != "human":
-            driver = Recovering(driver, game.spec.recovery)
-            observers.append(driver)
+    def __init__(self, worlds: Worlds, entrant: Entrant, options: DriveOptions) -> None:
+        self.worlds, self.entrant, self.options = worlds, entrant, options
+        game = self.game = worlds.game
+        self.request = WorldRequest(
+            track=game.tracks(options.track)[0],
+            mode=game.mode(options.mode),
+            hz=entrant.hz,
+            laps=options.laps,
+            seed=options.seed,
+            window=options.window or entrant.human,
+            human=entrant.human,
+            demonstrator=options.teacher or entrant.name,
+        )
+        if options.noise and entrant.name not in game.demonstrators:
+            raise UserError("--noise disturbs a demonstrator: add --driver demonstrator")
+        if not 0 <= options.noise < 1:
+            raise UserError(f"--noise {options.noise} must be from 0 to below 1")
         if options.teacher is not None:
-            driver = TaughtDriver(driver, make_driver(options.teacher, None, world, label_map, options, timing))
-        limit = None if options.max_s is None else max(1, round(options.max_s * hz))
-        takeover = None if name == "human" else Takeover(world.reader, options.takeover)
-        keeper = laps = None
-        about = (game, request, name, label_map, label_name, world.clock.lockstep)
-        if options.record:
-            info = new_info(*about, policy=name != "human" and options.teacher is None, teacher=options.teacher)
-            keeper = stack.enter_context(Keeper(home.sessions, info, label_map))
-            observers.append(keeper)
-        if options.keep_laps is not None:
-            rule = (options.keep_laps, game.spec.lap_limit_s)
-            laps = stack.enter_context(LapKeeper(home.sessions, new_info(*about), label_map, *rule))
-            observers.append(laps)
-        ending = run(world, driver, timing, game.spec.frame_size, observers, limit, pause, away, takeover)
-    session = keeper.path.name if keeper else None
-    report = DriveReport(name, track, ending, last[0], timing.report(), human_frames[0], session, game.spec.stamp)
-    if laps is not None:
-        report.laps_seen = laps.seen
-        report.laps_kept = [{"session": id, "lap_time_s": lap.time_s, "clean": lap.clean} for id, lap in laps.kept]
-    return report
+            game.check_demonstrator(options.teacher)
+        self.recorder = self._recorder() if options.record else None
+        self.laps = self._lap_recorder(options.keep_laps) if options.keep_laps else None
+
+    def _info(self, **more: Any) -> SessionInfo:
+        who = self.entrant
+        return new_info(self.game, self.request, who.name, who.label_map_name, who.label_map, **more)
+
+    def _recorder(self) -> SessionRecorder:
+        who, options = self.entrant, self.options
+        policy = options.takeover is not None and not who.human and options.teacher is None
+        info = self._info(policy=policy, teacher=options.teacher, noise=options.noise)
+        return SessionRecorder(self.worlds.home.sessions, info, who.label_map, options.discard_s)
+
+    def _lap_recorder(self, rule: LapRule) -> LapRecorder:
+        self.worlds.desktop.check_referee("to keep laps by")
+        limit_s = self.game.spec.race.lap_limit_s
+        return LapRecorder(self.worlds.home.sessions, self._info(), self.entrant.label_map, rule, limit_s)
+
+    def _driver(self, world: OpenWorld, timing: Timing) -> Driver:
+        """Return who drives, with all that is done to their decisions."""
+        who, options, recovery = self.entrant, self.options, self.game.spec.race.recovery
+        driver = who.driver(world, timing, options.seed)
+        if options.noise:
+            driver = NoisyDriver(driver, who.label_map, options.noise, options.seed)
+        if options.recover and recovery and not who.human:
+            driver = RecoveringDriver(driver, recovery, world.referee)
+        if options.teacher is not None:
+            teacher = replace(who, name=options.teacher, policy=None, human=False)
+            driver = RelabellingDriver(driver, teacher.driver(world, timing, options.seed))
+        if options.takeover is not None and not who.human:
+            driver = TakeoverDriver(driver, world.reader, options.takeover, world.clock.lockstep)
+        return driver
+
+    def _observers(self) -> list[Observer]:
+        options, spec = self.options, self.game.spec
+        found: list[Observer] = [Restart(spec.race.restart)] if options.restart else []
+        if options.screens.film is not None or options.screens.show:
+            title = f"{self.entrant.name} on {spec.name} {self.request.track} ({spec.race.disclaimer})"
+            found.append(Overlay(self.entrant.label_map, title, options.screens))
+        return found + [o for o in (self.recorder, self.laps) if o is not None]
+
+    def go(self, observers: Sequence[Observer] = ()) -> DriveReport:
+        """Drive, and return how it went; `observers` are told first, at every moment.
+
+        Raises DeviceError when the screen or a device cannot be opened. Everything is released whatever happens.
+        """
+        options, hz = self.options, self.entrant.hz
+        with self.worlds.open(self.request, watched=options.screens.show) as world:
+            timing = Timing(hz, world.clock.lockstep, world.device)
+            limit = None if options.max_s is None else max(1, round(options.max_s * hz))
+            watching = [*observers, *self._observers()]
+            run = Run(world, self._driver(world, timing), timing, self.game.spec.frame_size, watching, limit)
+            ending = run.go()
+        return self._report(run, ending)
+
+    def _report(self, run: Run, ending: Ending) -> DriveReport:
+        report = DriveReport(self.entrant.name, self.request.track, ending, run.reading, run.timing.report())
+        report.human_frames, report.stamp = run.human_frames, self.game.spec.race.disclaimer
+        if self.recorder is not None:
+            report.session = self.recorder.writer.path.name
+            report.labels, report.discarded = dict(self.recorder.counts), self.recorder.discarded
+        if self.laps is not None:
+            kept = [{"session": id, "lap_time_s": lap.time_s, "clean": lap.clean} for id, lap in self.laps.kept]
+            report.laps_seen, report.laps_kept = self.laps.seen, kept
+        return report
 
 
-def drive_races(
-    name: str,
-    game: Game,
-    home: Home,
-    registry: Registry,
-    options: DriveOptions,
-    races: int,
-    watch: Callable[[Step], None] = lambda step: None,
-    countdown: Callable[[OpenWorld], None] = lambda world: None,
-    tell: Callable[[str], None] = lambda news: None,
-) -> list[DriveReport]:
-    """Let `name` drive so many races one after another, with other seeds; a hotkey ends the remaining ones too.
+Watching = Callable[[Drive], Sequence[Observer]]
+"""Returns who is to be told of a drive, such as a status line."""
 
-    Raises as `drive`, and UserError for several races where the game says not how to begin another, or of
-    no end.
-    """
-    if races > 1 and (options.film or not (options.laps or options.max_s)):
-        raise UserError("--races: say when a race is over by --laps or --seconds, and leave out --film")
-    if races > 1 and not (game.spec.restart or game.spec.open_world):
-        raise UserError(f"{game.spec.name} says not how to begin another race: leave out --races")
-    policy = load_policy(name, game, home, registry, options)
-    done: list[DriveReport] = []
-    for number in range(races):
-        one = replace(options, seed=options.seed + number, restart=number > 0)
+
+def drive_in_turn(
+    drives: Iterable[Drive], watching: Watching = lambda drive: ()
+) -> Iterator[tuple[Drive, DriveReport]]:
+    """Make the drives one after another, and give each with its report; a hotkey ends those that were to follow."""
+    for done, drive in enumerate(drives):
         try:
-            done.append(drive(name, game, home, registry, one, watch, countdown, policy, tell))
+            report = drive.go(watching(drive))
         except KeyboardInterrupt as e:
-            if done and (options.record or options.keep_laps):
-                e.add_note(f"what the {len(done)} races before it kept is there too")
+            if done and (drive.recorder or drive.laps):
+                e.add_note(f"so is what the {done} before kept")
             raise
-        if done[-1].ending in ("saved", "quit"):
-            break
-    return done
+        yield drive, report
+        if report.ending in BY_HOTKEY:
+            return
 
 
-def perform(manoeuvre: Manoeuvre, world: OpenWorld, on_away: Callable[[str | None], None]) -> None:
-    """Hold a manoeuvre's controls for as long as it says, by the wall clock, while the game is there; then nothing."""
-    away = once(on_away)
-    beat_s = 0.05  # the emitter lets go of what it hears no more of
-    for controls, seconds in manoeuvre:
-        beats = round(seconds / beat_s)
-        while beats > 0:
-            try:
-                world.source.read()
-                world.device.hold(controls)
-                beats -= 1
-                away(None)
-            except Away as e:
-                world.device.release_all()
-                away(str(e))
-            time.sleep(beat_s)
-    world.device.release_all()
+def each_track(game: Game, options: DriveOptions) -> list[DriveOptions]:
+    """Return the options for each of the tracks that they name, with a seed of its own: none is disturbed alike."""
+    tracks = game.tracks(options.track)
+    return [replace(options, track=track, seed=options.seed + n) for n, track in enumerate(tracks)]
+
+
+def each_race(game: Game, options: DriveOptions, races: int) -> list[DriveOptions]:
+    """Return the options for each of so many races on one track, one after another, with other seeds.
+
+    Raises UserError for several races where the game says not how to begin another, or of no end.
+    """
+    if races > 1 and (options.screens.film or not (options.laps or options.max_s)):
+        raise UserError("--races: say when a race is over by --laps or --seconds, and leave out --film")
+    if races > 1 and not (game.spec.race.restart or game.spec.simulator):
+        raise UserError(f"{game.spec.name} says not how to begin another race: leave out --races")
+    return [replace(options, seed=options.seed + n, restart=n > 0) for n in range(races)]

@@ -1,9 +1,9 @@
-"""Whoever decides: a human, a demonstrator, chance, or a policy. Frame in, decision out."""
+"""Whoever decides: a human, a demonstrator, chance, or a policy. Frame in, decision out; and wrappers around them."""
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from autopilot.api.interfaces import Demonstrator, LabelMap, Reader
 from autopilot.api.types import Decision, Frame, Held
@@ -14,15 +14,49 @@ if TYPE_CHECKING:
     from autopilot.learn.policy import Policy
 
 
-class Driver(Protocol):
+class Driver:
     """Decides on each frame what to hold. Of the world it sees the frame and nothing else."""
 
     def decide(self, frame: Frame) -> Decision:
-        """Return what to hold, given the frame as it is recorded."""
-        ...
+        """Return what to hold, given the frame as it is recorded; raises Away where nothing may be held."""
+        raise NotImplementedError
+
+    def meanwhile(self) -> bool:
+        """Look at the human between two decisions; return whether everything must be let go of at once."""
+        return False
+
+    def pause(self) -> bool:
+        """Hear the pause key; return whether it was meant for this driver, so that nothing pauses."""
+        return False
+
+    def released(self) -> None:
+        """Hear that everything was let go of: the run is paused, or the game away."""
 
 
-class HumanDriver:
+class DriverWrapper(Driver):
+    """Another driver, with something done to its decisions; the rest is passed on."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+
+    def decide(self, frame: Frame) -> Decision:
+        """Let the driver decide."""
+        return self.driver.decide(frame)
+
+    def meanwhile(self) -> bool:
+        """Pass it on."""
+        return self.driver.meanwhile()
+
+    def pause(self) -> bool:
+        """Pass it on."""
+        return self.driver.pause()
+
+    def released(self) -> None:
+        """Pass it on."""
+        self.driver.released()
+
+
+class HumanDriver(Driver):
     """Whatever the human holds at this instant, and what they tapped since the last one."""
 
     def __init__(self, reader: Reader) -> None:
@@ -30,9 +64,10 @@ class HumanDriver:
         self._before: Held = frozenset()
         self._seen: Held = frozenset()
 
-    def look(self) -> None:
+    def meanwhile(self) -> bool:
         """Look between two decisions, so that a tap shorter than their distance is not lost."""
         self._seen |= self._reader.held()
+        return False
 
     def decide(self, frame: Frame) -> Decision:
         """Read the human's keys."""
@@ -42,7 +77,7 @@ class HumanDriver:
         return Decision(held, held)
 
 
-class DemonstratorDriver:
+class DemonstratorDriver(Driver):
     """A game's scripted driver, rounded to what the label map can say."""
 
     def __init__(self, demonstrator: Demonstrator, label_map: LabelMap) -> None:
@@ -58,7 +93,7 @@ class DemonstratorDriver:
         return Decision(held, held)
 
 
-class RandomDriver:
+class RandomDriver(Driver):
     """Draws a new action every so many decisions; the honest zero of a race table."""
 
     def __init__(self, label_map: LabelMap, seed: int, every: int = 3) -> None:
@@ -76,50 +111,7 @@ class RandomDriver:
         return Decision(self._held, self._held)
 
 
-class NoisyDriver:
-    """Replaces what is sent by a random action now and then; the label stays clean.
-
-    Noise injected into the demonstrator teaches recovery: DART, arXiv:1703.09327. At each decision
-    a disturbance starts with probability `share`. It lasts 2 to 5 decisions, one in eight of them
-    three times as long: enough to brake to a standstill, which a good driver never shows.
-    """
-
-    def __init__(self, driver: Driver, label_map: LabelMap, share: float, seed: int) -> None:
-        self._driver = driver
-        self._label_map = label_map
-        self._share = share
-        self._random = random.Random(seed)
-        self._left = 0
-        self._noise: Held = frozenset()
-
-    def decide(self, frame: Frame) -> Decision:
-        """Let the driver decide, then perhaps send something else."""
-        decision = self._driver.decide(frame)
-        if self._left == 0 and self._random.random() < self._share:
-            self._left = self._random.randint(2, 5) * self._random.choice((1, 1, 1, 1, 1, 1, 1, 3))
-            self._noise = _random_held(self._label_map, self._random)
-        if self._left == 0:
-            return decision
-        self._left -= 1
-        return Decision(decision.held, self._noise, decision.probabilities)
-
-
-class TaughtDriver:
-    """One drives, another says what it would do there: the label.
-
-    So a policy's own mistakes become data: DAgger, arXiv:1011.0686.
-    """
-
-    def __init__(self, driver: Driver, teacher: Driver) -> None:
-        self._driver, self._teacher = driver, teacher
-
-    def decide(self, frame: Frame) -> Decision:
-        """Send the one's decision, keep the other's."""
-        decision = self._driver.decide(frame)
-        return Decision(self._teacher.decide(frame).held, decision.sent, decision.probabilities)
-
-
-class PolicyDriver:
+class PolicyDriver(Driver):
     """A network: preprocess, probabilities, selection."""
 
     def __init__(self, policy: Policy, selector: Selector, label_map: LabelMap, timing: Timing) -> None:
@@ -137,6 +129,50 @@ class PolicyDriver:
         with self._timing.stage("select"):
             held = self._label_map.held(self._selector.select(probabilities))
         return Decision(held, held, probabilities)
+
+
+class NoisyDriver(DriverWrapper):
+    """Replaces what is sent by a random action now and then; the label stays clean.
+
+    Noise injected into the demonstrator teaches recovery: DART, arXiv:1703.09327. At each decision
+    a disturbance starts with probability `share`. It lasts 2 to 5 decisions, one in eight of them
+    three times as long: enough to brake to a standstill, which a good driver never shows.
+    """
+
+    def __init__(self, driver: Driver, label_map: LabelMap, share: float, seed: int) -> None:
+        super().__init__(driver)
+        self._label_map = label_map
+        self._share = share
+        self._random = random.Random(seed)
+        self._left = 0
+        self._noise: Held = frozenset()
+
+    def decide(self, frame: Frame) -> Decision:
+        """Let the driver decide, then perhaps send something else."""
+        decision = self.driver.decide(frame)
+        if self._left == 0 and self._random.random() < self._share:
+            self._left = self._random.randint(2, 5) * self._random.choice((1, 1, 1, 1, 1, 1, 1, 3))
+            self._noise = _random_held(self._label_map, self._random)
+        if self._left == 0:
+            return decision
+        self._left -= 1
+        return Decision(decision.held, self._noise, decision.probabilities)
+
+
+class RelabellingDriver(DriverWrapper):
+    """One drives, another says what it would do there: the label.
+
+    So a policy's own mistakes become data: DAgger, arXiv:1011.0686.
+    """
+
+    def __init__(self, driver: Driver, teacher: Driver) -> None:
+        super().__init__(driver)
+        self._teacher = teacher
+
+    def decide(self, frame: Frame) -> Decision:
+        """Send the one's decision, keep the other's."""
+        decision = self.driver.decide(frame)
+        return Decision(self._teacher.decide(frame).held, decision.sent, decision.probabilities)
 
 
 def _random_held(label_map: LabelMap, rng: random.Random) -> Held:

@@ -5,33 +5,65 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import matplotlib
 import numpy as np
 
 from autopilot.api.errors import DeviceError, UserError
-from autopilot.api.types import ActionSpace, Image, Step
+from autopilot.api.interfaces import LabelMap
+from autopilot.api.types import Image, Step
 from autopilot.drive.film import FilmWriter
+from autopilot.drive.run import Ending, Observer, Run
 
 WIDTH, HEAD, BAR, GAP = 640, 30, 14, 6
 GREY, WHITE, GREEN, RED, DARK = (120, 120, 120), (240, 240, 240), (70, 200, 90), (230, 80, 70), 24
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-class Overlay:
-    """Draws one step: who drives and the referee, the picture, a bar per value of each axis, what was chosen."""
+@dataclass(frozen=True)
+class Screens:
+    """Where an overlay is seen: on a `film`, whose loss on a full disk is told to `lost`, and in a window."""
 
-    def __init__(self, space: ActionSpace, title: str) -> None:
-        self._space = space
-        self._title = title
-        rows = max(space.sizes)
+    film: Path | None = None
+    show: bool = False
+    lost: Callable[[str], None] = lambda line: None
+
+
+class Overlay(Observer):
+    """Shows each step, in a window or as a film: who drives, the referee, the picture, a bar per value of each axis."""
+
+    def __init__(self, label_map: LabelMap, title: str, screens: Screens) -> None:
+        self._label_map, self._space, self._title = label_map, label_map.action_space, title
+        self._wanted = screens
+        self._screens: list[Film | Window] = []
+        rows = max(self._space.sizes)
         self._panel = 2 * GAP + 18 + rows * (BAR + GAP)
+
+    def begin(self, run: Run) -> None:
+        """Open the film and the window; raises UserError or DeviceError where that cannot be."""
+        if self._wanted.film is not None:
+            self._screens.append(Film(self._wanted.film, run.timing.hz, self._wanted.lost))
+        if self._wanted.show:
+            self._screens.append(Window(self._title))
+
+    def step(self, step: Step) -> None:
+        """Show one step."""
+        picture = self.draw(step, self._label_map.action(step.decision.sent))
+        for screen in self._screens:
+            screen.add(picture)
+
+    def close(self, ending: Ending | None, error: BaseException | None) -> None:
+        """Close the film and the window."""
+        with ExitStack() as stack:
+            for screen in self._screens:
+                stack.callback(screen.close)
 
     def draw(self, step: Step, chosen: tuple[int, ...] | None) -> Image:
         """Return an RGB picture, uint8, of even width and height (films need that)."""
@@ -111,10 +143,8 @@ class Film:
             with suppress(OSError):
                 self._film.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Finish the file."""
         self._try(self._film.close)
 
 
@@ -137,8 +167,6 @@ class Window:
         cv2.imshow(self._title, cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR))
         cv2.waitKey(1)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Close the window."""
         cv2.destroyWindow(self._title)

@@ -1,4 +1,4 @@
-"""Running a driver in a world: the loop itself."""
+"""A run: one driver in one world from start to end, with its observers."""
 
 from __future__ import annotations
 
@@ -7,113 +7,185 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Literal
 
 from autopilot.api.errors import Away, DeviceError
-from autopilot.api.types import NOTHING, Frame, Step
+from autopilot.api.types import NOTHING, Frame, Held, Reading, Step
 from autopilot.bundle.frames import rescale
-from autopilot.drive.drivers import Driver, HumanDriver
-from autopilot.drive.game import OpenWorld, WallClock
-from autopilot.drive.takeover import Stillness, Takeover
+from autopilot.drive.drivers import Driver
 from autopilot.drive.timing import Timing
+from autopilot.drive.world import OpenWorld
 
 _log = logging.getLogger("autopilot")
 
-Observer = Callable[[Step], None]
-"""Is shown every step after it was sent: a session writer, a film, a status line."""
+POLL_S = 0.02
+"""Between two looks while a run is paused, or the game away."""
 
 Ending = Literal["finished", "limit", "ended", "saved", "quit"]
-"""Why the loop stopped: the race is over, the step limit, no more frames, or a hotkey."""
+"""Why a run is over: the race is, the step limit, no more frames, or a hotkey."""
+
+BY_HOTKEY = ("saved", "quit")
+"""The endings by which a person ends all runs that were to follow, too."""
 
 
-def run(
-    world: OpenWorld,
-    driver: Driver,
-    timing: Timing,
-    size: tuple[int, int],
-    observers: Sequence[Observer] = (),
-    max_steps: int | None = None,
-    on_pause: Callable[[bool], None] = lambda paused: None,
-    on_away: Callable[[str | None], None] = lambda reason: None,
-    takeover: Takeover | None = None,
-    on_discard: Callable[[], None] = lambda: None,
-) -> Ending:
-    """Let `driver` drive until the race ends, a hotkey stops it or `max_steps` have passed.
+class Observer:
+    """Is told of a run's named moments: a session recorder, a film, a status line. Each does nothing by default."""
 
-    `size` (width, height) is that of the frames that the driver sees and sessions keep. While the
-    source says that the game is away, nothing is held and no step is shown; `on_away` is told why,
-    and None when it is back. With a `takeover` the driver is a policy: the human's keys stop it at
-    once, and against the wall clock a picture that stands still counts as away. `on_discard` is called when
-    the human presses that hotkey. Whatever happens, everything is released at the end, on Ctrl-C too.
+    def begin(self, run: Run) -> None:
+        """The world is open, nothing was decided yet."""
 
-    Raises DeviceError when the source is over before it gave a frame, and what the parts of the world raise.
+    def step(self, step: Step) -> None:
+        """A decision was sent."""
+
+    def pause(self, paused: bool) -> None:
+        """The human paused the run, or lets it go on; nothing is held meanwhile."""
+
+    def away(self, reason: str | None) -> None:
+        """The game cannot be seen, so that nothing is held, or (None) is back."""
+
+    def discard(self) -> None:
+        """The human wants the last seconds forgotten."""
+
+    def close(self, ending: Ending | None, error: BaseException | None) -> None:
+        """The run is over, by an error where there is no ending: a note added to it tells what was kept."""
+
+
+class Run:
+    """One driver in one world, until the race ends, a hotkey stops it or `max_steps` have passed.
+
+    `size` (width, height) is that of the frames that the driver sees and sessions keep. `reading` is the
+    referee's last word, `human_frames` counts the steps that a human decided.
     """
-    index = 0
-    away = once(on_away)
-    held = NOTHING
 
-    def meanwhile() -> None:
-        nonlocal held
-        if isinstance(driver, HumanDriver):
-            driver.look()
-        if held and takeover is not None and takeover.begins():
-            world.device.release_all()
-            held = NOTHING
+    def __init__(
+        self,
+        world: OpenWorld,
+        driver: Driver,
+        timing: Timing,
+        size: tuple[int, int],
+        observers: Sequence[Observer] = (),
+        max_steps: int | None = None,
+    ) -> None:
+        self.world, self.driver, self.timing = world, driver, timing
+        self._size, self._observers, self._max_steps = size, tuple(observers), max_steps
+        self.steps = self.human_frames = 0
+        self.reading: Reading | None = None
+        self._held: Held = NOTHING
+        self._away: str | None = None
+        self._ending: Ending | None = None
 
-    stillness = None if takeover is None or world.clock.lockstep else Stillness()
-    ctrl_c = CtrlC()
-    try:
-        while max_steps is None or index < max_steps:
-            ctrl_c.heed()
-            stopped = _hotkeys(world, timing, on_pause, on_discard, takeover)
-            if stopped is not None:
-                return stopped
-            timing.begin_step()
-            try:
-                with timing.stage("capture"):
-                    seen = world.source.read()
-                    _check_upright(seen.image.shape, size)
-                    frame = Frame(rescale(seen.image, size), seen.t_ns)
-                human = takeover.decide() if takeover else None
-                if stillness is not None and human is None:
-                    stillness.check(frame.image, bool(held))
-            except EOFError as e:
-                if index == 0:
-                    raise DeviceError("the frame source was over before it gave a picture: name another") from e
-                return "ended"
-            except Away as e:
-                with timing.pause():
-                    world.device.release_all()
-                    held = NOTHING
-                    away(str(e))
-                    time.sleep(0.02)
-                continue
-            away(None)
+    def go(self) -> Ending:
+        """Run to the end. Whatever happens, everything is released and every observer closed, on Ctrl-C too.
+
+        Raises DeviceError when the source is over before it gave a frame, and what the parts of the world raise.
+        """
+        ctrl_c = CtrlC()
+        with ExitStack() as stack:
+            stack.callback(ctrl_c.close)
+            for observer in self._observers:
+                observer.begin(self)
+                stack.push(self._closing(observer))
+            stack.callback(self.world.device.release_all)
+            stack.callback(self.timing.stop)
+            if self.world.reader is not None:
+                self.world.reader.held()  # what was tapped before, to begin the game's race, is no driving
+            while self._ending is None:
+                ctrl_c.heed()
+                self._ending = self._turn()
+        return self._ending
+
+    def _closing(self, observer: Observer) -> Callable[..., None]:
+        def close(kind: object, error: BaseException | None, trace: object) -> None:
+            observer.close(None if error else self._ending, error)
+
+        return close
+
+    def _turn(self) -> Ending | None:
+        """Heed hotkeys, then capture, decide, hold, observe, tick; return why the run is over, if it is."""
+        if self.steps == self._max_steps:
+            return "limit"
+        if (stopped := self._hotkeys()) is not None:
+            return stopped
+        timing = self.timing
+        timing.begin_step()
+        try:
+            with timing.stage("capture"):
+                try:
+                    seen = self.world.source.read()
+                except EOFError as e:
+                    if self.steps == 0:
+                        raise DeviceError("the frame source was over before it gave a picture: name another") from e
+                    return "ended"
+                _check_upright(seen.image.shape, self._size)
+                frame = Frame(rescale(seen.image, self._size), seen.t_ns)
             with timing.stage("decide"):
-                decision = human or driver.decide(frame)
-                if takeover and not human:  # a key that came while the policy thought
-                    decision = takeover.decide() or decision
-            with timing.stage("device"):
-                world.device.hold(decision.sent)
-                held = decision.sent
-            with timing.stage("observe"):
-                reading = world.referee.reading() if world.referee else None
-                step = Step(index, frame, seen.image, decision, reading)
-                for observe in observers:
-                    observe(step)
-            timing.end_work()
-            if reading is not None and reading.finished:
-                return "finished"
-            if isinstance(world.clock, WallClock):
-                world.clock.tick(meanwhile)
-            else:
-                world.clock.tick()
-            index += 1
-        return "limit"
-    finally:
-        timing.stop()
-        ctrl_c.close()
-        world.device.release_all()
+                decision = self.driver.decide(frame)
+        except Away as e:
+            with timing.pause():
+                self._release()
+                self.tell_away(str(e))
+                time.sleep(POLL_S)
+            return None
+        self.tell_away(None)
+        with timing.stage("device"):
+            self.world.device.hold(decision.sent)
+            self._held = decision.sent
+        with timing.stage("observe"):
+            self.reading = self.world.referee.reading() if self.world.referee else None
+            self.human_frames += decision.by_human
+            step = Step(self.steps, frame, seen.image, decision, self.reading)
+            for observer in self._observers:
+                observer.step(step)
+        timing.end_work()
+        if self.reading is not None and self.reading.finished:
+            return "finished"
+        self.world.clock.tick(self._meanwhile)
+        self.steps += 1
+        return None
+
+    def _meanwhile(self) -> None:
+        if self.driver.meanwhile() and self._held:
+            self.world.device.release_all()
+            self._held = NOTHING
+
+    def _release(self) -> None:
+        self.world.device.release_all()
+        self._held = NOTHING
+        self.driver.released()
+
+    def tell_away(self, reason: str | None) -> None:
+        """Tell the observers why the game cannot be seen, or (None) that it is back, once."""
+        if reason != self._away:
+            self._away = reason
+            for observer in self._observers:
+                observer.away(reason)
+
+    def _hotkeys(self) -> Ending | None:
+        """Act on the human's hotkeys; while paused, hold nothing and wait."""
+        paused = False
+        with self.timing.pause():
+            while self.world.reader is not None:
+                for key in self.world.reader.hotkeys():
+                    if key in ("save", "quit"):
+                        return "saved" if key == "save" else "quit"
+                    if key == "discard":
+                        for observer in self._observers:
+                            observer.discard()
+                    elif key == "panic" or (key == "pause" and not self.driver.pause()):
+                        paused = key == "panic" or not paused
+                        self._pause(paused, panic=key == "panic")
+                if not paused:
+                    break
+                time.sleep(POLL_S)
+        return None
+
+    def _pause(self, paused: bool, panic: bool) -> None:
+        self._release()
+        if panic:
+            _log.warning("autopilot: panic key: everything is released; the pause key goes on")
+        for observer in self._observers:
+            observer.pause(paused)
 
 
 def _check_upright(shape: tuple[int, ...], size: tuple[int, int]) -> None:
@@ -124,19 +196,6 @@ def _check_upright(shape: tuple[int, ...], size: tuple[int, int]) -> None:
             f"the picture is {width}x{height}, and the game's {size[0]}x{size[1]}: it would be squashed; "
             "choose another --window or --region, or let the plugin turn its frames"
         )
-
-
-def once(tell: Callable[[str | None], None]) -> Callable[[str | None], None]:
-    """Return what tells only what is other than the last time; None at first is not told."""
-    last: str | None = None
-
-    def change(news: str | None) -> None:
-        nonlocal last
-        if news != last:
-            last = news
-            tell(news)
-
-    return change
 
 
 class CtrlC:
@@ -168,35 +227,3 @@ class CtrlC:
         """Put Python's handler back."""
         if self._ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _hotkeys(
-    world: OpenWorld,
-    timing: Timing,
-    on_pause: Callable[[bool], None],
-    on_discard: Callable[[], None],
-    takeover: Takeover | None,
-) -> Literal["saved", "quit"] | None:
-    """Act on the human's hotkeys; while paused, hold nothing and wait."""
-    paused = False
-    with timing.pause():
-        while world.reader is not None:
-            for key in world.reader.hotkeys():
-                if key == "save":
-                    return "saved"
-                if key == "quit":
-                    return "quit"
-                if key == "discard":
-                    on_discard()
-                elif key == "pause" and takeover is not None and takeover.active:
-                    takeover.hand_back()
-                elif key in ("pause", "panic"):
-                    paused = key == "panic" or not paused
-                    world.device.release_all()
-                    if key == "panic":
-                        _log.warning("autopilot: panic key: everything is released; the pause key goes on")
-                    on_pause(paused)
-            if not paused:
-                break
-            time.sleep(0.02)
-    return None

@@ -9,7 +9,8 @@ import numpy as np
 
 from autopilot.api.errors import Away
 from autopilot.api.interfaces import Reader
-from autopilot.api.types import NOTHING, Decision, Held, Image
+from autopilot.api.types import NOTHING, Decision, Frame, Held, Image
+from autopilot.drive.drivers import Driver, DriverWrapper
 
 TakeoverMode = Literal["handback", "pause", "off"]
 
@@ -20,21 +21,55 @@ FROZEN_S = 0.25
 """A picture that does not change for so long while something is held: the game or its picture hangs."""
 
 
-class Takeover:
-    """Says whether the human drives: from the first key or stick of the game that they hold.
+class TakeoverDriver(DriverWrapper):
+    """A policy, until the human takes the wheel: by the first key or stick of the game that they hold.
 
     `handback` lets the policy drive again soon after they let go, `pause` when they press the
-    pause key; `off` never looks.
+    pause key; `off` never looks. While the human drives nothing is sent. Unless `lockstep`, a picture that
+    stands still while the policy holds something counts as away.
     """
 
-    def __init__(self, reader: Reader | None, mode: TakeoverMode = "handback", grace_s: float = GRACE_S) -> None:
+    def __init__(self, driver: Driver, reader: Reader | None, mode: TakeoverMode, lockstep: bool) -> None:
+        super().__init__(driver)
         self._reader = None if mode == "off" else reader
-        self._mode, self._grace_s = mode, grace_s
+        self._mode = mode
         self._until = -1.0
         self._tapped: Held = NOTHING
+        self._sent: Held = NOTHING
+        self._stillness = None if lockstep else Stillness()
         self.active = False
 
-    def decide(self) -> Decision | None:
+    def decide(self, frame: Frame) -> Decision:
+        """Return the human's decision, or else the policy's; raises Away when the picture stands still."""
+        decision = self._human()
+        if decision is None:
+            if self._stillness is not None:
+                self._stillness.check(frame.image, bool(self._sent))
+            decision = self.driver.decide(frame)
+            decision = self._human() or decision  # a key that came while the policy thought
+        self._sent = decision.sent
+        return decision
+
+    def meanwhile(self) -> bool:
+        """Look whether the human takes the wheel now: the next decision knows of it."""
+        if self._reader is None or self.active:
+            return False
+        self._tapped |= self._reader.held()
+        if self._tapped:
+            self._begin()
+            self._sent = NOTHING
+        return self.active
+
+    def pause(self) -> bool:
+        """Hand back: in mode `pause` by that key."""
+        was, self.active = self.active, False
+        return was
+
+    def released(self) -> None:
+        """Hear that nothing is held."""
+        self._sent = NOTHING
+
+    def _human(self) -> Decision | None:
         """Return the human's decision, which sends nothing; None while the policy drives."""
         if self._reader is None:
             return None
@@ -46,21 +81,8 @@ class Takeover:
             self.active = False
         return Decision(held, NOTHING, by_human=True) if self.active else None
 
-    def begins(self) -> bool:
-        """Look between two decisions: whether the human takes the wheel now. The next decision knows of it."""
-        if self._reader is None or self.active:
-            return False
-        self._tapped |= self._reader.held()
-        if self._tapped:
-            self._begin()
-        return self.active
-
     def _begin(self) -> None:
-        self.active, self._until = True, time.monotonic() + self._grace_s
-
-    def hand_back(self) -> None:
-        """Let the policy drive again: the pause key, in mode `pause`."""
-        self.active = False
+        self.active, self._until = True, time.monotonic() + GRACE_S
 
 
 class Stillness:

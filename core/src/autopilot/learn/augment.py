@@ -21,14 +21,17 @@ device's share: what happens to an image depends on `key` and its row, not on wh
 
 
 def make_augment(
-    space: ActionSpace, options: TrainOptions, steering: SteerCorrection | None = None, still: tuple[Box, ...] = ()
+    space: ActionSpace,
+    options: TrainOptions,
+    steering: SteerCorrection | None = None,
+    static_regions: tuple[Box, ...] = (),
 ) -> Augment:
     """Return the augmentation that the options ask for.
 
     A mirrored image gets the mirrored label. One that is shifted and turned shows the car beside its
     line or askew, with the label that leads back (arXiv:1604.07316, section 5.2): `steering` says by
     how many values the label moves, a fraction of one by chance. The labels stay categories, and the
-    mean of the loss over the chances is that of a label split between two values. `still` are pixels
+    mean of the loss over the chances is that of a label split between two values. `static_regions` are pixels
     that do not move with the road. Raises UserError for turns where the game gives no correction.
     """
     if options.rotate and (steering is None or steering.per_degree is None):
@@ -47,7 +50,7 @@ def make_augment(
         row = jnp.round(down * cos - across * sin + y).astype(jnp.int32)
         moved = image[jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1)]
         fixed = np.zeros((height, width, 1), bool)
-        for left, top, wide, high in still:
+        for left, top, wide, high in static_regions:
             fixed[top : top + high, left : left + wide] = True
         return jnp.where(fixed, image, moved)
 

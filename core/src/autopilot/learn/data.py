@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autopilot.api.errors import UserError
+from autopilot.api.game import Game
 from autopilot.api.interfaces import LabelMap
 from autopilot.api.specs import SteerCorrection
 from autopilot.api.types import ActionSpace, Axis
 from autopilot.bundle.preprocess import Box, Preprocess, boxes
-from autopilot.drive.game import Game
 from autopilot.learn.options import TrainOptions
+from autopilot.learn.selection import choose_sessions
 from autopilot.sessions.cache import Cached, cached, gather
 from autopilot.sessions.home import Home
-from autopilot.sessions.laps import Lap, LapRule, choose_laps
+from autopilot.sessions.laps import Lap
 from autopilot.sessions.session import Session
-from autopilot.sessions.store import SessionStore
 
 BALANCE_LIMIT = 10.0
 """No frame is repeated, and no value weighted, more than this many times as much as the commonest."""
@@ -46,7 +46,7 @@ class Dataset:
 
     `labels` is int32 (N, axes), -1 where the label map skips the frame. `left_out` says in words
     which sessions could not be used, and why; `laps` are those that a rule chose. `steering` is the
-    game's correction for a moved picture of this size, `still` are the pixels that do not move with it.
+    game's correction for a moved picture of this size, `static_regions` are the pixels that do not move with it.
     """
 
     space: ActionSpace
@@ -61,7 +61,7 @@ class Dataset:
     left_out: list[str] = field(default_factory=list)
     laps: list[Lap] = field(default_factory=list)
     steering: SteerCorrection | None = None
-    still: tuple[Box, ...] = ()
+    static_regions: tuple[Box, ...] = ()
     recordings: list[Session] = field(default_factory=list)
 
     def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -91,13 +91,14 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
 
     Raises UserError when there is too little of it, or it cannot teach anything.
     """
-    sessions, laps, left_out = _select(game, home, options)
+    chosen = choose_sessions(game, home, options)
+    sessions, laps = chosen.sessions, chosen.laps
     label_map = game.label_map(options.actions)
     info = sessions[0].info
     size, spec, steering = (info.width, info.height), game.spec, game.spec.steering
     # A mask on one side only would tell mirrored pictures from others.
-    hud = set(spec.hud) | {(1 - x - width, y, width, height) for x, y, width, height in spec.hud if options.mirror}
-    preprocess = Preprocess(size, size, masks=boxes(sorted(hud), size))
+    hidden = {*spec.hidden, *((1 - x - w, y, w, h) for x, y, w, h in spec.hidden if options.mirror)}
+    preprocess = Preprocess(size, size, masks=boxes(sorted(hidden), size))
     if steering is not None:
         steering = replace(steering, per_pixel=steering.per_pixel * spec.frame_size[0] / info.width)
     caches = [cached(s, home.cache, preprocess.key, preprocess.size, preprocess) for s in sessions]
@@ -118,67 +119,14 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
         train=train,
         validation=validation,
         split=how,
-        left_out=left_out,
+        left_out=chosen.left_out,
         laps=laps,
         steering=steering,
-        still=preprocess.masks + boxes(steering.still if steering else (), size),
+        static_regions=preprocess.masks + boxes(steering.static_regions if steering else (), size),
         recordings=sessions,
     )
     _check(data, options)
     return data
-
-
-def _select(game: Game, home: Home, options: TrainOptions) -> tuple[list[Session], list[Lap], list[str]]:
-    rule = None if options.laps is None else LapRule.parse(options.laps, "laps")
-    store = SessionStore.of(home)
-    left_out: list[str] = []
-    if options.sessions:
-        found = [store.open(i) for i in options.sessions]
-        if odd := [s.info.id for s in found if s.info.game != game.spec.name]:
-            raise UserError(f"session {odd[0]} is not of {game.spec.name}")
-        if rejected := [s.info.id for s in found if s.edits().review == "rejected"]:
-            raise UserError(f"session {rejected[0]} was rejected: `autopilot sessions {rejected[0]} --review new`")
-    else:
-        every, broken = store.all()
-        mine = [s for s in every if s.info.game == game.spec.name]
-        found = [s for s in mine if s.info.ended != "recording"]
-        left_out += [f"{i}: {what}" for i, what in broken]
-        left_out += [f"{s.info.id}: is being recorded" for s in mine if s not in found]
-        rejected = [s.info.id for s in found if s.edits().review == "rejected"]
-        left_out += [f"{id}: was rejected" for id in rejected]
-        found = [s for s in found if s.info.id not in rejected]
-    names: dict[str, list[str]] = {}
-    if options.tracks is not None:
-        names["track"] = game.tracks(options.tracks)
-    if options.drivers is not None:
-        names["driver"] = [d.strip() for d in options.drivers.split(",")]
-    if options.modes is not None:
-        names["mode"] = [game.mode(m.strip()) for m in options.modes.split(",")]
-    found = [s for s in found if len(s) and all(getattr(s.info, what) in of for what, of in names.items())]
-    cut_short = [s for s in found if s.info.auto and s.info.lap_time_s is None]
-    unlabelled = [s for s in found if s.info.policy and set(s.label_counts()) <= {"skipped"}]
-    left_out += [f"{s.info.id}: a lap that was not written to its end" for s in cut_short]
-    left_out += [f"{s.info.id}: a policy drove it, and nobody took over" for s in unlabelled]
-    found = [s for s in found if s not in cut_short + unlabelled]
-    if not found:
-        of = "".join(f", {what} {' or '.join(wanted)}" for what, wanted in names.items())
-        raise UserError(
-            f"no sessions of {game.spec.name}{of} in {home.sessions}: "
-            f"record some with `autopilot record --game {game.spec.name}`"
-        )
-    laps = [] if rule is None else choose_laps(found, rule, "laps")
-    if laps:
-        with_laps = {lap.session for lap in laps}
-        found = [s for s in found if s.info.id in with_laps]
-    first = found[0].info
-    for s in found:
-        ours, its = (first.width, first.height, first.hz), (s.info.width, s.info.height, s.info.hz)
-        if ours != its:
-            raise UserError(
-                f"session {s.info.id} has {its[0]}x{its[1]} frames at {its[2]:g} Hz, {first.id} "
-                f"{ours[0]}x{ours[1]} at {ours[2]:g} Hz: choose with --session"
-            )
-    return found, laps, left_out
 
 
 def _wanted(session: Session, laps: Sequence[Lap] | None) -> NDArray[np.bool_]:

@@ -33,10 +33,9 @@ def make_mesh(count: int | None, batch_size: int, processes: int = 1) -> Mesh:
     if rest or (count is not None and (count < 1 or share % count)):
         by = f"--processes {processes}" if rest else f"--devices {count}"
         raise UserError(f"{by} cannot share --batch-size {batch_size} evenly")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory.keep_freed()
     with suppress(RuntimeError):  # JAX runs already: as many as it has
-        jax.config.update("jax_num_cpu_devices", count or _divisor(share, min(cores, MOST_BY_DEFAULT)))
+        jax.config.update("jax_num_cpu_devices", count or _divisor(share, min(_cores(), MOST_BY_DEFAULT)))
     there = [[d for d in jax.devices() if d.process_index == i] for i in range(processes)]
     fewest = min(there, key=len)
     count = count or _divisor(share, len(fewest))
@@ -48,6 +47,10 @@ def make_mesh(count: int | None, batch_size: int, processes: int = 1) -> Mesh:
 def single() -> Mesh:
     """Return a mesh of the first device."""
     return Mesh(jax.devices()[:1], ("data",))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _divisor(whole: int, most: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -12,9 +12,7 @@ from autopilot.api.errors import UserError
 from autopilot.api.registry import Registry
 from autopilot.learn import network
 from autopilot.learn.data import Dataset
-from autopilot.learn.options import TrainOptions, TrainProgress
-
-Watch = Callable[[TrainProgress], None]
+from autopilot.learn.options import TrainListener, TrainOptions, TrainProgress
 
 LONG_S = 600
 """From so many seconds on it is worth saying what would be quicker."""
@@ -23,15 +21,13 @@ LONG_S = 600
 class Forecast:
     """Watches a training, and says before its first step what it is, and once it was measured how long it takes."""
 
-    def __init__(
-        self, registry: Registry, options: TrainOptions, data: Dataset, watch: Watch, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, registry: Registry, options: TrainOptions, data: Dataset, listener: TrainListener) -> None:
         self._registry, self._options, self._data = registry, options, data
-        self._watch, self._say = watch, say
+        self._watch, self._say = listener.progress, listener.say
         self._begun = self._measured = False
 
     def __call__(self, p: TrainProgress) -> None:
-        """Pass the progress on to `watch`, then say what is new."""
+        """Pass the progress on, then say what is new."""
         self._watch(p)
         if not self._begun:
             self._begun = True
@@ -61,7 +57,7 @@ class Forecast:
 
     def _operations(self, model: str, config: Mapping[str, Any]) -> float:
         size = self._data.preprocess.size
-        module = network.build(self._registry, model, config, size, self._data.space, abstract=True)
+        module = network.build(self._registry, model, config, size, self._data.space, seed=None)
         return network.operations(module, size)
 
 

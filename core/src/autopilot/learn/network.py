@@ -33,12 +33,11 @@ def build(
     config: Mapping[str, Any],
     size: tuple[int, int],
     space: ActionSpace,
-    seed: int = 0,
-    abstract: bool = False,
+    seed: int | None = 0,
 ) -> nnx.Module:
     """Return a freshly initialised network for images of `size` (width, height).
 
-    An `abstract` one has shapes for weights: all that loading a bundle needs, without the seconds
+    With no seed (None) it has shapes for weights: all that loading a bundle needs, without the seconds
     that compiling the initialisers takes. Raises PluginError when there is no such model, a setting
     is none of its own, it cannot be built, or its logits do not fit the axes.
     """
@@ -47,7 +46,7 @@ def build(
     make = registry.load("model", model, spec.build)
 
     def construct() -> nnx.Module:
-        rngs = nnx.Rngs(params=seed, dropout=seed + 1)
+        rngs = nnx.Rngs(params=seed or 0, dropout=(seed or 0) + 1)
         made: nnx.Module = make(size[1], size[0], space.sizes, rngs, **settings)
         return made
 
@@ -58,7 +57,7 @@ def build(
         wrong = _misfit(module, size, space)
     if wrong:
         raise PluginError(f"{who} {wrong}")
-    if abstract:
+    if seed is None:
         return module
     with Calling(f"{who} cannot be initialised", watched=False):
         # One program, compiled in a hurry: it runs once. GoogLeNet takes 9 s so, and 44 s op by op.

@@ -175,23 +175,32 @@ def _pools_nhwc(params: dict[str, Any]) -> bool:
 
 def _fold_padding(graph: Any) -> None:
     """Give each pool the padding of the Pad in front of it: onnxruntime would stop at every one."""
-    from onnx import helper, numpy_helper
+    from onnx import numpy_helper
 
     made = {output: node for node in graph.node for output in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    for pool in (node for node in graph.node if node.op_type == "MaxPool"):
+    for pool in graph.node:
+        if pool.op_type != "MaxPool":
+            continue
         turn = made[pool.input[0]]  # NHWC to NCHW
         pad = made.get(turn.input[0])
-        if pad is not None and (turn.op_type, pad.op_type) == ("Transpose", "Pad"):
-            _, top, left, _, _, bottom, right, _ = numpy_helper.to_array(constants[pad.input[1]]).tolist()
-            kept = [a for a in pool.attribute if a.name not in ("auto_pad", "pads")]
-            del pool.attribute[:]
-            pool.attribute.extend([*kept, helper.make_attribute("pads", [top, left, bottom, right])])
-            turn.input[0] = pad.input[0]
+        if pad is None or (turn.op_type, pad.op_type) != ("Transpose", "Pad"):
+            continue
+        _, top, left, _, _, bottom, right, _ = numpy_helper.to_array(constants[pad.input[1]]).tolist()
+        _set_pads(pool, [top, left, bottom, right])
+        turn.input[0] = pad.input[0]
     used = {name for node in graph.node for name in node.input}
     for pad in [node for node in graph.node if node.op_type == "Pad" and node.output[0] not in used]:
         graph.node.remove(pad)
     del graph.value_info[:]  # shapes in between, some of which were the padded ones
+
+
+def _set_pads(pool: Any, pads: list[int]) -> None:
+    from onnx import helper
+
+    for attribute in [a for a in pool.attribute if a.name in ("auto_pad", "pads")]:
+        pool.attribute.remove(attribute)
+    pool.attribute.append(helper.make_attribute("pads", pads))
 
 
 def _source(manifest: Manifest) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -100,3 +100,32 @@ class TrainProgress:
     left_s: float | None = None
     loss: float | None = None
     validation: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """How `train` is called, which does not change what is learned.
+
+    `restart` throws an earlier run of the name away; `check` lets the sessions be looked through first;
+    `bundle_from` is an epoch whose weights are kept, or a first and a last one, whose mean is bundled
+    (arXiv:1803.05407), in place of the best; so many `processes` were joined by `jax.distributed`.
+    """
+
+    restart: bool = False
+    check: bool = True
+    bundle_from: Sequence[int] | None = None
+    processes: int = 1
+
+
+class TrainListener:
+    """Hears how a training goes; a command, a notebook or another process overrides what it wants to know."""
+
+    def progress(self, progress: TrainProgress) -> None:
+        """A step was made."""
+
+    def say(self, line: str) -> None:
+        """The user should know this before it goes on."""
+
+    def stop(self) -> bool:
+        """Return whether it should end here, with a checkpoint and KeyboardInterrupt."""
+        return False

@@ -30,7 +30,7 @@ class Policy:
         self.manifest = manifest
         self.preprocess = Preprocess.from_json(manifest.preprocess)
         module = network.build(
-            registry, manifest.model, manifest.config, self.preprocess.size, manifest.space, abstract=True
+            registry, manifest.model, manifest.config, self.preprocess.size, manifest.space, seed=None
         )
         _, state, _ = network.split(module)
         self.weights = network.with_weights(state, read_weights(folder, manifest))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ def make_step(
 ) -> tuple[TrainState, Callable[..., tuple[Any, Any, Any, jax.Array]]]:
     """Return the first state and the jitted step, on the devices of `mesh` (default: the first).
 
-    The step maps (weights, other, optimiser state, step number, images, labels, sample weights)
+    The step maps (weights, other, optimiser state, step number, (images, labels, sample weights))
     to the new first three and the loss. The batch is split over the devices, gradients and losses
     are averaged, the rest is whole on each. The randomness of a step depends on the seed and its
     number alone; that of dropout, also on the number of devices. The network computes in
@@ -70,9 +70,8 @@ def make_step(
     graph, weights, rng, other = nnx.split(module, nnx.Param, nnx.RngState, ...)
     seed_key = jax.random.key(seed)
 
-    def loss_of(
-        weights: Any, other: Any, key: jax.Array, pixels: jax.Array, labels: jax.Array, sample_weights: jax.Array
-    ) -> tuple[jax.Array, Any]:
+    def loss_of(weights: Any, other: Any, key: jax.Array, batch: Sequence[jax.Array]) -> tuple[jax.Array, Any]:
+        pixels, labels, sample_weights = batch
         fresh, other = jax.tree.map(lambda x: x, (rng, other))  # merging shares variables; these are changed
         network: Any = nnx.merge(graph, jax.tree.map(lambda w: w.astype(precision), weights), fresh, other)
         nnx.reseed(network, dropout=key)
@@ -82,19 +81,14 @@ def make_step(
         return jnp.asarray(loss), nnx.split(network, nnx.Param, nnx.RngState, ...)[3]
 
     def step(
-        weights: Any,
-        other: Any,
-        state: Any,
-        number: jax.Array,
-        images: jax.Array,
-        labels: jax.Array,
-        sample_weights: jax.Array,
+        weights: Any, other: Any, state: Any, number: jax.Array, batch: Sequence[jax.Array]
     ) -> tuple[Any, Any, Any, jax.Array]:
+        images, labels, sample_weights = batch
         augment_key, dropout_key = jax.random.split(jax.random.fold_in(seed_key, number))
         share, count = jax.lax.axis_index("data"), len(images)
         pixels, labels = augment(augment_key, share * count + jnp.arange(count), images, labels)
         (loss, other), gradients = jax.value_and_grad(loss_of, has_aux=True)(
-            weights, other, jax.random.fold_in(dropout_key, share), pixels, labels, sample_weights
+            weights, other, jax.random.fold_in(dropout_key, share), (pixels, labels, sample_weights)
         )
         mean = jax.lax.pmean((gradients, other, loss), "data")
         gradients, other, loss = jax.tree.map(lambda m, x: m.astype(x.dtype), mean, (gradients, other, loss))
@@ -102,7 +96,7 @@ def make_step(
         return optax.apply_updates(weights, updates), other, state, loss
 
     first = TrainState(*replicate((weights, other, adam.init(weights)), mesh))
-    return first, shard(step, mesh, [WHOLE] * 4 + [ROWS] * 3, WHOLE, donate=(0, 1, 2))
+    return first, shard(step, mesh, [WHOLE] * 4 + [ROWS], WHOLE, donate=(0, 1, 2))
 
 
 def make_evaluate(

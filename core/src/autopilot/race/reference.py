@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autopilot.api.errors import UserError
+from autopilot.api.game import Game
 from autopilot.api.specs import Reference
-from autopilot.drive.game import Game
-from autopilot.race.result import RaceResult, Run
+from autopilot.race.result import RaceResult, RunResult
 
 USUAL_LAPS = 3
 
@@ -17,14 +17,14 @@ def find_references(game: Game, name: str, tracks: list[str], laps: int) -> list
 
     Raises UserError where the game has none of that name, or none is of so many laps on any of them.
     """
-    known = game.spec.references
+    known = game.spec.race.references
     if name not in known:
         there_are = f"there are: {', '.join(known)}" if known else "it has none"
         raise UserError(f"{game.spec.name} has no reference {name!r}: {there_are}")
     found = [reference for track in tracks if (reference := game.reference(name, track, laps)) is not None]
     if not found:
         for n in (laps, USUAL_LAPS):
-            on = [track for track in game.spec.tracks if game.reference(name, track, n) is not None]
+            on = [track for track in game.spec.tracks.names if game.reference(name, track, n) is not None]
             if on:
                 where = f"--tracks {','.join(on)} --laps {n}"
                 raise UserError(f"the reference {name} is of another race: compare it by {where}")
@@ -35,7 +35,7 @@ def find_references(game: Game, name: str, tracks: list[str], laps: int) -> list
 def add_reference(result: RaceResult, name: str, reference: Reference) -> RaceResult:
     """Return the result with the published runs behind its own; their drivers are called `NAME:DRIVER`."""
     runs = [
-        Run(
+        RunResult(
             driver=f"{name}:{driver}",
             track=reference.track,
             race=number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,34 +74,45 @@ def chart(path: Path, result: RaceResult) -> None:
 
     scored = any(run.score is not None for run in result.runs)
     apart = len(result.tracks) <= MOST_PLOTS and not scored
-    tracks = [{track} for track in result.tracks] if apart else [set(result.tracks)]
+    tracks = [(track,) for track in result.tracks] if apart else [result.tracks]
     count = len(tracks) + scored
     figure = Figure(figsize=(max(6, 3.6 * count), 4), layout="constrained")
     plots = figure.subplots(1, count, squeeze=False)[0]
-    for plot, shown in zip(plots, [*tracks, *[set(result.tracks)] * scored], strict=True):
-        of_score = scored and plot is plots[-1]
-        for i, driver in enumerate(result.drivers):
-            runs = [r for r in result.runs if r.driver == driver and r.track in shown]
-            if of_score:
-                values = [(r.score, False) for r in runs if r.score is not None]
-            else:
-                values = [(t, n in r.incident_laps) for r in runs for n, t in enumerate(r.laps_s)]
-            for marker, wanted in (("o", False), ("*", True)):
-                y = [v for v, incident in values if incident is wanted]
-                spread = [i + 0.3 * ((k % 7) / 6 - 0.5) for k in range(len(y))]
-                size = 90 if wanted else 28
-                plot.scatter(spread, y, marker=marker, s=size, color=f"C{i}", alpha=0.8)
-            if runs and not values:
-                middle = plot.get_xaxis_transform()
-                plot.text(i, 0.5, "Incomplete", rotation=90, ha="center", va="center", transform=middle)
-        plot.set_xticks(range(len(result.drivers)), result.drivers, rotation=15)
-        plot.set_xlim(-0.6, len(result.drivers) - 0.4)
-        plot.set_ylabel("score" if of_score else "lap time, s")
-        plot.grid(axis="y", alpha=0.3)
+    for plot, shown in zip(plots, tracks, strict=False):
+        _plot(plot, {driver: _laps(result, driver, shown) for driver in result.drivers}, "lap time, s")
         if apart and count > 1:
             plot.set_title(*shown)
+    if scored:
+        _plot(plots[-1], {driver: _scores(result, driver) for driver in result.drivers}, "score")
     figure.suptitle(f"{result.title}, {_lengths(result)} ({result.stamp}; star = incident)")
     figure.savefig(path, dpi=120)
+
+
+def _laps(result: RaceResult, driver: str, tracks: Sequence[str]) -> list[tuple[float, bool]] | None:
+    """Return a driver's laps on these tracks, each with whether there was an incident; None without a run there."""
+    runs = [run for run in result.runs if run.driver == driver and run.track in tracks]
+    laps = [(seconds, i in run.incident_laps) for run in runs for i, seconds in enumerate(run.laps_s)]
+    return laps if runs else None
+
+
+def _scores(result: RaceResult, driver: str) -> list[tuple[float, bool]]:
+    return [(run.score, False) for run in result.runs if run.driver == driver and run.score is not None]
+
+
+def _plot(plot: Any, values: dict[str, list[tuple[float, bool]] | None], label: str) -> None:
+    """Draw values, each with whether there was an incident, a column a driver; None: did not run."""
+    for i, mine in enumerate(values.values()):
+        for marker, size, wanted in (("o", 28, False), ("*", 90, True)):
+            y = [value for value, incident in mine or () if incident is wanted]
+            spread = [i + 0.3 * ((k % 7) / 6 - 0.5) for k in range(len(y))]
+            plot.scatter(spread, y, marker=marker, s=size, color=f"C{i}", alpha=0.8)
+        if mine == []:
+            middle = plot.get_xaxis_transform()
+            plot.text(i, 0.5, "Incomplete", rotation=90, ha="center", va="center", transform=middle)
+    plot.set_xticks(range(len(values)), list(values), rotation=15)
+    plot.set_xlim(-0.6, len(values) - 0.4)
+    plot.set_ylabel(label)
+    plot.grid(axis="y", alpha=0.3)
 
 
 def save_reports(result: RaceResult, folder: Path) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Run:
+class RunResult:
     """One driver, once, on one track. Times in seconds of game time.
 
     `incident_laps` are the numbers (from 0) of laps with an incident; a run that gave up is not
@@ -52,7 +52,7 @@ class RaceResult:
     laps: int
     races: int
     hz: float
-    runs: tuple[Run, ...]
+    runs: tuple[RunResult, ...]
     stamp: str = "AI"
     references: tuple[str, ...] = ()
 
@@ -72,32 +72,36 @@ def summarise(result: RaceResult, track: str | None = None) -> list[dict[str, An
     `score_ratio` and `lap_ratio` compare with the first driver of the list. Tracks differ in length:
     of several, `lap_ratio` is the median of theirs.
     """
-    rows: list[dict[str, Any]] = []
-    for driver in result.drivers:
-        runs = [r for r in result.runs if r.driver == driver and track in (None, r.track)]
-        scores = [r.score for r in runs if r.score is not None]
-        names = dict.fromkeys(name for r in result.runs for name in r.tallies)
-        rows.append(
-            {
-                "driver": driver,
-                "track": track,
-                "finished": sum(r.finished for r in runs),
-                "runs": len(runs),
-                "median_lap_s": _median([t for r in runs for t in r.laps_s]),
-                "median_race_s": _median([r.total_s for r in runs if r.total_s is not None]),
-                "incident_laps": sum(len(r.incident_laps) for r in runs),
-                "incidents": sum(r.incidents for r in runs),
-                "mean_score": round(statistics.mean(scores), 1) if scores else None,
-                "tallies": {name: round(sum(r.tallies.get(name, 0) for r in runs), 1) for name in names},
-            }
-        )
+    chosen = [run for run in result.runs if track in (None, run.track)]
+    names = dict.fromkeys(name for run in result.runs for name in run.tallies)
+    rows = [_summary(driver, track, [run for run in chosen if run.driver == driver]) for driver in result.drivers]
     for row in rows:
-        for name, key in (("lap_ratio", "median_lap_s"), ("score_ratio", "mean_score")):
-            ours, first = row[key], rows[0][key]
-            row[name] = round(ours / first, 3) if ours is not None and first else None
+        row["tallies"] = {name: row["tallies"].get(name, 0) for name in names}
+        row["lap_ratio"] = _ratio(row["median_lap_s"], rows[0]["median_lap_s"])
+        row["score_ratio"] = _ratio(row["mean_score"], rows[0]["mean_score"])
     if track is None and len(result.tracks) > 1:
-        by_track = [row for t in result.tracks for row in summarise(result, t)]
-        for row in rows:
-            ratios = [r["lap_ratio"] for r in by_track if r["driver"] == row["driver"]]
-            row["lap_ratio"] = _median([r for r in ratios if r is not None])
+        by_track = [summarise(result, one) for one in result.tracks]
+        for i, row in enumerate(rows):
+            row["lap_ratio"] = _median([of[i]["lap_ratio"] for of in by_track if of[i]["lap_ratio"] is not None])
     return rows
+
+
+def _summary(driver: str, track: str | None, runs: Sequence[RunResult]) -> dict[str, Any]:
+    scores = [run.score for run in runs if run.score is not None]
+    names = dict.fromkeys(name for run in runs for name in run.tallies)
+    return {
+        "driver": driver,
+        "track": track,
+        "finished": sum(run.finished for run in runs),
+        "runs": len(runs),
+        "median_lap_s": _median([t for run in runs for t in run.laps_s]),
+        "median_race_s": _median([run.total_s for run in runs if run.total_s is not None]),
+        "incident_laps": sum(len(run.incident_laps) for run in runs),
+        "incidents": sum(run.incidents for run in runs),
+        "mean_score": round(statistics.mean(scores), 1) if scores else None,
+        "tallies": {name: round(sum(run.tallies.get(name, 0) for run in runs), 1) for name in names},
+    }
+
+
+def _ratio(value: float | None, first: float | None) -> float | None:
+    return round(value / first, 3) if value is not None and first else None

@@ -62,8 +62,8 @@ class LapFinder:
         self._count = 0
         self._begin()
 
-    def _begin(self) -> None:
-        self._now = _Stretch(self._count)
+    def _begin(self, index: int | None = None) -> None:
+        self._now = _Stretch(self._count if index is None else index)
         self._untimed: list[_Stretch] = []
         self._lap: int | None = None
         self._timed = 0
@@ -77,13 +77,12 @@ class LapFinder:
 
     def add(self, t_ns: int, reading: Reading | None) -> list[Lap]:
         """Take in the next frame; return the laps that are known with it."""
-        clock_s = None if reading is None else reading.race_time_s
-        if reading is None or (self._lap or 0) > reading.lap or (clock_s or math.inf) < self._clock_s - CLOCK_S:
-            self._begin()  # nothing is known, or this is another race
         index, self._count = self._count, self._count + 1
-        if reading is None:
-            self._now = _Stretch(self._count)
+        if reading is None:  # nothing is known
+            self._begin()
             return []
+        if (self._lap or 0) > reading.lap or (reading.race_time_s or math.inf) < self._clock_s - CLOCK_S:
+            self._begin(index)  # this is another race
         if self._last_ns is not None:
             self._now.lasted_s += min((t_ns - self._last_ns) / 1e9, self._longest_s)
         self._last_ns = t_ns
@@ -91,19 +90,23 @@ class LapFinder:
             self._lap, self._timed = reading.lap, len(reading.lap_times_s)
         times = reading.lap_times_s[self._timed :]
         self._timed = max(self._timed, len(reading.lap_times_s))
-        if reading.lap > self._lap or (times and reading.finished and not self._untimed):
-            self._lap = reading.lap
-            self._now.stop = index
-            self._untimed.append(self._now)
-            self._now = _Stretch(index)
-        elif not self._clock_s and self._lap == 0 and clock_s:
-            self._now = _Stretch(index)  # what came before was the countdown
-        self._clock_s = clock_s or self._clock_s
+        self._cross(index, reading, bool(times))
         self._now.clean &= not (reading.incident or reading.wrong_way)
         found = [s.lap(t) for s, t in zip(reversed(self._untimed), reversed(times), strict=False)]
         if times:
             self._untimed.clear()
         return [lap for lap in reversed(found) if lap is not None]
+
+    def _cross(self, index: int, reading: Reading, timed: bool) -> None:
+        """Begin another stretch where the line was crossed, or the clock has started."""
+        if reading.lap > (self._lap or 0) or (timed and reading.finished and not self._untimed):
+            self._lap = reading.lap
+            self._now.stop = index
+            self._untimed.append(self._now)
+            self._now = _Stretch(index)
+        elif not self._clock_s and self._lap == 0 and reading.race_time_s:
+            self._now = _Stretch(index)  # what came before was the countdown
+        self._clock_s = reading.race_time_s or self._clock_s
 
 
 def laps_of(session: Session) -> list[Lap]:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from autopilot.api import API_VERSION, CommandSpec, GameSpec, LabelMapSpec, SteerCorrection, hookimpl
+from autopilot.api import (
+    API_VERSION,
+    CommandSpec,
+    GameSpec,
+    LabelMapSpec,
+    RaceSpec,
+    SimulatorSpec,
+    SteerCorrection,
+    Tracks,
+    hookimpl,
+)
 
 AUTOPILOT_API = API_VERSION
 
@@ -17,7 +27,7 @@ STEERING = SteerCorrection(
     per_degree=0.025,
     pivot=(0.5, 0.75),
     pixel_aspect=(1000 / 160) / (800 / 90),  # gymnasium draws 1000x800
-    still=(BAR, (0.465, 0.68, 0.07, 0.13)),
+    static_regions=(BAR, (0.465, 0.68, 0.07, 0.13)),
 )
 HOTKEYS = {"pause": "t", "save": "o", "quit": "p", "discard": "u"}
 
@@ -33,18 +43,19 @@ def autopilot_games() -> list[GameSpec]:
             label_map="carracing",
             hz=12.5,
             frame_size=(160, 90),
-            open_world="autopilot_carracing.world:open_world",
-            track_pattern=r"\d{1,9}",
-            track_help="a seed, from 0 to 999999999; each makes its own track",
+            tracks=Tracks(pattern=r"\d{1,9}", help="a seed, from 0 to 999999999; each makes its own track"),
             modes={"N": "normal", "A": "adjust: starts astray and turned, to record recoveries"},
             bindings={"window": {"default": KEYS}},
             hotkeys=HOTKEYS,
-            demonstrator=True,
-            referee=True,
-            lap_limit_s=60.0,
-            hud=(SCORE,),
+            hidden=(SCORE,),
             steering=STEERING,
-            probe="autopilot_carracing.window:probe",
+            race=RaceSpec(referee=True, lap_limit_s=60.0),
+            simulator=SimulatorSpec(
+                open_world="autopilot_carracing.world:open_world",
+                demonstrators={"demonstrator": "carracing"},
+                noise_mode="A",
+                probe="autopilot_carracing.window:probe",
+            ),
         )
     ]
 

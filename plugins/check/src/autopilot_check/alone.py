@@ -166,13 +166,7 @@ def _labels(look: Look, label_map: LabelMap | None) -> Iterator[Finding]:
     labelled = look.actions[:, 0] >= 0
     driven = info.policy or info.auto  # then rows are without a label by intention
     if label_map is not None and not driven and label_map.action_space.to_json() == info.action_space:
-        none = (-1,) * look.actions.shape[1]
-        now = {held: label_map.action(held) or none for held in counts}
-        other = np.array([now[h] for h in look.held]) != look.actions
-        if share := other.any(1).mean():
-            text = f"{100 * share:.0f} % of the labels are not what {info.label_map} makes of the keys held: "
-            text += "it has changed since; training takes the new labels"
-            yield found(look, "labels", text, share, other.any(1))
+        yield from _relabelled(look, label_map)
     if (share := float((~labelled).mean())) > SKIPPED and not driven:
         text = f"{100 * share:.0f} % of the frames have no label: keys were held that contradict each other, "
         text += "or the label map knows no such action"
@@ -183,6 +177,16 @@ def _labels(look: Look, label_map: LabelMap | None) -> Iterator[Finding]:
         yield found(look, "keys", text, n, severity=REFUSE)
     elif look.steer is not None and labelled.sum() >= ENOUGH:
         yield from _balance(look, labelled)
+
+
+def _relabelled(look: Look, label_map: LabelMap) -> Iterator[Finding]:
+    none = (-1,) * look.actions.shape[1]
+    now = {held: label_map.action(held) or none for held in set(look.held)}
+    other = (np.array([now[h] for h in look.held]) != look.actions).any(1)
+    if share := other.mean():
+        text = f"{100 * share:.0f} % of the labels are not what {look.info.label_map} makes of the keys held: "
+        text += "it has changed since; training takes the new labels"
+        yield found(look, "labels", text, share, other)
 
 
 def _balance(look: Look, labelled: Flags) -> Iterator[Finding]:

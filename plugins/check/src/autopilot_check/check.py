@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from autopilot.api import LabelMap, Registry, UserError
-from autopilot.drive.game import Game
+from autopilot.api import Game, LabelMap, Registry, UserError
 from autopilot.sessions.home import Home
 from autopilot.sessions.session import Session
 from autopilot.sessions.store import SessionStore

@@ -1,8 +1,8 @@
-"""What this plugin provides: the command `check`."""
+"""What this plugin provides: the command `check`, and what training asks."""
 
 from __future__ import annotations
 
-from autopilot.api import API_VERSION, CommandSpec, hookimpl
+from autopilot.api import API_VERSION, CheckSpec, CommandSpec, hookimpl
 
 AUTOPILOT_API = API_VERSION
 
@@ -15,3 +15,9 @@ def autopilot_commands() -> list[CommandSpec]:
             "check", "Look through sessions for what would teach the wrong thing.", "autopilot_check.command:command"
         )
     ]
+
+
+@hookimpl
+def autopilot_checks() -> list[CheckSpec]:
+    """What is looked for before a training."""
+    return [CheckSpec("check", "faults of sessions, alone and against each other", "autopilot_check.check:admit")]

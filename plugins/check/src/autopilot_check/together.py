@@ -138,30 +138,50 @@ def _like(its: Floats, usual: Floats, edges: Flags) -> float:
 
 def _steering(look: Look, own: Lag | None, others: Sequence[Lag | None]) -> Iterator[Finding]:
     """Compare how the picture answers to the steering; see `lag`."""
-    clear = [k for k in others if k is not None and k.frames is not None]
     if own is None:
         return
-    usual = float(np.median([k.strength for k in clear] or [0.0]))
-    normal = float(np.median([k.frames for k in clear if k.frames is not None] or [0.0]))
-    agreed = [k for k in clear if k.strength * usual > 0 and abs((k.frames or 0.0) - normal) <= LATE / 2]
+    usual = _Usual.of([k for k in others if k is not None and k.frames is not None])
     # In lock-step the game waits for what was held: no label can be late.
     late = None if look.info.lockstep else own.frames
-    if len(agreed) < max(2.0, MOST * len(clear)):
-        # Alone, it can only be said that no picture turns before the keys are held.
-        if late is not None and late < -LATE and abs(own.strength) > 0.3 and own.beyond(0):
-            yield _late(look, -late, "the picture turns before the keys are held, by so much at least")
-        return
-    there = own.curve[int(np.abs(np.median([k.curve for k in agreed], 0)).argmax())]
-    opposite = own.strength * usual < 0
-    if own.frames is not None and opposite and there * usual < 0:
+    if usual.curve is not None:
+        yield from _against(look, own, usual, late)
+    # Alone, it can only be said that no picture turns before the keys are held.
+    elif late is not None and late < -LATE and abs(own.strength) > 0.3 and own.beyond(0):
+        yield _late(look, -late, "the picture turns before the keys are held, by so much at least")
+
+
+@dataclass(frozen=True)
+class _Usual:
+    """How the picture answers to the steering in other sessions, by their medians; no curve: they do not agree."""
+
+    strength: float
+    frames: float
+    curve: Floats | None
+
+    @classmethod
+    def of(cls, clear: Sequence[Lag]) -> _Usual:
+        strength = float(np.median([k.strength for k in clear] or [0.0]))
+        frames = float(np.median([k.frames or 0.0 for k in clear] or [0.0]))
+        agreed = [k for k in clear if k.strength * strength > 0 and abs((k.frames or 0.0) - frames) <= LATE / 2]
+        few = len(agreed) < max(2.0, MOST * len(clear))
+        return cls(strength, frames, None if few else np.median([k.curve for k in agreed], 0))
+
+
+def _against(look: Look, own: Lag, usual: _Usual, late: float | None) -> Iterator[Finding]:
+    assert usual.curve is not None, "the other sessions agree"
+    there = own.curve[int(np.abs(usual.curve).argmax())]
+    opposite = own.strength * usual.strength < 0
+    if own.frames is not None and opposite and there * usual.strength < 0:
         text = f"the picture turns the other way than in the other sessions (correlation {own.strength:+.2f}, "
-        text += f"{usual:+.2f} there): it is mirrored, or left and right are swapped; record again"
+        text += f"{usual.strength:+.2f} there): it is mirrored, or left and right are swapped; record again"
         yield found(look, "mirrored", text, own.strength, severity=REFUSE)
-    elif abs(there) < abs(usual) / 4 and abs(own.strength) < abs(usual) * 0.75:
-        text = f"the labels have nothing to do with the picture (correlation {there:+.2f}, {usual:+.2f} in the "
+    elif abs(there) < abs(usual.strength) / 4 and abs(own.strength) < abs(usual.strength) * 0.75:
+        text = (
+            f"the labels have nothing to do with the picture (correlation {there:+.2f}, {usual.strength:+.2f} in the "
+        )
         yield found(look, "unrelated", text + "other sessions): did the keys go to another window?", there)
-    elif late is not None and not opposite and abs(late - normal) > LATE and own.beyond(normal):
-        yield _late(look, normal - late, "compared with the other sessions")
+    elif late is not None and not opposite and abs(late - usual.frames) > LATE and own.beyond(usual.frames):
+        yield _late(look, usual.frames - late, "compared with the other sessions")
 
 
 def _late(look: Look, frames: float, why: str) -> Finding:

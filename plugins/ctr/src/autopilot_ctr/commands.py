@@ -6,6 +6,7 @@ import json
 
 import click
 
+from autopilot_ctr.emulators import PROGRAMS
 from autopilot_ctr.game import ALIASES, CTR, TRACKS
 
 
@@ -47,7 +48,7 @@ def keys(as_json: bool) -> None:
     Example:
       autopilot ctr keys
     """
-    notes = {name: program.note for name, program in CTR.programs.items() if program.note}
+    notes = {name: program.note for name, program in PROGRAMS.items() if program.note}
     if as_json:
         click.echo(json.dumps({"bindings": CTR.bindings, "hotkeys": CTR.hotkeys, "notes": notes}, indent=2))
         return

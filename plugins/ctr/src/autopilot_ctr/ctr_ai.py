@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from autopilot.api import NOTHING, Held, Image, ImportRequest, Recording, UserError
+from autopilot.api import NOTHING, Held, Image, UserError
 from numpy.typing import NDArray
 
 from autopilot_ctr.pickled import PickledArray, read_pickled
@@ -37,6 +37,39 @@ CONVERT = (
 SAMPLE = 25
 CLEARLY = 1.15
 """Read the wrong way, neighbouring pixels must differ so much more than read the right way."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What is to be imported: `folder` holds the recordings.
+
+    `driver`, `track` and `mode` are the user's word where the files say none. `channels` is the order of their
+    colours, `rgb` or `bgr`, where the user knows it.
+    """
+
+    folder: Path
+    driver: str | None = None
+    track: str | None = None
+    mode: str | None = None
+    channels: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording as it was read; `name` is its own and fit for a folder.
+
+    `frames` gives a picture, uint8 RGB (H, W, 3), with what was held, `hz` times a second; `created` is
+    ISO 8601; `remarks` are told to the user. Reading a frame may raise UserError.
+    """
+
+    name: str
+    driver: str
+    track: str
+    mode: str
+    hz: float
+    created: str
+    frames: Iterable[tuple[Image, Held]]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass

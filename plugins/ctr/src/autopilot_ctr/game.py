@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from autopilot.api import NOTHING, GameSpec, Manoeuvre, Recovery
+from autopilot.api import NOTHING, GameSpec, HudSpec, Manoeuvre, RaceSpec, Recovery, ScreenSpec, Tracks
 
 from autopilot_ctr.emulators import ASPECTS, GAMEPAD, KEYBOARD, PROGRAMS
 
@@ -49,28 +49,32 @@ CTR = GameSpec(
     label_map="ctr-timetrial",
     hz=10.0,
     frame_size=(160, 90),
-    frame_source="screen",
-    window="click",  # an emulator may show any title
-    device="keyboard",
-    reader="keyboard",
-    tracks=tuple(TRACKS),
-    aliases=ALIASES,
-    track_help="a track's name or its first word, e.g. coco-park or coco",
+    tracks=Tracks(tuple(TRACKS), ALIASES, help="a track's name or its first word, e.g. coco-park or coco"),
     modes={
         "N": "normal: drive as well as you can",
         "A": "adjust: start against a wall or on the grass and recover",
         "D": "dark: the dark section of a track, again and again",
+        "*": "modes of your own naming",
     },
-    own_modes=True,
     bindings={"keyboard": KEYBOARD, "gamepad": GAMEPAD},
     hotkeys={"pause": "t", "save": "o", "quit": "p", "discard": "u"},
-    recovery=Recovery((_three_point("left", "right"), _three_point("right", "left")), wrong_way=True),
-    restart=RETRY,
-    references={"ctr-ai": "autopilot_ctr.published:ctr_ai"},
-    importers={"ctr-ai": "autopilot_ctr.ctr_ai:recordings"},
-    stamp="AI / emulator",
-    programs=PROGRAMS,
-    aspects=ASPECTS,
-    hud_reader="autopilot_ctr.hud:make",
-    hud_learner="autopilot_ctr.hud_learn:learn_and_keep",
+    race=RaceSpec(
+        restart=RETRY,
+        recovery=Recovery((_three_point("left", "right"), _three_point("right", "left")), wrong_way=True),
+        references={"ctr-ai": "autopilot_ctr.published:ctr_ai"},
+        disclaimer="AI / emulator",
+    ),
+    screen=ScreenSpec(
+        frame_source="screen",
+        device="keyboard",
+        reader="keyboard",
+        window="click",  # an emulator may show any title
+        programs=PROGRAMS,
+        aspects=ASPECTS,
+    ),
+    hud=HudSpec(
+        reader="autopilot_ctr.hud:make",
+        learner="autopilot_ctr.hud_learn:learn_and_keep",
+        lesson="start a race, drive over the line at least once, and turn round for a few seconds",
+    ),
 )

@@ -26,20 +26,22 @@ from autopilot.commands import App, common, examples
 @click.option("--channels", type=click.Choice(["rgb", "bgr"]), help="Order of the colours, if you know better.")
 @common
 def command(app: App, kind: str, folder: Path, **options: Any) -> None:
-    """Make sessions of what another program recorded. A plugin reads its format; nothing in a file is run.
+    """Make sessions of what the original CTR-AI recorded (FORMAT ctr-ai); nothing in a file is run.
 
     What was imported before is left alone. The first frame is shown: look whether its colours are right.
     """
-    from autopilot.api import ImportRequest
+    from autopilot.api import Game, UserError
     from autopilot.commands import ui
 
-    from autopilot_ctr.imports import PREVIEW, import_recordings
+    from autopilot_ctr.ctr_ai import ImportRequest
+    from autopilot_ctr.imports import FORMAT, PREVIEW, import_recordings
 
+    if kind != FORMAT:
+        raise UserError(f"nothing imports {kind!r}: there is {FORMAT}")
     with ui.status() as line:
         request = ImportRequest(folder, **options)
-        done = import_recordings(
-            app.registry, app.home, kind, request, lambda name, frames: line(f"{name}: {frames} frames"), ui.say
-        )
+        told = (lambda name, frames: line(f"{name}: {frames} frames"), ui.say)
+        done = import_recordings(Game(app.registry, "ctr"), app.home, request, *told)
     lines = [f"{d.session}: {d.frames} frames" + ("" if d.new else " (imported before)") for d in done]
     data = {"sessions": [asdict(d) for d in done], "preview": str(app.home.cache / PREVIEW)}
     if not app.json and any(d.new for d in done):

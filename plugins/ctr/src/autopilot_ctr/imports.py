@@ -1,20 +1,22 @@
-"""Sessions made of what another program recorded: a game's plugin reads the files, core writes sessions."""
+"""Sessions made of what the original program recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 
 import cv2
-from autopilot.api import Frame, ImportRequest, Recording, Registry, SessionError, UserError, WorldRequest
-from autopilot.drive.game import Game
-from autopilot.drive.keep import new_info
+from autopilot.api import Frame, Game, SessionError, UserError, WorldRequest
+from autopilot.drive.recorder import new_info
 from autopilot.sessions.home import Home, check_name
 from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Session
 from autopilot.sessions.writer import SessionWriter
 
+from autopilot_ctr.ctr_ai import ImportRequest, Recording, recordings
+
+FORMAT = "ctr-ai"
 PREVIEW = "import.png"
 
 
@@ -30,45 +32,36 @@ class Imported:
 
 
 def import_recordings(
-    registry: Registry,
+    game: Game,
     home: Home,
-    kind: str,
     request: ImportRequest,
     watch: Callable[[str, int], None] = lambda name, frames: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Imported]:
     """Make a session of each recording in `request.folder`; one that is there already is left alone.
 
-    `kind` is an importer of some game; `watch` is told of progress, `say` what the user should know. The
-    last one's first frame goes to `PREVIEW` in the cache folder, to look at. Raises UserError for files that cannot
-    be used, before anything of that recording is written where that can be seen by then.
+    `watch` is told of progress, `say` what the user should know. The last one's first frame goes to `PREVIEW` in
+    the cache folder, to look at. Raises UserError for files that cannot be used, before anything of that recording
+    is written where that can be seen by then.
     """
-    games = [spec for _, spec in registry.provided("game")]
-    offers = {name: (spec.name, target) for spec in games for name, target in spec.importers.items()}
-    if kind not in offers:
-        raise UserError(f"nothing imports {kind!r}: there are {', '.join(offers) or 'no importers'}")
     if not request.folder.is_dir():
         raise UserError(f"{request.folder} is no folder: name the one that holds the recordings")
-    game = Game(registry, offers[kind][0], home)
-    target = offers[kind][1]
-    read: Callable[[ImportRequest], Iterator[Recording]]
-    read = registry.load("game", game.spec.name, target, Iterator[Recording])
     done: list[Imported] = []
-    for recording in read(request):
+    for recording in recordings(request):
         for remark in recording.remarks:
             say(f"{recording.name}: {remark}")
         try:
-            done.append(_write(game, home, kind, recording, watch))
+            done.append(_write(game, home, recording, watch))
         except KeyboardInterrupt as e:
             e.add_note(f"{len(done)} recordings are imported, and {recording.name} in part")
             raise
     if not done:
-        raise UserError(f"no {kind} recordings in {request.folder}")
+        raise UserError(f"no {FORMAT} recordings in {request.folder}")
     return done
 
 
-def _write(game: Game, home: Home, kind: str, recording: Recording, watch: Callable[[str, int], None]) -> Imported:
-    label_map, name = game.label_map(), check_name(f"{kind}-{recording.name}", "session")
+def _write(game: Game, home: Home, recording: Recording, watch: Callable[[str, int], None]) -> Imported:
+    label_map, name = game.label_map(), check_name(f"{FORMAT}-{recording.name}", "session")
     track, mode = game.tracks(recording.track)[0], game.mode(recording.mode)
     path = home.sessions / name
     if path.exists():
@@ -83,7 +76,7 @@ def _write(game: Game, home: Home, kind: str, recording: Recording, watch: Calla
     height, width = first[0].shape[:2]
     home.cache.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(home.cache / PREVIEW), cv2.cvtColor(first[0], cv2.COLOR_RGB2BGR))
-    about = (WorldRequest(track, mode, recording.hz), recording.driver, label_map, game.label_map_name(), False)
+    about = (WorldRequest(track, mode, recording.hz), recording.driver, game.label_map_name(), label_map)
     more = {"id": name, "width": width, "height": height, "created": recording.created}
     info = new_info(game, *about, **more)
     with SessionWriter(home.sessions, info, exact=True) as writer:

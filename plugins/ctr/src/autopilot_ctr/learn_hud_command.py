@@ -8,7 +8,7 @@ import click
 from autopilot.commands import App, Finite, common, examples, world_options
 
 if TYPE_CHECKING:
-    from autopilot.drive.game import DeviceChoice
+    from autopilot.desktop.desktop import DeviceChoice
 
 
 @click.command(
@@ -29,13 +29,14 @@ def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -
     belongs to this --profile and this shape of window; learning again replaces it. Where the frames are
     unsure nothing is written.
     """
+    from autopilot.api import Game
     from autopilot.commands import ui
     from autopilot.commands.choices import choose_offered
-    from autopilot.drive.game import Game
-    from autopilot.drive.look import look
+    from autopilot.desktop.desktop import Desktop
+    from autopilot.drive.watch import watch_screen
 
-    game = game or choose_offered(app, "--game", "game", lambda spec: spec.hud_learner)
-    found = Game(app.registry, game, app.home)
+    game = game or choose_offered(app, "--game", "game", lambda spec: spec.hud and spec.hud.learner)
+    desktop = Desktop(Game(app.registry, game), app.home, devices)
     told = ""
     with ui.status() as line:
 
@@ -46,8 +47,8 @@ def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -
             told = state
 
         try:
-            said = found.learn_hud(look(found, devices, seconds, watch), devices)
+            said = desktop.learn_hud(watch_screen(desktop, seconds, watch))
         except KeyboardInterrupt as e:
             e.add_note("nothing was learned; what was learned before stays")
             raise
-    app.print({"game": found.spec.name, "profile": found.profile(devices), "learned": said}, said)
+    app.print({"game": game, "profile": desktop.profile, "learned": said}, said)

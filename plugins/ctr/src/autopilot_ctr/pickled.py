@@ -107,6 +107,20 @@ class _Reader:
                 memo[len(memo) if argument is None else argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
                 stack.append(memo[argument])
+            case _ if name in _VALUES:
+                stack.append(argument)
+            case _ if name in _CONSTANTS:
+                stack.append(_CONSTANTS[name])
+            case _ if name in _TUPLES:
+                items = [stack.pop() for _ in range(_TUPLES[name])]
+                stack.append(tuple(map(_unwrap, reversed(items))))
+            case _:
+                self._make(name, argument)
+
+    def _make(self, name: str, argument: Any) -> None:
+        """Do what makes an array: only of what is known."""
+        stack = self._stack
+        match name:
             case "GLOBAL":
                 stack.append(self._known(argument))
             case "STACK_GLOBAL":
@@ -118,13 +132,6 @@ class _Reader:
             case "BUILD":
                 state = stack.pop()
                 self._build(stack[-1], state)
-            case _ if name in _VALUES:
-                stack.append(argument)
-            case _ if name in _CONSTANTS:
-                stack.append(_CONSTANTS[name])
-            case _ if name in _TUPLES:
-                items = [stack.pop() for _ in range(_TUPLES[name])]
-                stack.append(tuple(map(_unwrap, reversed(items))))
             case _:
                 raise ValueError(f"its pickle does more than describe an array ({name})")
 

@@ -51,7 +51,17 @@ class GamepadReader:
         }
 
     def _down(self) -> frozenset[str]:
-        """Return the buttons that are down on any pad."""
+        """Return the buttons that are down on any pad but our own."""
+        self._plug()
+        ours, down = self._ours(), set()
+        for pad, path in self._pads.values():
+            if path not in ours:
+                down |= self._down_on(pad)
+        twins = {n.replace("stick_", "dpad_") for n in down} | {n.replace("dpad_", "stick_") for n in down}
+        return frozenset(down | twins)
+
+    def _plug(self) -> None:
+        """Take notice of pads that were plugged in or out."""
         sdl = self._sdl
         sdl.SDL_GameControllerUpdate()
         for index in range(sdl.SDL_NumJoysticks()):
@@ -60,19 +70,16 @@ class GamepadReader:
                 pad = sdl.SDL_GameControllerOpen(index)
                 path = sdl.SDL_GameControllerPath(pad) if pad else None
                 self._pads[number] = (pad, (path or b"").decode())
-        ours, down = self._ours(), set()
-        for number, (pad, path) in list(self._pads.items()):
+        for number, (pad, _) in list(self._pads.items()):
             if not pad or not sdl.SDL_GameControllerGetAttached(pad):
                 if pad:
                     sdl.SDL_GameControllerClose(pad)
                 del self._pads[number]
-            elif path not in ours:
-                down |= {n for n, button in self._buttons.items() if sdl.SDL_GameControllerGetButton(pad, button)}
-                for name, (axis, sign) in self._axes.items():
-                    if sdl.SDL_GameControllerGetAxis(pad, axis) * sign > HALF:
-                        down.add(name)
-        twins = {n.replace("stick_", "dpad_") for n in down} | {n.replace("dpad_", "stick_") for n in down}
-        return frozenset(down | twins)
+
+    def _down_on(self, pad: Any) -> set[str]:
+        sdl = self._sdl
+        pushed = {n for n, (axis, sign) in self._axes.items() if sdl.SDL_GameControllerGetAxis(pad, axis) * sign > HALF}
+        return pushed | {n for n, button in self._buttons.items() if sdl.SDL_GameControllerGetButton(pad, button)}
 
     def held(self) -> Held:
         """Return the controls whose buttons the human holds now."""

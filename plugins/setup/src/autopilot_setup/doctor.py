@@ -23,17 +23,20 @@ from autopilot.api import (
     DeviceSpec,
     FrameSource,
     FrameSourceSpec,
+    Game,
     GameSpec,
     Plugin,
     PluginError,
     Probe,
     Reader,
     Registry,
+    ScreenSpec,
     SourceSettings,
     Trial,
 )
+from autopilot.desktop.desktop import Desktop, DeviceChoice
 from autopilot.desktop.emitter import Emitter
-from autopilot.drive.game import DeviceChoice, Game
+from autopilot.drive.world import Worlds
 from autopilot.sessions.home import Home
 
 ENOUGH_GB = 2.0
@@ -109,73 +112,93 @@ def examine(
     A picture is taken by the frame source that `choice` or the game names, else by every one that
     has a probe; what the user names is required. Raises PluginError for an unknown name.
     """
-    begun = started = time.monotonic()
-    found = None if game is None else Game(registry, game, home)
-    named = choice.source or (found.spec.frame_source if found else None)
-    if named is None and choice.settings != SourceSettings():
-        named = "screen"
-    sources = [(p, s) for p, s in registry.provided("frame source") if s.probe]
-    if named is not None:
-        sources = [registry.find("frame source", named)]
-    settings = replace(found.settings(choice) if found else choice.settings, background=True)
-    if settings.window == "click" != choice.settings.window:
-        settings = replace(settings, window=None)  # the whole screen: nobody is asked unless they said so
-    picture = home.root / "doctor" / "picture.png"
-    with contextlib.suppress(OSError):
-        picture.unlink()
-    base = {"home": str(home.root), "safe_mode": registry.safe_mode, "patience": patience_s}
-    look = {"settings": asdict(settings), "picture": str(picture)}
-    if settings.window == "click":
-        begun += CLICK_S
-
+    started = time.monotonic()
+    found = None if game is None else Game(registry, game)
+    examination = _Examination(registry, home, choice, found)
     clock = _clock()  # first, while nothing else keeps the processor busy
-    with contextlib.ExitStack() as stack:
-
-        def start(part: str, **job: Any) -> _Job:
-            return stack.enter_context(_Job(part, base | job))
-
-        jax, disk = start("JAX", do="jax"), start("disk", do="disk")
-        games = [(p, s) for p, s in registry.provided("game") if found is None or s.name == found.spec.name]
-        first: list[_Part] = [("game", p, s, {}) for p, s in games if s.probe]
-        first += [("by hand", p, s, {}) for p, s in games if s.reader is None and not (s.probe and s.bindings)]
-        first += [("frame source", p, s, look) for p, s in sources]
-        # Afterwards, because a device's own window would be in the picture.
-        devices = [(p, s) for p, s in registry.provided("device") if s.probe]
-        if choice.device and all(s.name != choice.device for _, s in devices):
-            devices.append(registry.find("device", choice.device))
-        second: list[_Part] = [("device", p, s, {}) for p, s in devices]
-        parts: dict[tuple[str, str], list[Probe]] = {}
-        for kinds, until in ((first, begun + SEEN * patience_s), (second, begun + patience_s)):
-            jobs = [(kind, start(s.name, do=kind, name=f"{p.dist}:{s.name}", **more)) for kind, p, s, more in kinds]
-            parts |= {(kind, job.part): job.probes(until) for kind, job in jobs}
-        rest = begun + patience_s
-        probes = [_python(), *disk.probes(rest), clock, *jax.probes(rest), *_plugins(registry)]
-    device = choice.device or (found.spec.device if found else None)
-    verdicts = [_verdict(spec, parts, named or spec.frame_source, device or spec.device) for _, spec in games]
+    probes, parts = examination.run(started, patience_s)
+    probes.insert(2, clock)
     for (kind, part), some in parts.items():
-        required = part == named if kind == "frame source" else part == choice.device
+        required = part == examination.source if kind == "frame source" else part == choice.device
         probes += [replace(p, required=required or p.required) for p in some]
-    path = picture if picture.exists() else None
-    return Diagnosis(tuple(probes), tuple(verdicts), path, round(time.monotonic() - started, 2))
+    verdicts = tuple(_verdict(spec, parts, examination.source, examination.device) for _, spec in examination.games)
+    path = examination.picture if examination.picture.exists() else None
+    return Diagnosis(tuple(probes), verdicts, path, round(time.monotonic() - started, 2))
+
+
+class _Examination:
+    """What is to be tried, and trying it: games and frame sources first, then devices, the rest meanwhile."""
+
+    def __init__(self, registry: Registry, home: Home, choice: DeviceChoice, game: Game | None) -> None:
+        self._registry, self._home, self._choice = registry, home, choice
+        screen = (game.spec.screen if game else None) or ScreenSpec()
+        self.device = choice.device or screen.device
+        self.source = choice.source or screen.frame_source
+        if self.source is None and choice.settings != SourceSettings():
+            self.source = "screen"
+        self.games = [(p, s) for p, s in registry.provided("game") if game is None or s.name == game.spec.name]
+        self.picture = home.root / "doctor" / "picture.png"
+        settings = Desktop(game, home, choice).settings if game else choice.settings
+        if settings.window == "click" != choice.settings.window:
+            settings = replace(settings, window=None)  # the whole screen: nobody is asked unless they said so
+        self._settings = replace(settings, background=True)
+
+    def _first(self) -> list[_Part]:
+        """Return the parts that are tried first: games, and frame sources, which take a picture."""
+        registry, look = self._registry, {"settings": asdict(self._settings), "picture": str(self.picture)}
+        sources = [(p, s) for p, s in registry.provided("frame source") if s.probe]
+        if self.source is not None:
+            sources = [registry.find("frame source", self.source)]
+        probed = [(p, s) for p, s in self.games if s.simulator and s.simulator.probe]
+        unread = [(p, s) for p, s in self.games if not (s.screen and s.screen.reader)]
+        parts: list[_Part] = [("game", p, s, {}) for p, s in probed]
+        parts += [("by hand", p, s, {}) for p, s in unread if not ((p, s) in probed and s.bindings)]
+        return parts + [("frame source", p, s, look) for p, s in sources]
+
+    def _second(self) -> list[_Part]:
+        """Return the devices: afterwards, because a device's own window would be in the picture."""
+        devices = [(p, s) for p, s in self._registry.provided("device") if s.probe]
+        if self._choice.device and all(s.name != self._choice.device for _, s in devices):
+            devices.append(self._registry.find("device", self._choice.device))
+        return [("device", p, s, {}) for p, s in devices]
+
+    def run(self, begun: float, patience_s: float) -> tuple[list[Probe], dict[tuple[str, str], list[Probe]]]:
+        """Try all within `patience_s`; return what was found of this machine, and of each kind and part."""
+        with contextlib.suppress(OSError):
+            self.picture.unlink()
+        base = {"home": str(self._home.root), "safe_mode": self._registry.safe_mode, "patience": patience_s}
+        begun += CLICK_S if self._settings.window == "click" else 0
+        parts: dict[tuple[str, str], list[Probe]] = {}
+        with contextlib.ExitStack() as stack:
+
+            def start(part: str, **job: Any) -> _Job:
+                return stack.enter_context(_Job(part, base | job))
+
+            jax, disk = start("JAX", do="jax"), start("disk", do="disk")
+            for kinds, share in ((self._first(), SEEN), (self._second(), 1.0)):
+                jobs = [(kind, start(s.name, do=kind, name=f"{p.dist}:{s.name}", **more)) for kind, p, s, more in kinds]
+                parts |= {(kind, job.part): job.probes(begun + share * patience_s) for kind, job in jobs}
+            rest = begun + patience_s
+            return [_python(), *disk.probes(rest), *jax.probes(rest), *_plugins(self._registry)], parts
 
 
 def _verdict(
     spec: GameSpec, parts: dict[tuple[str, str], list[Probe]], source: str | None, device: str | None
 ) -> GameVerdict:
     """Join what was found to what a game needs; a game that brings a part itself names none."""
-    if spec.frame_source is None:
-        source = None
+    screen = spec.screen or ScreenSpec()
 
     def lack(*needs: tuple[str, str | None]) -> tuple[str | None, bool]:
         bad = [p for kind, name in needs for p in parts.get((kind, name or ""), ()) if not p.ok]
         worst = min(bad, key=lambda p: isinstance(p, NoAnswer), default=None)
         return None if worst is None else f"{worst.name}: {worst.detail}", isinstance(worst, NoAnswer)
 
-    seen = ("frame source", source)
-    record = lack(("game", spec.name), ("by hand", spec.name), seen, ("device", spec.reader))
+    seen = ("frame source", screen.frame_source and (source or screen.frame_source))
+    record = lack(("game", spec.name), ("by hand", spec.name), seen, ("device", screen.reader))
     # In lock-step a game gives its frames and takes its controls itself.
-    needs = (("game", spec.name),) if "lockstep" in spec.clocks else (seen, ("device", spec.device and device))
-    drive = lack(*needs)
+    drive = lack(("game", spec.name))
+    if spec.simulator is None or "lockstep" not in spec.simulator.clocks:
+        drive = lack(seen, ("device", screen.device and (device or screen.device)))
     unknown = tuple(name for name, (_, slow) in (("record", record), ("drive", drive)) if slow)
     return GameVerdict(spec.name, record[0], drive[0], unknown)
 
@@ -226,35 +249,49 @@ def main(job: dict[str, Any]) -> list[Probe]:
     if job["do"] == "disk":
         return [_disk(Home(Path(job["home"])))]
     registry = Registry(job["safe_mode"])
-    kind = "game" if job["do"] == "by hand" else job["do"]
-    plugin, spec = registry.find(kind, job["name"])
+    plugin, spec = registry.find("game" if job["do"] == "by hand" else job["do"], job["name"])
     try:
-        if job["do"] == "by hand":
-            return [_by_hand(Game(registry, job["name"]))]
-        probes: list[Probe] = registry.load(kind, job["name"], spec.probe, list[Probe])() if spec.probe else []
-        if kind == "device" and not spec.probe:
-            probes.append(_opens(spec))
-        if kind == "device" and spec.trial and all(p.ok for p in probes):
-            probes.append(_there_and_back(registry, job["name"], spec, job["patience"] / ALL_S))
-        if kind == "frame source" and all(p.ok for p in probes):
-            settings: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in job["settings"].items()}
-            probes += _picture(registry, plugin.dist, spec, SourceSettings(**settings), Path(job["picture"]))
+        return _PARTS[job["do"]](registry, plugin.dist, spec, job)
     except Exception as e:  # noqa: BLE001 - a probe of a plugin may fail in any way
         what = str(e) if isinstance(e, PluginError) else " ".join(f"{type(e).__name__}: {e}".split())
         return [Probe(spec.name, False, what, f"report this to {plugin.dist}")]
+
+
+def _ask(registry: Registry, kind: str, job: dict[str, Any], target: str | None) -> list[Probe]:
+    """Return what a plugin's own probe says."""
+    found: list[Probe] = registry.load(kind, job["name"], target, list[Probe])() if target else []
+    return found
+
+
+def _game(registry: Registry, dist: str, spec: GameSpec, job: dict[str, Any]) -> list[Probe]:
+    return _ask(registry, "game", job, spec.simulator.probe if spec.simulator else None)
+
+
+def _device(registry: Registry, dist: str, spec: DeviceSpec, job: dict[str, Any]) -> list[Probe]:
+    probes = _ask(registry, "device", job, spec.probe) if spec.probe else [_opens(spec)]
+    if spec.trial and all(p.ok for p in probes):
+        probes.append(_there_and_back(registry, job["name"], spec, job["patience"] / ALL_S))
     return probes
 
 
-def _by_hand(game: Game) -> Probe:
+def _source(registry: Registry, dist: str, spec: FrameSourceSpec, job: dict[str, Any]) -> list[Probe]:
+    probes = _ask(registry, "frame source", job, spec.probe)
+    if all(p.ok for p in probes):
+        settings: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in job["settings"].items()}
+        probes += _picture(registry, dist, spec, SourceSettings(**settings), Path(job["picture"]))
+    return probes
+
+
+def _by_hand(registry: Registry, dist: str, spec: GameSpec, job: dict[str, Any]) -> list[Probe]:
     """Find out, by the game's own rule, whether a human can play where only the opened world may bring a reader."""
-    label = f"{game.spec.name} by hand"
+    label = f"{spec.name} by hand"
     try:
-        game.check_human()
+        Worlds(Game(registry, job["name"]), Home(Path(job["home"]))).check_human()
     except PluginError:
         raise
     except AutopilotError as e:
-        return Probe(label, False, str(e), "let a demonstrator or a network drive it")
-    return Probe(label, True, "the game itself reads what you hold")
+        return [Probe(label, False, str(e), "let a demonstrator or a network drive it")]
+    return [Probe(label, True, "the game itself reads what you hold")]
 
 
 def _picture(registry: Registry, dist: str, spec: FrameSourceSpec, settings: SourceSettings, path: Path) -> list[Probe]:
@@ -420,6 +457,15 @@ def _plugins(registry: Registry) -> Sequence[Probe]:
         for p in registry.plugins
         if p.faults
     ]
+
+
+_PARTS: dict[str, Callable[..., list[Probe]]] = {
+    "game": _game,
+    "by hand": _by_hand,
+    "frame source": _source,
+    "device": _device,
+}
+"""Which part of a plugin is tried -> what tries it."""
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import click
 from autopilot.commands import App, Finite, common, examples, world_options
 
 if TYPE_CHECKING:
-    from autopilot.drive.game import DeviceChoice
+    from autopilot.desktop.desktop import DeviceChoice
 
 
 @click.command(
@@ -46,7 +46,7 @@ def command(app: App, game: str | None, yes: bool, devices: DeviceChoice, second
     if not yes and not sys.stdin.isatty():
         raise UserError("setup asks questions: run it in a terminal, or add --yes and the answers as options")
     chosen = SetupOptions(devices, options["try_key"], options["learn_hud"], seconds)
-    game = game or choose_offered(app, "--game", "game", lambda spec: spec.frame_source and not spec.open_world)
+    game = game or choose_offered(app, "--game", "game", lambda spec: spec.screen and not spec.simulator)
     done = setup(game, app.home, app.registry, chosen, Nobody() if yes else Terminal())
 
     def show() -> None:

@@ -16,8 +16,7 @@ from autopilot.api import (
     DeviceSpec,
     FrameSource,
     FrameSourceSpec,
-    GameSpec,
-    Held,
+    Game,
     Image,
     Reader,
     Registry,
@@ -27,8 +26,9 @@ from autopilot.api import (
     WorldRequest,
 )
 from autopilot.desktop.bindings import check_hotkeys, split
-from autopilot.drive.game import DeviceChoice, Game, program_of
-from autopilot.drive.look import look
+from autopilot.desktop.desktop import Desktop, DeviceChoice, program_of
+from autopilot.drive.watch import watch_screen
+from autopilot.drive.world import Worlds
 from autopilot.sessions.home import Home, write_atomic
 
 from autopilot_setup.crop import Picture, find_picture
@@ -101,41 +101,215 @@ def setup(name: str, home: Home, registry: Registry, options: SetupOptions, talk
     Raises UserError when the game is not played on the screen, when the user declines or an answer is
     missing, DeviceError when there is no screen; nothing is stored then.
     """
-    game = Game(registry, name, home)
-    spec, devices = game.spec, options.devices
-    if spec.open_world is not None or spec.frame_source is None:
-        raise UserError(f"{spec.name} brings its own picture and keys: there is nothing to set up")
-    device: DeviceSpec = registry.get("device", devices.device or str(spec.device))
-    family = device.bindings or device.name
-    picture = home.root / "setup" / f"{spec.name}.png"
+    wizard = Wizard(Game(registry, name), home, options, talk)
     try:
-        profile, source, settings = _where(game, registry, devices, family, talk)
-        settings = _crop(registry, source, settings, spec.aspects, picture, talk)
-        keys, hotkeys = _keys(game, registry, device, profile, devices, talk)
-        table: dict[str, Any] = {"region": settings.region, "size": settings.size, "window": settings.window}
-        table |= {"monitor": settings.monitor, "video": _lasting_path(settings.video), "profile": profile}
-        table["source"] = None if source.name == spec.frame_source else source.name
-        screen = {n: list(v) if isinstance(v, tuple) else v for n, v in sorted(table.items()) if v is not None}
-        game.bindings.store(screen, family, keys, hotkeys)
+        wizard.find_window()
+        wizard.find_picture()
+        wizard.find_keys()
+        wizard.store()
     except BaseException as e:
         e.add_note("nothing was stored")  # which Ctrl-C tells
         raise
     talk.say(f"kept in {home.bindings}; record, drive and race use it from now on")
+    return wizard.try_out()
 
-    game = Game(registry, name, home)  # as the user's file has it now
-    chosen = DeviceChoice(device=devices.device, profile=profile)
-    reacted = said = None
-    if device.backend and _wanted(options.try_key, "try a key now, by the virtual keyboard or pad?", talk):
-        reacted = _try(game, chosen, talk)
-    if spec.hud_learner and _wanted(options.learn_hud, f"learn the race clock now, from {options.hud_s:g} s?", talk):
-        talk.say("start a race, drive over the line at least once, and turn round for a few seconds")
-        said = game.learn_hud(look(game, chosen, options.hud_s, _progress(options.hud_s, talk)), chosen)
-        talk.say(said)
-    elif spec.hud_learner:
-        talk.say(f"lap times are read once `autopilot learn-hud --game {spec.name}` has seen a race")
-    return SetupReport(
-        *(spec.name, profile, screen, keys, hotkeys, str(picture), str(home.bindings)), reacted=reacted, hud=said
-    )
+
+class Wizard:
+    """One set-up of one game: each step finds a part of what `store` then stores together."""
+
+    def __init__(self, game: Game, home: Home, options: SetupOptions, talk: Talk) -> None:
+        self._game, self._spec, self._home, self._options, self._talk = game, game.spec, home, options, talk
+        self._devices, self._registry = options.devices, game.registry
+        if game.spec.simulator is not None or game.spec.screen is None:
+            raise UserError(f"{game.spec.name} brings its own picture and keys: there is nothing to set up")
+        self._screen = game.spec.screen
+        self._device: DeviceSpec = self._registry.get("device", self._devices.device or str(self._screen.device))
+        self._family = self._device.bindings or self._device.name
+        self._bindings = Desktop(game, home).bindings
+        self._picture = home.root / "setup" / f"{game.spec.name}.png"
+        source = self._devices.source or str(self._screen.frame_source)
+        self._source: FrameSourceSpec = self._registry.get("frame source", source)
+        self._settings = self._devices.settings
+        self._profile = OTHER
+        self._keys: dict[str, str] = {}
+        self._hotkeys: dict[str, str] = {}
+        self._stored: dict[str, Any] = {}
+
+    # --- the window and the emulator
+
+    def find_window(self) -> None:
+        """Ask for the window and the emulator; keep where to look in words that last."""
+        given, programs = self._settings, self._screen.programs
+        known = list(dict.fromkeys([*programs, *self._bindings.profiles(self._family)]))
+        profile = self._devices.profile
+        if profile not in (None, OTHER, *known):
+            there_are = f"there are {', '.join(known)}, and {OTHER}"
+            raise UserError(f"{self._spec.name} knows no emulator {profile!r}: {there_are}")
+        if given.monitor or given.video or self._source.windows is None:
+            self._profile = profile or self._ask_profile(None, known)
+            return
+        windows: Callable[[str | None], list[Window]]
+        windows = self._registry.load("frame source", self._source.name, self._source.windows, list[Window])
+        window = windows(given.window)[0] if given.window is not None else self._ask_window(windows)
+        self._profile = profile or self._ask_profile(window, known)
+        self._talk.say(f"the window is {window}, {window.box[2]}x{window.box[3]}")
+        program = programs.get(self._profile)
+        if program is not None and program.note:
+            self._talk.say(f"{program.title}: {program.note}")
+        query = _lasting(window, windows(None), program.names if program else ())
+        self._settings = replace(given, window=query, size=window.box[2:])
+
+    def _ask_window(self, windows: Callable[[str | None], list[Window]]) -> Window:
+        talk, profile = self._talk, self._devices.profile
+        while True:
+            found = windows(None)
+            if not found:
+                raise UserError("no window is open: start the emulator with the game, then run setup again")
+            programs = [program_of(w, self._spec) for w in found]
+            likely = [n for n, program in enumerate(programs) if program is not None and profile in (None, program)]
+            talk.say("which window shows the game?")
+            for number, (window, program) in enumerate(zip(found, programs, strict=True), 1):
+                mark = f"  <- {self._screen.programs[program].title}" if program else ""
+                talk.say(f"  {number}  {window.title}  ({window.process}, {window.box[2]}x{window.box[3]}){mark}")
+            default = str(likely[0] + 1) if len(likely) == 1 else None
+            answer = talk.ask("which window: its number, `click`, a part of its title, or `again`", default, WINDOW)
+            if answer == "again":
+                continue
+            try:
+                if answer.isdigit() and 0 < int(answer) <= len(found):
+                    return found[int(answer) - 1]
+                return windows(answer)[0]
+            except UserError as e:
+                talk.say(str(e))
+
+    def _ask_profile(self, window: Window | None, known: Sequence[str]) -> str:
+        """Return the profile of the window's program, or the one that the user names."""
+        found = window and program_of(window, self._spec)
+        if found is not None or len(known) < 2:
+            return found or (known[0] if known else OTHER)
+        while True:
+            answer = self._talk.ask(f"which emulator is it: {', '.join(known)}, or {OTHER}", None, "--emulator NAME")
+            if answer in (*known, OTHER):
+                return answer
+            self._talk.say(f"there is no {answer!r}")
+
+    # --- the picture in the window
+
+    def find_picture(self) -> None:
+        """Keep the region of the window that the user agreed to."""
+        given, talk = self._settings.region, self._talk
+        decided = given is not None
+        whole = replace(self._settings, region=None, background=True)
+        while True:
+            frames = _grab(self._registry, self._source, whole, 1 if given else FRAMES, talk)
+            high, wide = frames[0].shape[:2]
+            found = Picture(given, _outside(given, wide, high)) if given else find_picture(frames, self._screen.aspects)
+            _draw(frames[-1], found.box, self._picture)
+            x, y, width, height = found.box
+            talk.show(self._picture)
+            talk.say(
+                f"the picture is {width}x{height} at {x},{y} in {wide}x{high}: inside the red frame of {self._picture}"
+            )
+            answer = "yes" if decided and not found.doubt else self._ask_picture(found)
+            if answer in ("y", "yes"):
+                self._keep_region(found.box, (wide, high))
+                return
+            given, decided = self._region(answer), False
+
+    def _ask_picture(self, found: Picture) -> str:
+        """Return yes, again or a region; raises UserError for no."""
+        question = "is that the game's picture? yes, no (stop), again (look anew), or x,y,width,height"
+        doubt = f"this is unsure: {found.doubt}; " if found.doubt else ""
+        answer = self._talk.ask(doubt + question, None if doubt else "yes", "--region X,Y,W,H").casefold()
+        if answer in ("n", "no"):
+            raise UserError("stopped, and nothing was stored: show the game in the window, or give --region X,Y,W,H")
+        return "again" if answer in ("y", "yes") and "does not lie" in doubt else answer
+
+    def _region(self, answer: str) -> Box | None:
+        try:
+            x, y, width, height = map(int, answer.split(","))
+        except ValueError:
+            if answer != "again":
+                self._talk.say(f"{answer!r} is no answer")
+            return None
+        return x, y, width, height
+
+    def _keep_region(self, box: Box, whole: tuple[int, int]) -> None:
+        full = box == (0, 0, *whole)
+        size = self._settings.size if self._settings.window and not full else None
+        self._settings = replace(self._settings, region=None if full else box, size=size)
+
+    # --- the keys
+
+    def find_keys(self) -> None:
+        """Keep a key for every control, and the hotkeys that were given."""
+        given, self._hotkeys = split(self._devices.bind, self._spec)
+        known: dict[str, str] = {}
+        if self._profile in self._bindings.profiles(self._family):
+            known = self._bindings.device(self._family, self._profile, {})
+        learned = self._learn_keys(given, known)
+        controls = self._spec.controls
+        keys = {c: k for c in controls if (k := given.get(c) or learned.get(c) or known.get(c))}
+        if missing := [c for c in controls if c not in keys]:
+            say = f"say which by --bind {missing[0]}=KEY, for each control"
+            raise UserError(f"the keys of {self._profile} are not known: {say}")
+        for one, other, key in [(a, b, k) for a, k in keys.items() for b in keys if a < b and keys[b] == k]:
+            raise UserError(f"{one} and {other} are both on the key {key!r}: bind one otherwise")
+        if self._on_keyboard:
+            check_hotkeys(self._bindings.hotkeys(self._hotkeys, self._profile), keys)
+        self._keys = keys
+
+    @property
+    def _on_keyboard(self) -> bool:
+        return self._screen.reader in (self._device.name, self._family)
+
+    def _learn_keys(self, given: dict[str, str], known: dict[str, str]) -> dict[str, str]:
+        """Return control -> key as the user presses them, for those that were not given."""
+        asked = [c for c in self._spec.controls if c not in given]
+        if not (asked and self._device.reader and self._device.names):
+            return {}
+        with self._talk.pressing() as pressing:
+            if not pressing:
+                return {}
+            taken = {key: control for control, key in given.items()}
+            if self._on_keyboard:
+                hotkeys = self._bindings.hotkeys(self._hotkeys, self._profile)
+                taken |= {key: f"the hotkey {n}" for n, key in hotkeys.items()}
+            names = self._registry.load("device", self._device.name, self._device.names, Sequence[str])()
+            load = self._registry.load("device", self._device.name, self._device.reader, Reader)
+            with closing(load({name: name for name in names}, {}, frozenset)) as reader:
+                return learn_keys(asked, known, taken, reader.held, self._talk.say)
+
+    # --- all of it
+
+    def store(self) -> None:
+        """Write all that was found into the user's file, at once."""
+        settings = self._settings
+        table: dict[str, Any] = {"region": settings.region, "size": settings.size, "window": settings.window}
+        table |= {"monitor": settings.monitor, "video": _lasting_path(settings.video), "profile": self._profile}
+        table["source"] = None if self._source.name == self._screen.frame_source else self._source.name
+        self._stored = {n: list(v) if isinstance(v, tuple) else v for n, v in sorted(table.items()) if v is not None}
+        self._bindings.store(self._stored, self._family, self._keys, self._hotkeys)
+
+    def try_out(self) -> SetupReport:
+        """Try a key and learn the display, as far as the user wants it; return what came of it all."""
+        spec, options, talk = self._spec, self._options, self._talk
+        chosen = DeviceChoice(device=self._devices.device, profile=self._profile)
+        worlds = Worlds(self._game, self._home, chosen)  # as the user's file has it now
+        reacted = said = None
+        if self._device.backend and _wanted(options.try_key, "try a key now, by the virtual keyboard or pad?", talk):
+            reacted = _try(worlds, talk)
+        if spec.hud is not None and spec.hud.learner is not None:
+            question = f"learn the race clock now, from {options.hud_s:g} s?"
+            if _wanted(options.learn_hud, question, talk):
+                talk.say(spec.hud.lesson)
+                frames = watch_screen(worlds.desktop, options.hud_s, _progress(options.hud_s, talk))
+                said = worlds.desktop.learn_hud(frames)
+                talk.say(said)
+            else:
+                talk.say(f"lap times are read once `autopilot learn-hud --game {spec.name}` has seen a race")
+        where = (spec.name, self._profile, self._stored, self._keys, self._hotkeys)
+        return SetupReport(*where, str(self._picture), str(self._home.bindings), reacted=reacted, hud=said)
 
 
 def _wanted(given: bool | None, question: str, talk: Talk) -> bool:
@@ -153,70 +327,6 @@ def _progress(seconds: float, talk: Talk) -> Callable[[float, str | None], None]
             told[0] = state
 
     return watch
-
-
-# --- the window and the emulator
-
-
-def _where(
-    game: Game, registry: Registry, devices: DeviceChoice, family: str, talk: Talk
-) -> tuple[str, FrameSourceSpec, SourceSettings]:
-    """Return the profile, the frame source, and where it looks, in words that last."""
-    spec, given = game.spec, devices.settings
-    known = list(dict.fromkeys([*spec.programs, *game.bindings.profiles(family)]))
-    if devices.profile not in (None, OTHER, *known):
-        raise UserError(f"{spec.name} knows no emulator {devices.profile!r}: there are {', '.join(known)}, and {OTHER}")
-    source: FrameSourceSpec = registry.get("frame source", devices.source or str(spec.frame_source))
-    if given.monitor or given.video or source.windows is None:
-        profile = devices.profile or _profile(None, spec, known, talk)
-        return profile, source, given
-    windows: Callable[[str | None], list[Window]]
-    windows = registry.load("frame source", source.name, source.windows, list[Window])
-    window = _window(windows, given.window, devices.profile, spec, talk)
-    profile = devices.profile or _profile(window, spec, known, talk)
-    talk.say(f"the window is {window}, {window.box[2]}x{window.box[3]}")
-    if note := spec.programs[profile].note if profile in spec.programs else "":
-        talk.say(f"{spec.programs[profile].title}: {note}")
-    query = _lasting(window, windows(None), spec.programs[profile].names if profile in spec.programs else ())
-    return profile, source, replace(given, window=query, size=window.box[2:])
-
-
-def _window(
-    windows: Callable[[str | None], list[Window]], given: str | None, profile: str | None, spec: GameSpec, talk: Talk
-) -> Window:
-    """Return the window that the user names or picks."""
-    if given is not None:
-        return windows(given)[0]
-    while True:
-        found = windows(None)
-        if not found:
-            raise UserError("no window is open: start the emulator with the game, then run setup again")
-        programs = [program_of(w, spec) for w in found]
-        likely = [n for n, program in enumerate(programs) if program is not None and profile in (None, program)]
-        talk.say("which window shows the game?")
-        for number, (window, program) in enumerate(zip(found, programs, strict=True), 1):
-            mark = f"  <- {spec.programs[program].title}" if program else ""
-            talk.say(f"  {number}  {window.title}  ({window.process}, {window.box[2]}x{window.box[3]}){mark}")
-        default = str(likely[0] + 1) if len(likely) == 1 else None
-        answer = talk.ask("which window: its number, `click`, a part of its title, or `again`", default, WINDOW)
-        if answer == "again":
-            continue
-        try:
-            return found[int(answer) - 1] if answer.isdigit() and 0 < int(answer) <= len(found) else windows(answer)[0]
-        except UserError as e:
-            talk.say(str(e))
-
-
-def _profile(window: Window | None, spec: GameSpec, known: Sequence[str], talk: Talk) -> str:
-    """Return the profile of the window's program, or the one that the user names."""
-    found = window and program_of(window, spec)
-    if found is not None or len(known) < 2:
-        return found or (known[0] if known else OTHER)
-    while True:
-        answer = talk.ask(f"which emulator is it: {', '.join(known)}, or {OTHER}", None, "--emulator NAME")
-        if answer in (*known, OTHER):
-            return answer
-        talk.say(f"there is no {answer!r}")
 
 
 def _lasting(window: Window, windows: Sequence[Window], names: Sequence[str]) -> str:
@@ -239,47 +349,6 @@ def _lasting(window: Window, windows: Sequence[Window], names: Sequence[str]) ->
 def _lasting_path(video: str | None) -> str | None:
     """Return what will name a file from any folder; cameras and addresses are named so already."""
     return str(Path(video).absolute()) if video and not video.isdigit() and Path(video).is_file() else video
-
-
-# --- the picture in the window
-
-
-def _crop(
-    registry: Registry,
-    source: FrameSourceSpec,
-    settings: SourceSettings,
-    aspects: Sequence[float],
-    path: Path,
-    talk: Talk,
-) -> SourceSettings:
-    """Return the settings with the region that the user agreed to; its picture is at `path`."""
-    given, decided = settings.region, settings.region is not None
-    whole = replace(settings, region=None, background=True)
-    while True:
-        frames = _grab(registry, source, whole, 1 if given else FRAMES, talk)
-        high, wide = frames[0].shape[:2]
-        found = Picture(given, _outside(given, wide, high)) if given else find_picture(frames, aspects)
-        _draw(frames[-1], found.box, path)
-        x, y, width, height = found.box
-        talk.show(path)
-        talk.say(f"the picture is {width}x{height} at {x},{y} in {wide}x{high}: inside the red frame of {path}")
-        question = "is that the game's picture? yes, no (stop), again (look anew), or x,y,width,height"
-        doubt = f"this is unsure: {found.doubt}; " if found.doubt else ""
-        default = None if doubt else "yes"
-        answer = "yes" if decided and not doubt else talk.ask(doubt + question, default, "--region X,Y,W,H")
-        given, decided = None, False
-        if answer.casefold() in ("y", "yes") and not (doubt and "does not lie" in doubt):
-            full = found.box == (0, 0, wide, high)
-            size = settings.size if settings.window and not full else None
-            return replace(settings, region=None if full else found.box, size=size)
-        if answer.casefold() in ("n", "no"):
-            raise UserError("stopped, and nothing was stored: show the game in the window, or give --region X,Y,W,H")
-        try:
-            x, y, width, height = map(int, answer.split(","))
-            given = (x, y, width, height)
-        except ValueError:
-            if answer != "again":
-                talk.say(f"{answer!r} is no answer")
 
 
 def _outside(box: Box, width: int, height: int) -> str:
@@ -321,55 +390,12 @@ def _draw(image: Image, box: Box, path: Path) -> None:
     write_atomic(path, cv2.imencode(".png", shown)[1].tobytes())
 
 
-# --- the keys
-
-
-def _keys(
-    game: Game, registry: Registry, device: DeviceSpec, profile: str, devices: DeviceChoice, talk: Talk
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Return control -> key for every control, and the hotkeys that were given."""
-    spec, family = game.spec, device.bindings or device.name
-    given, hotkeys = split(devices.bind, spec)
-    known = game.bindings.device(family, profile, {}) if profile in game.bindings.profiles(family) else {}
-    all_hotkeys = game.bindings.hotkeys(hotkeys, profile)
-    on_keyboard = spec.reader in (device.name, family)
-    asked = [c for c in spec.controls if c not in given]
-    learned = {}
-    if asked and device.reader and device.names:
-        with talk.pressing() as pressing:
-            if pressing:
-                taken = {key: control for control, key in given.items()}
-                taken |= {key: f"the hotkey {n}" for n, key in all_hotkeys.items()} if on_keyboard else {}
-                read = _open_reader(registry, device)
-                with closing(read[1]):
-                    learned = learn_keys(asked, known, taken, read[0], talk.say)
-    keys = {c: k for c in spec.controls if (k := given.get(c) or learned.get(c) or known.get(c))}
-    missing = [c for c in spec.controls if c not in keys]
-    if missing:
-        raise UserError(f"the keys of {profile} are not known: say which by --bind {missing[0]}=KEY, for each control")
-    twice = [(a, b, k) for a, k in keys.items() for b in keys if a < b and keys[b] == k]
-    for one, other, key in twice:
-        raise UserError(f"{one} and {other} are both on the key {key!r}: bind one otherwise")
-    if on_keyboard:
-        check_hotkeys(all_hotkeys, keys)
-    return keys, hotkeys
-
-
-def _open_reader(registry: Registry, device: DeviceSpec) -> tuple[Callable[[], Held], Any]:
-    """Return what tells the names of all keys held, and the reader to close."""
-    names = registry.load("device", device.name, str(device.names), Sequence[str])()
-    load = registry.load("device", device.name, str(device.reader), Reader)
-    reader = load({name: name for name in names}, {}, frozenset)
-    return reader.held, reader
-
-
-def _try(game: Game, devices: DeviceChoice, talk: Talk) -> bool | None:
+def _try(worlds: Worlds, talk: Talk) -> bool | None:
     """Hold one control for a moment as drive would; return whether the game reacted, if the user says so."""
-    spec = game.spec
-    control = next(c for c in ("accelerate", *spec.controls) if c in spec.controls)
+    game = worlds.game
+    control = next(c for c in ("accelerate", *game.spec.controls) if c in game.spec.controls)
     talk.say(f"click into the game now: {control} is held for {TAP_S:g} s as soon as it has the focus")
-    request = WorldRequest(track=game.tracks(None)[0], mode=game.mode(None), hz=10.0)
-    with game.open(request, devices) as world:
+    with worlds.open(WorldRequest(track=game.tracks(None)[0], mode=game.mode(None), hz=10.0)) as world:
         until = time.monotonic() + PATIENCE_S
         while True:
             try:

@@ -12,7 +12,7 @@ from autopilot.sessions.home import new_output
 from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Session
 
-HINT = "autopilot view needs Rerun: in the checkout, pip install -c constraints.txt -e 'core[rerun]'"
+HINT = "autopilot view needs Rerun: in the checkout, pip install -c constraints.txt -e 'plugins/sharing[rerun]'"
 
 
 def view(session: Session, save: Path | None, tell: Callable[[int], None], force: bool = False) -> int:

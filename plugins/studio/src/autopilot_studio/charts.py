@@ -65,20 +65,25 @@ def lines(title: str, series: Sequence[tuple[str, Sequence[float], Sequence[floa
         _, y = at(x0, tick)
         parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(left, width, y, y))
         parts.append(Markup('<text class="tick end" x="{}" y="{:.1f}">{:g}</text>').format(left - 6, y + 4, tick))
-    for tick in sorted({round(x0 + (x1 - x0) * i / 5) for i in range(6)}):
-        parts.append(
-            Markup('<text class="tick mid" x="{:.1f}" y="{}">{:g}</text>').format(at(tick, ys[0])[0], height - 6, tick)
-        )
+    number = Markup('<text class="tick mid" x="{:.1f}" y="{}">{:g}</text>')
+    parts += [number.format(at(tick, ys[0])[0], height - 6, tick) for tick in _whole_ticks(x0, x1)]
     for i, (name, xs, values) in enumerate(series):
         path = [at(x, y) for x, y in zip(xs, values, strict=True) if math.isfinite(y)]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in path)
-        parts.append(Markup('<polyline class="s{}" points="{}"/>').format(i % SHADES, line))
-        for x, y in path:
-            dot = Markup('<circle class="s{}" cx="{:.1f}" cy="{:.1f}" r="2.5"><title>{}</title></circle>')
-            parts.append(dot.format(i % SHADES, x, y, name))
+        parts.append(_curve(name, path, i % SHADES))
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         width, height, title, Markup("").join(parts)
     )
+
+
+def _whole_ticks(low: float, high: float) -> list[int]:
+    return sorted({round(low + (high - low) * i / 5) for i in range(6)})
+
+
+def _curve(name: str, path: Sequence[tuple[float, float]], shade: int) -> Markup:
+    """Return a line through the points, with a dot on each that says whose it is."""
+    line = Markup('<polyline class="s{}" points="{}"/>').format(shade, " ".join(f"{x:.1f},{y:.1f}" for x, y in path))
+    dot = Markup('<circle class="s{}" cx="{:.1f}" cy="{:.1f}" r="2.5"><title>{}</title></circle>')
+    return line + Markup("").join(dot.format(shade, x, y, name) for x, y in path)
 
 
 def laps(title: str, groups: Sequence[str], rows: Sequence[tuple[str, str, float, bool]]) -> Markup:

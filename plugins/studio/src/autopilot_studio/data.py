@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from autopilot.api import UserError
-from autopilot.drive.game import Game
+from autopilot.api import Game, UserError
 from autopilot.sessions.store import SessionStore
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,17 +25,20 @@ def show(request: Request) -> Response:
     for entry in entries:
         if entry.info is not None and entry.review != "rejected":
             by_game.setdefault(entry.info.game, []).append(entry)
-    games: list[dict[str, Any]] = []
-    for name, mine in sorted(by_game.items()):
-        counted = [e for e in mine if e.summary is not None]
-        broken = [e for e in mine if e.error or (e.info and e.info.ended == "recording")]
-        order = list(dict.fromkeys(label for e in counted if e.summary for label in e.summary.labels))
-        order = [label for label in _order(mine) if label in order]
-        groups = [(title, tally(mine, of)) for of, title in GROUPS.items()]
-        games.append({"name": name, "order": order, "groups": groups, "left": len(mine) - len(counted) - len(broken)})
+    games = [_labels(name, mine) for name, mine in sorted(by_game.items())]
     left = sum(game["left"] for game in games)
     template = "_labels.html" if request.headers.get("hx-target") == "labels" else "data.html"
     return page(request, template, games=games, left=left, tracks=sorted({e.info.track for e in entries if e.info}))
+
+
+def _labels(game: str, entries: list[Entry]) -> dict[str, Any]:
+    """Return what the page shows of one game; `left` sessions are still to be counted."""
+    counted = [e for e in entries if e.summary is not None]
+    broken = [e for e in entries if e.error or (e.info and e.info.ended == "recording")]
+    seen = {label for e in counted if e.summary for label in e.summary.labels}
+    order = [label for label in _order(entries) if label in seen]
+    groups = [(title, tally(entries, of)) for of, title in GROUPS.items()]
+    return {"name": game, "order": order, "groups": groups, "left": len(entries) - len(counted) - len(broken)}
 
 
 def _order(entries: list[Entry]) -> list[str]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from autopilot.api import SessionError
+from autopilot.api import Game, SessionError
 from autopilot.bundle.frames import rescale
-from autopilot.drive.game import Game
 from autopilot.sessions.home import is_scripted
 from autopilot.sessions.session import Session
 from starlette.concurrency import run_in_threadpool

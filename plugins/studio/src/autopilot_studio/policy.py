@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,42 +13,45 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from autopilot_studio.page import page, studio
+from autopilot_studio.page import Studio, page, studio
 from autopilot_studio.player import picture, redirect
 
 if TYPE_CHECKING:
+    from autopilot.bundle.manifest import Manifest
+    from autopilot.sessions.info import SessionInfo
     from numpy.typing import NDArray
 
 
 def choose(request: Request) -> Response:
     """Show the bundles and, for each, sessions that it fits; of one that is named, or the only two, the newest."""
-    from autopilot.bundle.manifest import read_manifest
-
     s, query = studio(request), request.query_params
     bundle, session = query.get("bundle"), query.get("session")
     if bundle and session:
         s.home.bundle(bundle)
         return redirect(s.catalogue.session(session).info.id, bundle)
-    cards: list[dict[str, Any]] = []
-    pairs: list[tuple[str, str]] = []
-    entries = [e for e in reversed(s.catalogue.entries()) if e.info is not None]
-    for name in s.beside.names():
-        try:
-            manifest = read_manifest(s.home.bundle(name))
-            source = tuple(manifest.preprocess.get("source", ()))
-        except BundleError as e:
-            cards.append({"name": name, "manifest": None, "error": str(e), "fits": []})
-            continue
-        fits = [
-            e.info
-            for e in entries
-            if e.info and (e.info.width, e.info.height) == source and e.info.action_space == manifest.action_space
-        ]
-        cards.append({"name": name, "manifest": manifest, "error": "", "fits": fits[:200]})
-        pairs += [(info.id, name) for info in fits if bundle in (None, "", name) and session in (None, "", info.id)]
+    infos = [e.info for e in reversed(s.catalogue.entries()) if e.info is not None]
+    cards = [_card(s, name, infos) for name in s.beside.names()]
+    meant = [card for card in cards if bundle in (None, "", card["name"])]
+    pairs = [(info.id, card["name"]) for card in meant for info in card["fits"] if session in (None, "", info.id)]
     if len(pairs) == 1 or (pairs and (bundle or session)):
         return redirect(*pairs[0])
-    return page(request, "policy.html", cards=cards)
+    return page(request, "policy.html", cards=[card | {"fits": card["fits"][:200]} for card in cards])
+
+
+def _card(s: Studio, name: str, infos: Sequence[SessionInfo]) -> dict[str, Any]:
+    """Return what is shown of a bundle: its manifest or what is wrong with it, and the sessions that it fits."""
+    from autopilot.bundle.manifest import read_manifest
+
+    try:
+        manifest = read_manifest(s.home.bundle(name))
+    except BundleError as e:
+        return {"name": name, "manifest": None, "error": str(e), "fits": []}
+    return {"name": name, "manifest": manifest, "error": "", "fits": [i for i in infos if _fits(manifest, i)]}
+
+
+def _fits(manifest: Manifest, info: SessionInfo) -> bool:
+    source = tuple(manifest.preprocess.get("source", ()))
+    return (info.width, info.height) == source and info.action_space == manifest.action_space
 
 
 def scores(request: Request) -> Response:

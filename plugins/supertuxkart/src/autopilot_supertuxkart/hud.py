@@ -221,7 +221,7 @@ class HudReader:
             incident=wrong or rescue,
             wrong_way=wrong,
             finished=self._finished,
-            tallies={"rescues": self._rescues},
+            counters={"rescues": self._rescues},
             confidence=1.0 if self._finished else confidence,
         )
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from autopilot.api import API_VERSION, GameSpec, LabelMapSpec, Recovery, hookimpl
+from autopilot.api import (
+    API_VERSION,
+    GameSpec,
+    LabelMapSpec,
+    RaceSpec,
+    Recovery,
+    ScreenSpec,
+    SimulatorSpec,
+    Tracks,
+    hookimpl,
+)
 
 AUTOPILOT_API = API_VERSION
 
@@ -35,15 +45,11 @@ def autopilot_games() -> list[GameSpec]:
             label_map="supertuxkart",
             hz=10.0,
             frame_size=(160, 90),
-            open_world="autopilot_supertuxkart.world:open_world",
-            clocks=("lockstep", "wall"),
-            frame_source="screen",
-            window="SuperTuxKart",
-            device="keyboard",
-            reader="keyboard",
-            tracks=TRACKS,
-            track_pattern=r"[a-z0-9_]{1,40}",
-            track_help=f"{', '.join(TRACKS)}, or another track's name in the game's data",
+            tracks=Tracks(
+                TRACKS,
+                pattern=r"[a-z0-9_]{1,40}",
+                help=f"{', '.join(TRACKS)}, or another track's name in the game's data",
+            ),
             modes={
                 "N": "normal",
                 "A": "adjust: recoveries, by hand or by --noise",
@@ -51,14 +57,21 @@ def autopilot_games() -> list[GameSpec]:
             },
             bindings={"keyboard": {"default": KEYS}},
             hotkeys=HOTKEYS,
-            demonstrator=True,
-            demonstrators={"demonstrator-pro": PRO},
-            recovery=Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),)),
-            referee=True,
-            references={"ghost": "autopilot_supertuxkart.ghosts:reference"},
-            lap_limit_s=120.0,
-            hud=HUD,
-            probe="autopilot_supertuxkart.assets:probe",
+            hidden=HUD,
+            race=RaceSpec(
+                referee=True,
+                lap_limit_s=120.0,
+                recovery=Recovery(manoeuvres=(((frozenset({"rescue"}), 0.4),),)),
+                references={"ghost": "autopilot_supertuxkart.ghosts:reference"},
+            ),
+            screen=ScreenSpec(frame_source="screen", device="keyboard", reader="keyboard", window="SuperTuxKart"),
+            simulator=SimulatorSpec(
+                open_world="autopilot_supertuxkart.world:open_world",
+                clocks=("lockstep", "wall"),
+                demonstrators={"demonstrator": "supertuxkart", "demonstrator-pro": PRO},
+                noise_mode="A",
+                probe="autopilot_supertuxkart.assets:probe",
+            ),
         )
     ]
 

@@ -41,7 +41,7 @@ class Referee:
             incident=(incident or wrong) and not kart.finished,  # over the line, the game brakes
             wrong_way=wrong,
             finished=kart.finished or 0 < self._laps <= len(self._times),
-            tallies={
+            counters={
                 "laps driven": round(max(0.0, kart.overall) / self._line.length, 2),
                 "rescues": self.rescues,
                 "walls": self.walls,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autopilot.commands.app import App, Finite, common, driving_options, examples, force_option, world_options
+
+if TYPE_CHECKING:
+    from autopilot.drive.run import Observer
 
 
 @click.command(
@@ -65,44 +67,45 @@ def command(
     **options: Any,
 ) -> None:
     """Let a bundle drive until the race is over, P is pressed or Ctrl-C; all is released then."""
-    from autopilot.api.types import Step
+    from autopilot.api import Game
     from autopilot.commands import ui
     from autopilot.commands.choices import game_of, newest_bundle
-    from autopilot.drive.drive import DriveOptions, drive_races
-    from autopilot.drive.game import Game
+    from autopilot.commands.status import Countdown, Status, describe_drive
+    from autopilot.drive.drive import Drive, DriveOptions, drive_in_turn, each_race
+    from autopilot.drive.overlay import Screens
+    from autopilot.drive.world import Worlds
     from autopilot.sessions.home import check_output
     from autopilot.sessions.laps import LapRule
 
-    if options["film"] is not None:
-        check_output(options["film"], force)
+    film: Path | None = options["film"]
+    if film is not None:
+        check_output(film, force)
     if bundle is None:
         bundle, game = newest_bundle(app, game)
-    found = Game(app.registry, game or game_of(app, [bundle]), app.home)
+    found = Game(app.registry, game or game_of(app, [bundle]))
+    how = {name: options.pop(name) for name in ("select", "temperature", "engine")}
     rule = None if keep_laps is None else LapRule.parse(keep_laps, "keep-laps", ranked=False)
-    chosen = DriveOptions(**options, keep_laps=rule, say=ui.say, lost=app.lost, devices=devices)
-    real_time = not found.lockstep(devices)
-    with ui.status() as line:
+    screens = Screens(options.pop("film"), options.pop("show"), app.lost)
+    chosen = DriveOptions(**options, keep_laps=rule, screens=screens)
+    worlds, entrant = Worlds(found, app.home, devices), app.lineup(found, **how).find(bundle)
+    drives = [Drive(worlds, entrant, one) for one in each_race(found, chosen, races)]
+    real_time = not worlds.lockstep()
+    try:
+        with ui.status() as line:
+            status = Status(line, describe_drive)
 
-        def watch(step: Step) -> None:
-            r, held = step.reading, " ".join(sorted(step.decision.sent))
-            score = "" if r is None or r.score is None else f"  score {r.score:.0f}"
-            lap = "" if r is None else f"  lap {r.lap + 1}"
-            who = "YOU DRIVE" if step.decision.by_human else "driving"
-            line(f"{who}: {step.index} decisions{lap}{score}  [{held}]")
+            def watching(drive: Drive) -> list[Observer]:
+                return [Countdown(), status] if real_time and not drive.options.restart else [status]
 
-        before = ui.countdown if real_time else lambda world: None
-        about = (bundle, found, app.home, app.registry, chosen, races)
-        try:
-            reports = drive_races(*about, watch, before, partial(line, news=True))
-        except KeyboardInterrupt as e:
-            if chosen.film is not None and chosen.film.exists():
-                e.add_note(f"the film as far as it came is {chosen.film}")
-            if not hasattr(e, "__notes__"):
-                e.add_note("nothing is held, and nothing of this drive is kept (--record keeps a drive)")
-            raise
+            reports = [report for _, report in drive_in_turn(drives, watching)]
+    except KeyboardInterrupt as e:
+        if film is not None and film.exists():
+            e.add_note(f"the film as far as it came is {film}")
+        if not hasattr(e, "__notes__"):
+            e.add_note("nothing is held, and nothing of this drive is kept (--record keeps a drive)")
+        raise
     if not app.json:
         ui.timing_lines(reports[-1].timing)
-    filmed = chosen.film is not None and not app.losses
-    lines = [*map(str, reports), *([f"film: {chosen.film}"] if filmed else [])]
+    lines = [*map(str, reports), *([f"film: {film}"] if film is not None and not app.losses else [])]
     data = [asdict(report) for report in reports]
     app.print(data if races > 1 else data[0], "\n".join(lines))

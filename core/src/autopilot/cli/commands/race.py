@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autopilot.commands.app import App, Finite, common, driving_options, examples, force_option, world_options
+
+if TYPE_CHECKING:
+    from autopilot.drive.run import Observer
 
 
 @click.command(
@@ -51,15 +53,18 @@ def command(
     reference: str | None,
     name: str | None,
     force: bool,
+    devices: Any,
     **driving: Any,
 ) -> None:
     """Let each driver race in turn; lap times by the referee, `*` for an incident."""
-    from autopilot.api.types import Step
+    from autopilot.api import Game, Step
     from autopilot.commands import ui
     from autopilot.commands.choices import game_of, newest_bundle
-    from autopilot.drive.drive import DriveOptions
-    from autopilot.drive.game import Game
-    from autopilot.race.race import RaceOptions, race
+    from autopilot.commands.status import Countdown, Status
+    from autopilot.drive.drive import Drive, DriveOptions
+    from autopilot.drive.overlay import Screens
+    from autopilot.drive.world import Worlds
+    from autopilot.race.race import Race, RaceOptions
     from autopilot.race.report import save_reports
     from autopilot.race.result import RaceResult
     from autopilot.sessions.home import check_name, check_output, new_folder, write_json
@@ -68,10 +73,12 @@ def command(
     if drivers is None:
         bundle, game = newest_bundle(app, game)
         names = [bundle]
-    found = Game(app.registry, game or game_of(app, names), app.home)
-    chosen = DriveOptions(**driving, say=ui.say, lost=app.lost)
-    if drivers is None and "demonstrator" in found.demonstrators and found.lockstep(chosen.devices):
+    found = Game(app.registry, game or game_of(app, names))
+    worlds = Worlds(found, app.home, devices)
+    real_time = not worlds.lockstep()
+    if drivers is None and "demonstrator" in found.demonstrators and not real_time:
         names.insert(0, "demonstrator")
+    how = {option: driving.pop(option) for option in ("select", "temperature", "engine")}
     with ExitStack() as stack:
         if name is None:
             stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}"
@@ -79,12 +86,27 @@ def command(
         else:
             folder = app.home.races / check_name(name, "race")
             check_output(folder / "race.json", force)
-        options = RaceOptions(tuple(names), tracks, laps, races, chosen, folder if films else None, reference)
+        film_folder = folder if films else None
+        options = RaceOptions(
+            tuple(names),
+            tracks,
+            laps,
+            races,
+            DriveOptions(**driving, screens=Screens(lost=app.lost)),
+            film_folder,
+            reference,
+        )
+        race = Race(worlds, app.lineup(found, **how), options)
         line = stack.enter_context(ui.status())
 
-        def watch(driver: str, track: str, number: int, step: Step) -> None:
-            lap = step.reading.lap + 1 if step.reading else 1
-            line(f"{driver} on {track}, race {number + 1}: lap {lap}, {step.index} decisions")
+        def watching(drive: Drive, number: int) -> list[Observer]:
+            def describe(step: Step) -> str:
+                lap = step.reading.lap + 1 if step.reading else 1
+                where = f"{drive.entrant.name} on {drive.request.track}, race {number + 1}"
+                return f"{where}: lap {lap}, {step.index} decisions"
+
+            status = Status(line, describe)
+            return [Countdown(), status] if real_time and not drive.options.restart else [status]
 
         def save(write: Callable[[], object]) -> None:
             try:
@@ -95,9 +117,8 @@ def command(
         def keep(result: RaceResult) -> None:
             save(lambda: write_json(folder / "race.json", result.to_json()))
 
-        before = (lambda world: None) if found.lockstep(chosen.devices) else ui.countdown
         try:
-            result = race(found, app.home, app.registry, options, watch, keep, before, partial(line, news=True))
+            result = race.go(watching, keep, ui.say)
         except KeyboardInterrupt as e:
             there = (folder / "race.json").exists()
             e.add_note(f"the runs that were over are in {folder / 'race.json'}" if there else "no run was over yet")

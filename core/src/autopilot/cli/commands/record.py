@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autopilot.commands.app import App, Finite, common, examples, world_options
+
+if TYPE_CHECKING:
+    from autopilot.drive.run import Observer
 
 
 @click.command(
@@ -41,7 +45,16 @@ from autopilot.commands.app import App, Finite, common, examples, world_options
 @world_options
 @common
 def command(
-    app: App, game: str | None, teacher: str | None, laps: int, select: str, show: bool, **options: Any
+    app: App,
+    game: str | None,
+    driver: str,
+    teacher: str | None,
+    actions: str | None,
+    hz: float | None,
+    select: str,
+    show: bool,
+    devices: Any,
+    **options: Any,
 ) -> None:
     """Record a human, a game's demonstrator, or what that would do where a bundle drives, as sessions.
 
@@ -49,47 +62,37 @@ def command(
     restored; games may choose other keys). You may play with the keyboard or a gamepad; --input listens
     to one of them only. Nothing recorded is ever lost, whichever way it ends.
     """
-    from autopilot.api.types import Step
+    from autopilot.api import Game
     from autopilot.commands import ui
     from autopilot.commands.choices import game_of
-    from autopilot.drive.drive import DriveOptions
-    from autopilot.drive.game import Game
-    from autopilot.drive.record import RecordOptions, RecordProgress, record
-    from autopilot.drive.teach import teach
+    from autopilot.commands.status import Countdown, RecordingStatus
+    from autopilot.drive.drive import Drive, DriveOptions, drive_in_turn, each_track
+    from autopilot.drive.world import Worlds
     from autopilot.sessions.home import is_scripted
 
-    driver: str = options["driver"]
-    no_human = [driver] if teacher is not None or is_scripted(driver) else []
-    found = Game(app.registry, game or game_of(app, no_human), app.home)
+    by_itself = [driver] if teacher is not None or is_scripted(driver) else []
+    found = Game(app.registry, game or game_of(app, by_itself))
     scripted = teacher is not None or driver in found.demonstrators
-    chosen = RecordOptions(**options, window=show, laps=laps or (1 if scripted and options["max_s"] is None else 0))
-    data: list[dict[str, Any]]
-    told = "recording"
+    laps = options.pop("laps") or (1 if scripted and options["max_s"] is None else 0)
+    if options["noise"] and options["mode"] is None and found.spec.simulator is not None:
+        options["mode"] = found.spec.simulator.noise_mode
+    chosen = DriveOptions(**options, laps=laps, teacher=teacher, window=show, record=True, takeover=None)
+    if teacher is not None and chosen.max_s is None:
+        chosen = replace(chosen, max_s=found.spec.race.lap_limit_s * laps)
+    lineup, worlds = app.lineup(found, select), Worlds(found, app.home, devices)
+    entrant = lineup.scripted(driver, actions, hz) if teacher is None else lineup.find(driver)
+    data: list[dict[str, Any]] = []
     with ui.status() as line:
 
-        def watch(p: RecordProgress) -> None:
-            nonlocal told
-            total = max(sum(p.counts.values()), 1)
-            labels = "  ".join(f"{k} {100 * n // total}%" for k, n in p.counts.most_common(5))
-            state = f"WAITING ({p.away})" if p.away else "PAUSED" if p.paused else "recording"
-            labels += f"  {p.discarded} discarded" if p.discarded else ""
-            rate = p.timing.achieved_hz
-            line(f"{state} {p.track}: {p.frames} frames  {rate:.1f}/s  {labels}", news=state != told)
-            told = state
+        def watching(drive: Drive) -> list[Observer]:
+            assert drive.recorder is not None, "every drive here is recorded"
+            status = RecordingStatus(line, drive.request.track, drive.recorder)
+            return [status] if scripted else [Countdown(), status]
 
-        if teacher is None:
-            before = (lambda world: None) if scripted else ui.countdown
-            done = record(found, app.home, chosen, before, watch)
-            data = [{**p.to_json(), "timing": p.timing.report()} for p in done]
-        else:
-            shared = {k: getattr(chosen, k) for k in ("track", "mode", "laps", "max_s", "seed", "devices")}
-
-            def look(track: str, step: Step) -> None:
-                line(f"{driver} drives, {teacher} labels {track}: {step.index} frames")
-
-            drive = DriveOptions(**shared, teacher=teacher, select=select)
-            reports = teach(driver, found, app.home, app.registry, drive, look)
-            data = [{**r.to_json(), "timing": r.timing} for r in reports]
+        drives = [Drive(worlds, entrant, one) for one in each_track(found, chosen)]
+        for _, r in drive_in_turn(drives, watching):
+            told = {"session": r.session, "track": r.track, "frames": r.timing["steps"], "ending": r.ending}
+            data.append(told | {"labels": r.labels, "discarded": r.discarded, "timing": r.timing})
     lines = [f"{d['session']}: {d['frames']} frames ({d['ending']})" for d in data]
     lines += [f"warning: {line}" for d in data for line in d["timing"]["warnings"]]
     app.print(data, "\n".join([*lines, f"kept in {app.home.sessions}"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,28 +15,33 @@ from autopilot.commands.app import App, common, examples
 from autopilot.learn import memory
 
 if TYPE_CHECKING:
-    from autopilot.learn.options import TrainProgress
-    from autopilot.learn.team import Place
+    from autopilot.learn.cluster import ClusterConfig
+    from autopilot.learn.options import TrainListener
 
 
 @contextmanager
-def _progress(model: str) -> Iterator[Callable[[TrainProgress], None]]:
+def _listening(model: str) -> Iterator[TrainListener]:
     """Show how a training goes: a bar in a terminal, lines where there is none, and until the bar is there."""
     from autopilot.commands import ui
     from autopilot.learn.forecast import in_words
+    from autopilot.learn.options import TrainListener, TrainProgress
 
     with ui.progress("{task.fields[state]}", "{task.fields[news]}", "{task.elapsed:.0f} s") as bar:
         task = bar.add_task(f"train {model}", total=None, state="preparing", left="", news="")
 
-        def watch(p: TrainProgress) -> None:
-            bar.start()
-            v = p.validation
-            news = f"epoch {p.epoch}/{p.epochs}"
-            if v is not None:
-                news += f"  val loss {v['loss']:.3f}  accuracy {100 * v['accuracy']:.1f}%"
-            state = f"{p.samples_per_s:.0f} samples/s" if p.samples_per_s else "compiling, measuring"
-            left = "" if p.left_s is None else f", {in_words(p.left_s)} left"
-            bar.update(task, completed=p.step, total=p.steps, state=state, left=left, news=news)
+        class Listener(TrainListener):
+            def progress(self, progress: TrainProgress) -> None:
+                p, v = progress, progress.validation
+                bar.start()
+                news = f"epoch {p.epoch}/{p.epochs}"
+                if v is not None:
+                    news += f"  val loss {v['loss']:.3f}  accuracy {100 * v['accuracy']:.1f}%"
+                state = f"{p.samples_per_s:.0f} samples/s" if p.samples_per_s else "compiling, measuring"
+                left = "" if p.left_s is None else f", {in_words(p.left_s)} left"
+                bar.update(task, completed=p.step, total=p.steps, state=state, left=left, news=news)
+
+            def say(self, line: str) -> None:
+                ui.say(line)
 
         def so_far() -> str:
             now = bar.tasks[0]
@@ -45,7 +50,7 @@ def _progress(model: str) -> Iterator[Callable[[TrainProgress], None]]:
             return f"{now.description}: {about}  ({now.elapsed:.0f} s so far)"
 
         with ui.heartbeat(so_far, quiet=lambda: bool(bar.live.is_started and ui.err.is_terminal)):
-            yield watch
+            yield Listener()
 
 
 def _kept(run: Path) -> str:
@@ -77,7 +82,7 @@ def command(
     check: bool,
     learning_rate: float | None,
     bundle_from: tuple[int, ...] | None,
-    place: Place | None,
+    cluster: ClusterConfig | None,
     **options: Any,
 ) -> None:
     """Train a network on recorded sessions; ends with a bundle.
@@ -85,10 +90,9 @@ def command(
     A training that was interrupted goes on where it stopped when the same command is given again.
     """
     memory.keep_freed()
-    from autopilot.commands import ui
     from autopilot.commands.choices import choose_training
-    from autopilot.learn.options import TrainOptions
-    from autopilot.learn.team import train_in_team
+    from autopilot.learn.cluster import train_in_cluster
+    from autopilot.learn.options import Invocation, TrainOptions
     from autopilot.learn.train import train
 
     options["model"], options["game"] = choose_training(
@@ -97,15 +101,14 @@ def command(
     model = app.registry.get("model", options["model"])
     name = options["name"] or f"{app.registry.get('game', options['game']).name}-{model.name}"
     chosen = TrainOptions(**options, learning_rate=learning_rate or model.learning_rate, config=settings)
-    with _progress(chosen.model) as watch:
-        how = {"restart": restart, "check": check, "bundle_from": bundle_from}
-        arguments: dict[str, Any] = {"home": app.home, "options": chosen, **how}
-        wrote = place is None or place.process == 0
+    how = Invocation(restart, check, bundle_from)
+    wrote = cluster is None or cluster.process == 0
+    with _listening(chosen.model) as listener:
         try:
-            if place is None:
-                result = train(app.registry, watch=watch, say=ui.say, **arguments)
+            if cluster is None:
+                result = train(app.registry, app.home, chosen, how, listener)
             else:
-                result = train_in_team(place, app.safe_mode, arguments, watch, ui.say)
+                result = train_in_cluster(cluster, app.safe_mode, app.home, chosen, how, listener)
         except KeyboardInterrupt as e:
             e.add_note(_kept(app.home.runs / name) if wrote else "process 0 keeps what was trained")
             raise

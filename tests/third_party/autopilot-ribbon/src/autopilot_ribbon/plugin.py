@@ -1,8 +1,8 @@
 """What this plugin provides: descriptors only, nothing heavy is imported here."""
 
-from autopilot.api import GameSpec, LabelMapSpec, ModelSpec, hookimpl
+from autopilot.api import GameSpec, LabelMapSpec, ModelSpec, RaceSpec, SimulatorSpec, Tracks, hookimpl
 
-AUTOPILOT_API = 1
+AUTOPILOT_API = 2
 
 
 @hookimpl
@@ -14,12 +14,9 @@ def autopilot_games():
             controls=("left", "right", "accelerate"),
             label_map="ribbon",
             hz=10,
-            open_world="autopilot_ribbon.game:open_world",
-            track_pattern=r"\d{1,4}",
-            track_help="a number from 0 to 9999",
-            demonstrator=True,
-            referee=True,
-            lap_limit_s=60,
+            tracks=Tracks(pattern=r"\d{1,4}", help="a number from 0 to 9999"),
+            race=RaceSpec(referee=True, lap_limit_s=60),
+            simulator=SimulatorSpec("autopilot_ribbon.game:open_world", demonstrators={"demonstrator": "ribbon"}),
         )
     ]
 

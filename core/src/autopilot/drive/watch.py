@@ -1,4 +1,4 @@
-"""Looking at a game on the screen at native resolution, while a human plays it; or at a film of that."""
+"""Watching a game on the screen at native resolution, while a human plays it; or a film of that."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from contextlib import closing
 
 from autopilot.api.errors import Away
 from autopilot.api.types import Frame
-from autopilot.drive.game import DeviceChoice, Game, WallClock
+from autopilot.desktop.desktop import Desktop
+from autopilot.drive.world import WallClock
 
 
-def look(
-    game: Game,
-    devices: DeviceChoice,
+def watch_screen(
+    desktop: Desktop,
     seconds: float,
     watch: Callable[[float, str | None], None] = lambda passed_s, away: None,
     hz: float = 10.0,
@@ -23,7 +23,7 @@ def look(
     each how many seconds there are and why the game cannot be seen, if so.
     Raises DeviceError and UserError as the frame source does.
     """
-    with closing(game.open_source(devices)) as source:
+    with closing(desktop.open_source()) as source:
         skip: Callable[[float], None] | None = getattr(source, "skip", None)
         clock, passed = WallClock(hz), 0.0
         last_ns: int | None = None

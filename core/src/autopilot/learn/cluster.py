@@ -14,11 +14,11 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -28,13 +28,18 @@ from numpy.typing import NDArray
 
 from autopilot.api.errors import AutopilotError, UserError
 from autopilot.learn.devices import WHOLE, spread
+from autopilot.learn.options import Invocation, TrainListener, TrainOptions, TrainProgress
+from autopilot.sessions.home import Home
+
+if TYPE_CHECKING:
+    from autopilot.learn.train import TrainResult
 
 GONE_S = 15
 """A machine that was silent for so long is taken for dead, in seconds."""
 
 
 @dataclass(frozen=True)
-class Place:
+class ClusterConfig:
     """Which of the `processes` of a training this one is; number 0 listens on `coordinator`, HOST:PORT."""
 
     coordinator: str
@@ -60,7 +65,7 @@ class Place:
                 "and a port that is free there"
             ) from e
 
-    def doubt(self) -> str:
+    def hostname_warning(self) -> str:
         """Return what will probably go wrong, in words, or nothing.
 
         On CPUs each process tells the others the address that its own host name stands for.
@@ -76,7 +81,7 @@ class Place:
         return ""
 
 
-class Team:
+class ProcessGroup:
     """The processes of this training as one of them sees them; usually there is one."""
 
     def __init__(self, mesh: Mesh) -> None:
@@ -119,71 +124,113 @@ class Team:
             )
 
 
-def train_in_team(place: Place, safe_mode: bool, arguments: Mapping[str, Any], watch: Any, say: Any) -> Any:
-    """Run `train(Registry(safe_mode), **arguments)` as one process of a team; return what it returns.
+def train_in_cluster(
+    cluster: ClusterConfig, safe_mode: bool, home: Home, options: TrainOptions, how: Invocation, listener: TrainListener
+) -> TrainResult:
+    """Train as one process of a cluster; return what `train` returns.
 
     It runs in a process of its own, because JAX's runtime ends the process when another machine is
-    gone. Raises what it raised, UserError when the team did not come together within
-    `place.wait_s`, AutopilotError when one is gone. Ctrl-C stops the whole team.
+    gone. Raises what it raised, UserError when the cluster did not come together within
+    `cluster.wait_s`, AutopilotError when one is gone. Ctrl-C stops the whole cluster.
     """
-    place.check()
-    if doubt := place.doubt():
-        say(doubt)
-    context = multiprocessing.get_context("spawn")
-    ours, its = context.Pipe()
-    handle, log = tempfile.mkstemp(prefix="autopilot-", suffix=".log")
-    os.close(handle)
-    member = context.Process(target=_member, args=(its, place, safe_mode, dict(arguments), log))
-    member.start()
-    its.close()
-    joined = False
-    asked: list[int] = []
+    cluster.check()
+    if warning := cluster.hostname_warning():
+        listener.say(warning)
+    how = replace(how, processes=cluster.processes)
+    member = _Member(cluster, (safe_mode, home, options, how))
+    with on_ctrl_c(member.stop):
+        what, rest = member.listen(listener)
+    if what in ("stopped", "gone") and (what == "stopped" or member.asked):
+        member.log.unlink()
+        raise KeyboardInterrupt
+    if what == "gone":
+        raise member.loss()
+    member.log.unlink()
+    if what == "failed":
+        raise rest[0]
+    result: TrainResult = rest[0]
+    return result
 
-    def stop(number: int, frame: Any) -> None:
-        asked.append(number)
-        if joined and len(asked) == 1:
-            _send(ours, "stop")
+
+class _Member:
+    """The process that trains, as its parent sees it; its output goes to `log`."""
+
+    def __init__(self, cluster: ClusterConfig, arguments: tuple[Any, ...]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._cluster, (self._ours, its) = cluster, context.Pipe()
+        handle, log = tempfile.mkstemp(prefix="autopilot-", suffix=".log")
+        os.close(handle)
+        self.log = Path(log)
+        self._process = context.Process(target=_train_as_member, args=(its, cluster, arguments, log))
+        self._process.start()
+        its.close()
+        self._joined, self.asked = False, 0
+
+    def stop(self, number: int, frame: Any) -> None:
+        """Ask it to stop, as Ctrl-C does; end it when it is asked again, or has not joined the others yet."""
+        self.asked += 1
+        if self._joined and self.asked == 1:
+            _send(self._ours, "stop")
         else:
-            member.kill()
+            self._process.kill()
 
-    with on_ctrl_c(stop):
+    def listen(self, listener: TrainListener) -> tuple[str, list[Any]]:
+        """Pass on what it says until it ends; return its last word, `gone` for none, and what came with that."""
+        hears: dict[str, Callable[..., None]] = {"progress": listener.progress, "say": listener.say}
+        hears["joined"] = self._note_joined
         what, rest = "gone", []
         with suppress(EOFError, OSError):
             while True:
-                what, *rest = ours.recv()
-                if what == "joined":
-                    joined = True
-                elif what == "progress":
-                    watch(*rest)
-                elif what == "say":
-                    say(*rest)
-                else:
+                what, *rest = self._ours.recv()
+                if what not in hears:
                     break
+                hears[what](*rest)
                 what = "gone"
-        ours.close()
-        member.join()
-    if what == "stopped" or (asked and what == "gone"):
-        Path(log).unlink()
-        raise KeyboardInterrupt
-    if what == "gone" and not joined:
-        raise UserError(
-            f"could not join {place.coordinator} as --process {place.process} of {place.processes} within "
-            f"{place.wait_s:g} s: start all processes, each with a number of its own, and "
-            f"look for a firewall in between ({log})"
-        )
-    if what == "gone":
+        self._ours.close()
+        self._process.join()
+        return what, rest
+
+    def _note_joined(self) -> None:
+        self._joined = True
+
+    def loss(self) -> AutopilotError:
+        """Return what to say of a process that ended without a word."""
+        cluster = self._cluster
+        if not self._joined:
+            return UserError(
+                f"could not join {cluster.coordinator} as --process {cluster.process} of {cluster.processes} within "
+                f"{cluster.wait_s:g} s: start all processes, each with a number of its own, and "
+                f"look for a firewall in between ({self.log})"
+            )
         why = "another process of this training ended or cannot be reached: see there"
-        if member.exitcode == -9:
+        if self._process.exitcode == -9:
             why = "this process was killed, perhaps for want of memory"
-        raise AutopilotError(f"{why}; the same commands go on from the last checkpoint ({log})")
-    Path(log).unlink()
-    if what == "failed":
-        raise rest[0]
-    return rest[0]
+        return AutopilotError(f"{why}; the same commands go on from the last checkpoint ({self.log})")
 
 
-def _member(connection: Connection, place: Place, safe_mode: bool, arguments: dict[str, Any], log: str) -> None:
-    """Join the team, train, and say how it went; where it went wrong, end at once: others will notice."""
+class _Remote(TrainListener):
+    """Sends what is heard to the parent, which says when to stop."""
+
+    def __init__(self, connection: Connection, asked: threading.Event) -> None:
+        self._connection, self._asked = connection, asked
+
+    def progress(self, progress: TrainProgress) -> None:
+        """Send it."""
+        _send(self._connection, "progress", progress)
+
+    def say(self, line: str) -> None:
+        """Send it."""
+        _send(self._connection, "say", line)
+
+    def stop(self) -> bool:
+        """Return whether the parent asked."""
+        return self._asked.is_set()
+
+
+def _train_as_member(
+    connection: Connection, cluster: ClusterConfig, arguments: tuple[bool, Home, TrainOptions, Invocation], log: str
+) -> None:
+    """Join the cluster, train, and say how it went; where it went wrong, end at once: others will notice."""
     from autopilot.api.registry import Registry
     from autopilot.learn.train import train
 
@@ -195,24 +242,18 @@ def _member(connection: Connection, place: Place, safe_mode: bool, arguments: di
     threading.Thread(target=_listen, args=(connection, asked, joined), daemon=True).start()
     try:
         jax.distributed.initialize(
-            place.coordinator,
-            place.processes,
-            place.process,
-            coordinator_bind_address=place.coordinator,
+            cluster.coordinator,
+            cluster.processes,
+            cluster.process,
+            coordinator_bind_address=cluster.coordinator,
             cluster_detection_method="deactivate",
-            initialization_timeout=math.ceil(place.wait_s),
+            initialization_timeout=math.ceil(cluster.wait_s),
             heartbeat_timeout_seconds=GONE_S,
         )
         joined.set()
         _send(connection, "joined")
-        result = train(
-            Registry(safe_mode),
-            **arguments,
-            watch=partial(_send, connection, "progress"),
-            say=partial(_send, connection, "say"),
-            stop=asked.is_set,
-            processes=place.processes,
-        )
+        safe_mode, home, options, how = arguments
+        result = train(Registry(safe_mode), home, options, how, _Remote(connection, asked))
         jax.distributed.shutdown()
         _send(connection, "done", result)
     except KeyboardInterrupt:  # in all processes, after the same step

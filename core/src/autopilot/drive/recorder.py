@@ -1,4 +1,4 @@
-"""Keeping a run, or its good laps, as sessions: observers of the loop."""
+"""Recording a run, or its good laps, as sessions: observers of the run."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from autopilot.api.errors import SessionError
+from autopilot.api.game import Game
 from autopilot.api.interfaces import LabelMap
 from autopilot.api.types import Step, WorldRequest
 from autopilot.api.versions import versions
-from autopilot.drive.game import Game
+from autopilot.drive.run import Ending, Observer, Run
 from autopilot.sessions.info import SessionInfo
 from autopilot.sessions.laps import Lap, LapFinder, LapRule
 from autopilot.sessions.segments import Row
@@ -23,18 +23,12 @@ from autopilot.sessions.writer import SessionWriter
 
 
 def new_info(
-    game: Game,
-    request: WorldRequest,
-    driver: str,
-    label_map: LabelMap,
-    label_map_name: str,
-    lockstep: bool,
-    **more: Any,
+    game: Game, request: WorldRequest, driver: str, label_map_name: str, label_map: LabelMap, **more: Any
 ) -> SessionInfo:
-    """Return what is known of a session that begins now; `more` are further fields, or others."""
+    """Return what is known of a session before its world is open; `more` are further fields, or others."""
     width, height = game.spec.frame_size
     fields = {
-        "id": more.get("id") or session_name(game.spec.name, request.track, driver),
+        "id": session_name(game.spec.name, request.track, driver),
         "game": game.spec.name,
         "driver": driver,
         "track": request.track,
@@ -45,7 +39,7 @@ def new_info(
         "controls": game.spec.controls,
         "label_map": label_map_name,
         "action_space": label_map.action_space.to_json(),
-        "lockstep": lockstep,
+        "lockstep": False,
         "created": _now(),
         "versions": versions([game.plugin]),
         "ended": "recording",
@@ -57,66 +51,70 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-class Keeper:
+class SessionRecorder(Observer):
     """Writes the steps of one run into a new session in `root`, which `info` describes.
 
     `label_map` labels them. Where `info.policy` says that it is a drive, the rows that the policy
     drove get no label, so that training skips them; those that the human took over get theirs,
-    and `session.json` lists them. Left through an exception, the session ends as `interrupted`.
+    and `session.json` lists them. After an exception the session is marked as `interrupted`. The last
+    `discard_s` seconds are deleted softly when the human says so.
 
     Raises SessionError as `SessionWriter` does.
     """
 
-    def __init__(self, root: Path, info: SessionInfo, label_map: LabelMap) -> None:
-        self._info, self._label_map = info, label_map
+    def __init__(self, root: Path, info: SessionInfo, label_map: LabelMap, discard_s: float = 5.0) -> None:
+        self._root, self._info, self._label_map, self._discard_s = root, info, label_map, discard_s
         self.human: list[tuple[int, int]] = []
         self.counts: Counter[str] = Counter()
-        self._writer = SessionWriter(root, info)
+        self.discarded = 0
+        self._writer: SessionWriter | None = None
+
+    def begin(self, run: Run) -> None:
+        """Make the session."""
+        info = self._info
+        fresh = {"id": session_name(info.game, info.track, info.driver), "created": _now()}
+        self._info = info.model_copy(update=fresh | {"lockstep": run.world.clock.lockstep})
+        self._writer = SessionWriter(self._root, self._info)
 
     @property
-    def path(self) -> Path:
-        """The session's folder."""
-        return self._writer.path
+    def writer(self) -> SessionWriter:
+        """What writes; the session's folder and its number of frames are there."""
+        assert self._writer is not None, "a recorder is asked after its run has begun"
+        return self._writer
 
     @property
     def frames(self) -> int:
         """How many rows were written."""
-        return self._writer.frames
+        return self._writer.frames if self._writer else 0
 
-    def __call__(self, step: Step) -> None:
+    def step(self, step: Step) -> None:
         """Write one step."""
-        decision, number = step.decision, self._writer.frames
+        decision, number = step.decision, self.writer.frames
         labelled = decision.by_human or not self._info.policy
         action = self._label_map.action(decision.held) if labelled else None
-        self._writer.append(Row(step.frame, decision.held, decision.sent, action, step.reading))
+        self.writer.append(Row(step.frame, decision.held, decision.sent, action, step.reading))
         self.counts["skipped" if action is None else self._label_map.action_space.describe(action)] += 1
         if decision.by_human:
             begun = self.human.pop()[0] if self.human and self.human[-1][1] == number else number
             self.human.append((begun, number + 1))
 
-    def discard(self, seconds: float) -> int:
-        """Delete softly what was kept in the last seconds, and return how many frames those were."""
-        return self._writer.discard(round(seconds * self._info.hz))
+    def discard(self) -> None:
+        """Delete softly what was recorded in the last seconds."""
+        self.discarded += self.writer.discard(round(self._discard_s * self._info.hz))
 
-    def close(self, ended: str = "saved") -> None:
-        """Seal the session. Calling it twice is harmless."""
-        self._writer.close(ended, self.human)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self, ending: Ending | None, error: BaseException | None) -> None:
+        """Seal the session."""
+        if self._writer is None:
+            return
         if error is None:
-            self.close()
+            self._writer.close("quit" if ending == "quit" and not self._info.policy else "saved", self.human)
             return
         with suppress(SessionError):  # the error on its way out is the one to report
-            self.close("interrupted")
-        error.add_note(f"{self.frames} frames are kept as session {self.path.name}")  # which Ctrl-C tells
+            self._writer.close("interrupted", self.human)
+        error.add_note(f"{self.frames} frames are kept as session {self._writer.path.name}")  # which Ctrl-C tells
 
 
-class LapKeeper:
+class LapRecorder(Observer):
     """Writes each lap that passes `rule` into a session of its own in `root`, marked `auto`, with its time.
 
     `info` describes them, but for their ids and times; `label_map` labels them.
@@ -134,11 +132,16 @@ class LapKeeper:
         self._most = round(2 * lap_limit_s * info.hz)
         self._rows: deque[tuple[int, Row, bool]] = deque()
         self._count = self.seen = 0
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="laps")
+        self._pool: ThreadPoolExecutor | None = None
         self._writing: list[Future[None]] = []
         self.kept: list[tuple[str, Lap]] = []
 
-    def __call__(self, step: Step) -> None:
+    def begin(self, run: Run) -> None:
+        """Note by which clock the laps are driven."""
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="laps")
+        self._info = self._info.model_copy(update={"lockstep": run.world.clock.lockstep})
+
+    def step(self, step: Step) -> None:
         """Take in one step; raises SessionError where an earlier lap could not be written."""
         decision = step.decision
         action = self._label_map.action(decision.held) if decision.sent == decision.held else None
@@ -149,7 +152,7 @@ class LapKeeper:
             self.seen += 1
             mine = [(row, by_human) for i, row, by_human in self._rows if lap.start <= i < lap.stop]
             whole = len(mine) == lap.stop - lap.start and not any(by_human for _, by_human in mine)
-            if whole and self._rule.passes(lap):
+            if whole and self._rule.passes(lap) and self._pool is not None:
                 self._writing.append(self._pool.submit(self._write, lap, [row for row, _ in mine]))
         while self._rows and (self._rows[0][0] < self._finder.start or len(self._rows) > self._most):
             self._rows.popleft()
@@ -165,13 +168,10 @@ class LapKeeper:
             writer.close(lap_time_s=lap.time_s)
         self.kept.append((writer.path.name, lap))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(wait=True)
+    def close(self, ending: Ending | None, error: BaseException | None) -> None:
+        """Wait until the laps are written; raises SessionError where one could not be."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
         if error is not None:
             error.add_note(f"{len(self.kept)} of {self.seen} laps are kept as sessions")  # which Ctrl-C tells
             return
