@@ -1,6 +1,7 @@
 """All that a plugin imports: the vocabulary as data, descriptors, interfaces, hooks, errors, the registry."""
 
-# fmt: off - a name a line would be 150 lines; __all__ says to an outsider's type checker that these are offered
+# fmt: off
+# A name a line would be 150 of them; `__all__` tells an outsider's type checker that these are offered.
 from autopilot.api.errors import AutopilotError, Away, BundleError, DeviceError, PluginError, SessionError, UserError
 from autopilot.api.game import Game
 from autopilot.api.hookspecs import API_VERSION, GROUP, hookimpl
