@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from autopilot.api import errors, hookspecs, interfaces, labels, specs, types
+from autopilot.api import errors, game, hookspecs, interfaces, labels, registry, specs, types
 from autopilot.cli import cli
 from autopilot.commands.app import App
 
 ROOT = Path(__file__).parent.parent
-MODULES = (specs, interfaces, types, labels, errors)
-"""What a plugin may import besides the hooks."""
+MODULES = (specs, interfaces, types, labels, errors, game, registry)
+"""Where the names of `autopilot.api` are defined, besides the hooks'."""
 WARNING = "<!-- Written by `make docs`; change the code's docstrings and help texts instead. -->"
 
 
@@ -68,7 +68,9 @@ def commands(command: click.Command, context: click.Context) -> Iterator[tuple[c
 def hooks_page() -> str:
     """Return every hook, what it returns, and what the returned descriptors point to."""
     parts = [WARNING, "# Hooks", _doc(hookspecs)]
-    parts += [f"This is hook API {hookspecs.API_VERSION}.", "## The hooks"]
+    parts += [f"This is hook API {hookspecs.API_VERSION}. All names on this page are imported from `autopilot.api`; the"]
+    parts[-1] += " headings below the hooks name the modules that define them."
+    parts += ["## The hooks"]
     for name, hook in vars(hookspecs).items():
         if name.startswith("autopilot_"):
             parts += [f"### {name}", _code(_signature(f"def {name}", hook)), _doc(hook)]
@@ -116,21 +118,38 @@ def _below(node: ast.stmt | None) -> str:
 
 
 def _members(cls: Any) -> list[str]:
+    parts = [_code(_signature(cls.__name__, cls))] if _is_made_by_hand(cls) else []
     fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-    parts = []
-    if fields:
-        rows = ["| field | type | default |", "|---|---|---|"]
-        parts.append("\n".join(rows + [_field(f) for f in fields]))
+    docs = {name: doc for name, _, doc in stated(cls)}
+    if any(docs[field.name] for field in fields):
+        parts += ["| field | type | default | meaning |\n|---|---|---|---|"]
+        parts[-1] += "".join(f"\n{_field(field)} {_cell(docs[field.name])} |" for field in fields)
+    elif fields:
+        parts += ["| field | type | default |\n|---|---|---|"]
+        parts[-1] += "".join(f"\n{_field(field)}" for field in fields)
     shown = {field.name for field in fields}
     return parts + [part for name, *code_and_doc in stated(cls) if name not in shown for part in code_and_doc]
 
 
+def _is_made_by_hand(cls: Any) -> bool:
+    protocol = getattr(cls, "_is_protocol", False)
+    return "__init__" in vars(cls) and not dataclasses.is_dataclass(cls) and not protocol
+
+
 def _field(field: dataclasses.Field[Any]) -> str:
-    default = "required" if field.default is dataclasses.MISSING else f"`{field.default!r}`"
     if field.default_factory is not dataclasses.MISSING:
         default = f"`{field.default_factory()!r}`"
-    annotation = str(field.type).replace("|", "\\|")  # a bar would end the table's cell
-    return f"| `{field.name}` | `{annotation}` | {default} |"
+    elif field.default is dataclasses.MISSING:
+        default = "required"
+    elif dataclasses.is_dataclass(field.default):
+        default = f"`{type(field.default).__name__}()`"
+    else:
+        default = f"`{field.default!r}`"
+    return f"| `{field.name}` | `{_cell(str(field.type))}` | {default} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())  # a bar, or the end of a line, would end the cell
 
 
 def _function(name: str, owner: Any) -> str:

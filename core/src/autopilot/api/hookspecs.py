@@ -1,7 +1,7 @@
 """The hooks a plugin may implement: the whole extension surface, in the order they fire.
 
 A plugin is a module named by an entry point in the group `autopilot.plugins`. It sets
-`AUTOPILOT_API = 1` and implements any of these functions under `@hookimpl`. All of them are
+`AUTOPILOT_API = 2` and implements any of these functions under `@hookimpl`. All of them are
 called without arguments, return a list of frozen descriptors from `autopilot.api.specs`, and must be
 cheap: no game, screen, driver or network library may be imported by them.
 
