@@ -36,3 +36,11 @@ def test_there_are_such_options_and_their_own_values_pass() -> None:
     assert Finite().convert("-2.5", None, None) == -2.5
     with pytest.raises(click.BadParameter, match="not a number to count with"):
         Finite().convert("nan", None, None)
+
+
+@pytest.mark.parametrize(("kind", "shown"), [(Finite(), ""), (Finite(0), "[x>=0]"), (Finite(0, 45), "[0<=x<=45]")])
+def test_help_shows_a_range_where_there_is_one(kind: Finite, shown: str) -> None:
+    option = click.Option(["--turn"], type=kind, help="Turn.")
+    record = option.get_help_record(click.Context(click.Command("go")))
+    assert record is not None
+    assert record[1].removeprefix("Turn.").strip() == shown

@@ -113,6 +113,9 @@ class Finite(click.FloatRange):
             self.fail(f"{value} is not a number to count with", param, ctx)
         return number
 
+    def _describe_range(self) -> str:  # of click's, which shows a range without ends as x<=None
+        return super()._describe_range() if (self.min, self.max) != (None, None) else ""
+
 
 def force_option(command: Callable[..., None]) -> Callable[..., None]:
     """Add `--force`."""

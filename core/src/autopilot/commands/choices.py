@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import click
+
 from autopilot.api.errors import BundleError, UserError
 from autopilot.commands import ui
 from autopilot.commands.app import App
-from autopilot.commands.talk import Terminal
 from autopilot.sessions.home import is_scripted
 
 SHOWN = 20
@@ -32,7 +33,7 @@ def choose(option: str, what: str, names: Iterable[str]) -> str:
     for number, name in enumerate(found, 1):
         ui.say(f"  {number}  {name}")
     while True:
-        answer = Terminal().ask(f"which one ({option})", None, option)
+        answer: str = click.prompt(f"which one ({option})", err=True).strip()
         if answer in found:
             return answer
         if answer.isdecimal() and 0 < int(answer) <= len(found):

@@ -39,8 +39,8 @@ def command(app: App, game: str | None, yes: bool, devices: DeviceChoice, second
     from autopilot.api import UserError
     from autopilot.commands import ui
     from autopilot.commands.choices import choose_offered
-    from autopilot.commands.talk import Nobody, Terminal
 
+    from autopilot_setup.talk import Nobody, Terminal
     from autopilot_setup.wizard import SetupOptions, setup
 
     if not yes and not sys.stdin.isatty():

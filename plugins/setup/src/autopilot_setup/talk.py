@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-
 from autopilot.api.errors import UserError
 from autopilot.commands import ui
 
