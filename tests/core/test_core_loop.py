@@ -438,6 +438,13 @@ def test_in_mode_pause_the_human_keeps_the_wheel_until_the_pause_key() -> None:
     assert [s.decision.by_human for s in steps] == [True] * 4 + [False] * 2
 
 
+def test_the_pause_key_goes_on_after_a_panic_while_the_human_drove_and_leaves_them_the_wheel() -> None:
+    bench = Hands(NOTHING, NOTHING, RIGHT, keys={5: "panic", 7: "pause"})
+    notes = drive(bench, taken_over(bench, "pause"), max_steps=6)[1]
+    assert notes.pauses == [True, False]
+    assert [s.decision.by_human for s in notes.steps] == [True] * 6
+
+
 def test_switched_off_nobody_takes_over() -> None:
     bench = Hands(*[RIGHT] * 9)
     steps = drive(bench, taken_over(bench, "off"), max_steps=3)[1].steps

@@ -172,7 +172,7 @@ class Run:
                     if key == "discard":
                         for observer in self._observers:
                             observer.discard()
-                    elif key == "panic" or (key == "pause" and not self.driver.pause()):
+                    elif key == "panic" or (key == "pause" and (paused or not self.driver.pause())):
                         paused = key == "panic" or not paused
                         self._pause(paused, panic=key == "panic")
                 if not paused:

@@ -36,7 +36,8 @@ def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -
     from autopilot.drive.watch import watch_screen
 
     game = game or choose_offered(app, "--game", "game", lambda spec: spec.hud and spec.hud.learner)
-    desktop = Desktop(Game(app.registry, game), app.home, devices)
+    found = Game(app.registry, game)
+    desktop = Desktop(found, app.home, devices)
     told = ""
     with ui.status() as line:
 
@@ -51,4 +52,4 @@ def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -
         except KeyboardInterrupt as e:
             e.add_note("nothing was learned; what was learned before stays")
             raise
-    app.print({"game": game, "profile": desktop.profile, "learned": said}, said)
+    app.print({"game": found.spec.name, "profile": desktop.profile, "learned": said}, said)

@@ -10,6 +10,7 @@ import click
 from autopilot.commands import App, Finite, common, examples, world_options
 
 if TYPE_CHECKING:
+    from autopilot.api import GameSpec
     from autopilot.desktop.desktop import DeviceChoice
 
 
@@ -46,7 +47,7 @@ def command(app: App, game: str | None, yes: bool, devices: DeviceChoice, second
     if not yes and not sys.stdin.isatty():
         raise UserError("setup asks questions: run it in a terminal, or add --yes and the answers as options")
     chosen = SetupOptions(devices, options["try_key"], options["learn_hud"], seconds)
-    game = game or choose_offered(app, "--game", "game", lambda spec: spec.screen and not spec.simulator)
+    game = game or choose_offered(app, "--game", "game", _on_screen)
     done = setup(game, app.home, app.registry, chosen, Nobody() if yes else Terminal())
 
     def show() -> None:
@@ -57,3 +58,7 @@ def command(app: App, game: str | None, yes: bool, devices: DeviceChoice, second
         ui.out.print(f"next: autopilot record --game {done.game}", soft_wrap=True)
 
     app.print(asdict(done), show)
+
+
+def _on_screen(spec: GameSpec) -> bool:
+    return spec.simulator is None and spec.screen is not None and spec.screen.frame_source is not None

@@ -120,14 +120,14 @@ class Wizard:
     def __init__(self, game: Game, home: Home, options: SetupOptions, talk: Talk) -> None:
         self._game, self._spec, self._home, self._options, self._talk = game, game.spec, home, options, talk
         self._devices, self._registry = options.devices, game.registry
-        if game.spec.simulator is not None or game.spec.screen is None:
+        if game.spec.simulator is not None or game.spec.screen is None or game.spec.screen.frame_source is None:
             raise UserError(f"{game.spec.name} brings its own picture and keys: there is nothing to set up")
         self._screen = game.spec.screen
         self._device: DeviceSpec = self._registry.get("device", self._devices.device or str(self._screen.device))
         self._family = self._device.bindings or self._device.name
         self._bindings = Desktop(game, home).bindings
         self._picture = home.root / "setup" / f"{game.spec.name}.png"
-        source = self._devices.source or str(self._screen.frame_source)
+        source = self._devices.source or game.spec.screen.frame_source
         self._source: FrameSourceSpec = self._registry.get("frame source", source)
         self._settings = self._devices.settings
         self._profile = OTHER
@@ -211,19 +211,19 @@ class Wizard:
                 f"the picture is {width}x{height} at {x},{y} in {wide}x{high}: inside the red frame of {self._picture}"
             )
             answer = "yes" if decided and not found.doubt else self._ask_picture(found)
-            if answer in ("y", "yes"):
+            if answer in ("y", "yes") and "does not lie" not in found.doubt:
                 self._keep_region(found.box, (wide, high))
                 return
             given, decided = self._region(answer), False
 
     def _ask_picture(self, found: Picture) -> str:
-        """Return yes, again or a region; raises UserError for no."""
+        """Return the answer, such as yes, again or a region; raises UserError for no."""
         question = "is that the game's picture? yes, no (stop), again (look anew), or x,y,width,height"
         doubt = f"this is unsure: {found.doubt}; " if found.doubt else ""
         answer = self._talk.ask(doubt + question, None if doubt else "yes", "--region X,Y,W,H").casefold()
         if answer in ("n", "no"):
             raise UserError("stopped, and nothing was stored: show the game in the window, or give --region X,Y,W,H")
-        return "again" if answer in ("y", "yes") and "does not lie" in doubt else answer
+        return answer
 
     def _region(self, answer: str) -> Box | None:
         try:
