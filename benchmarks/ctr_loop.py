@@ -154,7 +154,7 @@ def record(it: Loop, hz: float) -> None:
         (done,) = it.run(f"record --game ctr --driver anna --track coco --mode {mode} --hz {hz:g}", at_go=begin)
         player.play(False)
         session = next(s for s in SessionStore(it.home / "sessions").all()[0] if s.info.id == done["session"])
-        readings = [moment.reading for moment in session.moments() if moment.reading]
+        readings = [reading for reading in session.remaining().readings() if reading]
         read = [round(t * 100) for t in readings[-1].lap_times_s]
         whole = [round(lap.time_s * 100) for lap in laps_of(session)]
         facts = {"frames": done["frames"], "ending": done["ending"], "labels": done["labels"]}
