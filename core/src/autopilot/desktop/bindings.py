@@ -6,24 +6,58 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
 from autopilot.api.errors import UserError
 from autopilot.api.specs import GameSpec
-from autopilot.api.types import Bindings, SourceSettings
-from autopilot.sessions.home import write_atomic
+from autopilot.api.types import SourceSettings
 
 HOTKEYS = {"panic": "f12"}
 """Every game's, unless it says otherwise: the panic key releases everything and pauses."""
 
 HOTKEY_NAMES = ("pause", "save", "quit", "discard", "panic")
 
-SCREEN = {"profile": "text", "source": "text", "window": "text", "video": "text"} | {
-    "monitor": "a number",
-    "region": "4 numbers",
-    "size": "2 numbers",
-}
-"""What `[GAME.screen]` may hold."""
+
+class Screen(BaseModel):
+    """`[GAME.screen]`: the default profile, where frames come from, and what of that is the game."""
+
+    model_config = ConfigDict(extra="forbid")
+    profile: str | None = None
+    source: str | None = None
+    window: str | None = None
+    video: str | None = None
+    monitor: StrictInt | None = None
+    region: tuple[StrictInt, StrictInt, StrictInt, StrictInt] | None = None
+    size: tuple[StrictInt, StrictInt] | None = None
+
+    def settings(self) -> SourceSettings:
+        """Return where the frame source looks."""
+        return SourceSettings(self.region, self.video, self.window, self.monitor, size=self.size)
+
+
+WORDS = {"monitor": "a number", "region": "4 numbers", "size": "2 numbers"}
+"""What such a field must be, in words; the others are text."""
+
+
+def _by_profile(table: Any) -> Any:
+    """Return the keys for every profile under the profile ``, beside those of each."""
+    if not isinstance(table, dict):
+        return table
+    profiles = {name: keys for name, keys in table.items() if isinstance(keys, dict)}
+    return {"": {name: key for name, key in table.items() if name not in profiles}, **profiles}
+
+
+class Table(BaseModel):
+    """`[GAME]`: the screen, the hotkeys, and of each device profile -> control -> key."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[dict[str, dict[str, str]], BeforeValidator(_by_profile)]] = Field(
+        init=False
+    )
+    screen: Screen = Screen()
+    hotkeys: dict[str, str] = {}
 
 
 class UserBindings:
@@ -38,75 +72,38 @@ class UserBindings:
     """
 
     def __init__(self, path: Path | None, spec: GameSpec) -> None:
-        self._spec, self._path = spec, path
+        self._spec = spec
         self._programs = spec.screen.programs if spec.screen else {}
-        self._data: Mapping[str, Any] = {}
-        if path is None or not path.exists():
-            return
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as e:
-            raise UserError(f"{path} cannot be used: {' '.join(str(e).split())}") from e
-        self._data = self._table(data.get(spec.name, {}), spec.name, [*spec.bindings, "hotkeys", "screen"])
-        for device, table in self._data.items():
-            where = f"{spec.name}.{device}"
-            if device == "screen":
-                self._screen(self._table(table, where, SCREEN))
-                continue
-            if device == "hotkeys":
-                self._keys(table, where, HOTKEY_NAMES)
-                continue
-            profiles = {k: v for k, v in self._table(table, where).items() if isinstance(v, dict)}
-            self._keys({k: v for k, v in table.items() if k not in profiles}, where, spec.controls)
+        table = Table()
+        if path is not None and path.exists():
+            try:
+                table = Table.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")).get(spec.name, {}))
+            except ValidationError as e:
+                raise UserError(f"{path}: {self._complaint(e)}") from e
+            except (OSError, ValueError) as e:
+                raise UserError(f"{path} cannot be used: {' '.join(str(e).split())}") from e
+        self.screen, self._hotkeys, self._devices = table.screen, table.hotkeys, table.__pydantic_extra__
+        _check(self._devices, [*spec.bindings, "hotkeys", "screen"], f"{path}: [{spec.name}]")
+        _check(self._hotkeys, HOTKEY_NAMES, f"{path}: [{spec.name}.hotkeys]")
+        for device, profiles in self._devices.items():
             for profile, keys in profiles.items():
-                self._keys(keys, f"{where}.{profile}", spec.controls)
+                _check(keys, spec.controls, f"{path}: [{spec.name}.{device}{profile and '.'}{profile}]")
 
-    def _table(self, data: Any, where: str, known: Iterable[str] | None = None) -> Mapping[str, Any]:
-        if not isinstance(data, dict):
-            raise UserError(f"{self._path}: [{where}] must be a table")
-        for name in data if known is not None else ():
-            _check(name, list(known or ()), f"{self._path}: [{where}]")
-        return data
-
-    def _keys(self, data: Any, where: str, known: Iterable[str]) -> None:
-        for name, key in self._table(data, where, known).items():
-            if not isinstance(key, str):
-                raise UserError(f'{self._path}: {where}.{name} must be the name of a key, such as "x"')
-
-    def _screen(self, table: Mapping[str, Any]) -> None:
-        for name, value in table.items():
-            words = "text" if isinstance(value, str) else "a number" if type(value) is int else ""
-            if isinstance(value, list) and all(type(n) is int for n in value):
-                words = f"{len(value)} numbers"
-            if words != SCREEN[name]:
-                raise UserError(f"{self._path}: {self._spec.name}.screen.{name} must be {SCREEN[name]}")
-
-    def _of_screen(self, name: str) -> Any:
-        return self._data.get("screen", {}).get(name)
-
-    @property
-    def profile(self) -> str | None:
-        """The profile that is used where the command line names none."""
-        found: str | None = self._of_screen("profile")
-        return found
-
-    @property
-    def source(self) -> str | None:
-        """The frame source that is used where the command line says nothing of frames."""
-        found: str | None = self._of_screen("source")
-        return found
-
-    @property
-    def settings(self) -> SourceSettings | None:
-        """Where that frame source looks."""
-        table = self._data.get("screen", {})
-        found: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
-        settings = SourceSettings(**{n: v for n, v in found.items() if n not in ("profile", "source")})
-        return None if settings == SourceSettings() else settings
+    def _complaint(self, invalid: ValidationError) -> str:
+        """Return in words what is wrong at which place of the file."""
+        error, game = invalid.errors()[0], self._spec.name
+        place = [str(part) for part in error["loc"] if part]
+        if error["type"] in ("dict_type", "model_type"):
+            return f"[{'.'.join([game, *place])}] must be a table"
+        if place[0] != "screen":
+            return f'{".".join([game, *place])} must be the name of a key, such as "x"'
+        if error["type"] == "extra_forbidden":
+            return _unknown(place[1], Screen.model_fields, f"[{game}.screen]")
+        return f"{game}.screen.{place[1]} must be {WORDS.get(place[1], 'text')}"
 
     def profiles(self, device: str) -> dict[str, Mapping[str, str]]:
         """Return profile -> control -> key of a device: the game's own, and those of the user's that are new."""
-        own = {n: keys for n, keys in self._data.get(device, {}).items() if isinstance(keys, dict)}
+        own = {name: keys for name, keys in self._devices.get(device, {}).items() if name}
         return {**own, **self._spec.bindings.get(device, {})}
 
     def device(self, device: str, profile: str | None, given: Mapping[str, str]) -> dict[str, str]:
@@ -114,61 +111,25 @@ class UserBindings:
         profiles = self._spec.bindings.get(device)
         if not profiles:
             raise UserError(f"{self._spec.name} has no bindings for the device {device!r}")
-        mine = self._data.get(device, {})
-        own = {name: keys for name, keys in mine.items() if isinstance(keys, dict)}
-        first, known = next(iter(profiles)), {**profiles, **own}
+        own = self._devices.get(device, {"": {}})
+        first, known = next(iter(profiles)), [*dict.fromkeys([*profiles, *filter(None, own)])]
         if profile is not None and profile not in known:
             hint = f"there are {', '.join(known)}"
             if profile in self._programs:
                 hint = f"`autopilot setup --game {self._spec.name} --emulator {profile}` asks for its keys"
             raise UserError(f"{self._spec.name} has no profile {profile!r} for {device}: {hint}")
-        chosen = profile or (self.profile if self.profile in known else None) or first
-        plain = {name: key for name, key in mine.items() if name not in own}
-        return {**profiles.get(chosen, profiles[first]), **plain, **own.get(chosen, {}), **given}
+        chosen = profile or (self.screen.profile if self.screen.profile in known else None) or first
+        return {**profiles.get(chosen, profiles[first]), **own[""], **own.get(chosen, {}), **given}
 
     def hotkeys(self, given: Mapping[str, str], profile: str | None = None) -> dict[str, str]:
         """Return hotkey -> key; a profile's program may need some of them itself."""
-        program = self._programs.get(profile or self.profile or "")
-        own = program.hotkeys if program else {}
-        return {**HOTKEYS, **self._spec.hotkeys, **own, **self._data.get("hotkeys", {}), **given}
-
-    def store(self, screen: Mapping[str, Any], device: str, keys: Bindings, hotkeys: Bindings) -> None:
-        """Write what the user chose into the file, whole or not at all; the rest of it stays as they wrote it.
-
-        `screen` becomes `[GAME.screen]`; of `keys` (control -> key, for the profile that `screen` names) and
-        of `hotkeys` only those are written that would be others without it. Raises UserError where the file
-        is written in a way that cannot be added to.
-        """
-        import tomlkit
-
-        assert self._path is not None, "a home is needed to store anything"
-        document = tomlkit.parse(self._path.read_text(encoding="utf-8-sig") if self._path.exists() else "")
-        profile = screen["profile"]
-        known = profile in self.profiles(device)
-        before = self.device(device, profile, {}) if known else {}
-        changed = {name: key for name, key in keys.items() if before.get(name) != key}
-        now = self.hotkeys({}, profile)
-        moved = {name: key for name, key in hotkeys.items() if now[name] != key}
-        try:
-            game = document.setdefault(self._spec.name, tomlkit.table(is_super_table=True))
-            game["screen"] = screen
-            if changed:
-                own = game.setdefault(device, tomlkit.table(is_super_table=True))
-                own.setdefault(profile, tomlkit.table()).update(changed)
-            if moved:
-                game.setdefault("hotkeys", tomlkit.table()).update(moved)
-            text = tomlkit.dumps(document)
-            tomllib.loads(text)
-        except (ValueError, TypeError, AttributeError) as e:  # tomlkit's own are ValueErrors
-            raise UserError(f"{self._path} cannot be added to ({e}): write [{self._spec.name}.screen] by hand") from e
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._path, text.encode())
+        program = self._programs.get(profile or self.screen.profile or "")
+        return {**HOTKEYS, **self._spec.hotkeys, **(program.hotkeys if program else {}), **self._hotkeys, **given}
 
 
 def split(given: Mapping[str, str], spec: GameSpec) -> tuple[dict[str, str], dict[str, str]]:
     """Return what the command line binds, controls and hotkeys apart; UserError for an unknown name."""
-    for name in given:
-        _check(name, [*spec.controls, *HOTKEY_NAMES], "--bind")
+    _check(given, [*spec.controls, *HOTKEY_NAMES], "--bind")
     controls = {name: key for name, key in given.items() if name in spec.controls}
     return controls, {name: key for name, key in given.items() if name not in spec.controls}
 
@@ -181,8 +142,13 @@ def check_hotkeys(hotkeys: Mapping[str, str], bindings: Mapping[str, str]) -> No
             raise UserError(f"the key {key!r} is both {taken[key]} and {name}: bind one of them otherwise")
 
 
-def _check(name: str, known: list[str], where: str) -> None:
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
-        raise UserError(f"{where}: unknown name {name!r}; {hint}")
+def _check(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise UserError(_unknown(name, known, where))
+
+
+def _unknown(name: str, known: Iterable[str], where: str) -> str:
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
+    return f"{where}: unknown name {name!r}; {hint}"

@@ -82,7 +82,7 @@ class Desktop:
     def profile(self) -> str:
         """The chosen profile of the bindings: the user's, or the first of the game's own device."""
         first = next(iter(self._spec.bindings.get(self._screen.device or "", {})), "default")
-        return check_name(self.choice.profile or self.bindings.profile or first, "profile")
+        return check_name(self.choice.profile or self.bindings.screen.profile or first, "profile")
 
     # --- the display
 
@@ -122,7 +122,7 @@ class Desktop:
     def open_source(self) -> FrameSource:
         """Open the frame source alone; raises UserError where the game has none, DeviceError as that does."""
         self.check_set_up()
-        stored = None if self.choice.names_source else self.bindings.source
+        stored = None if self.choice.names_source else self.bindings.screen.source
         name = self.choice.source or stored or self._screen.frame_source
         if name is None:
             raise UserError(f"{self._spec.name} names no frame source: say --source, with one of `autopilot plugins`")
@@ -135,7 +135,9 @@ class Desktop:
         """Where the frame source is to look: what the user said or has stored, or else the game's window."""
         if self.choice.names_source:
             return self.choice.settings
-        stored = self.bindings.settings or SourceSettings(window=self._screen.window)
+        stored = self.bindings.screen.settings()
+        if stored == SourceSettings():
+            stored = SourceSettings(window=self._screen.window)
         return replace(stored, background=self.choice.settings.background)
 
     def check_set_up(self) -> None:
@@ -146,7 +148,7 @@ class Desktop:
         spec, screen, query = self._spec, self._screen, self.settings.window
         if spec.simulator or screen.frame_source is None or self.choice.names_source or query is None:
             return
-        source = self._registry.get("frame source", self.bindings.source or screen.frame_source)
+        source = self._registry.get("frame source", self.bindings.screen.source or screen.frame_source)
         if source.windows is None:
             return
         program = "emulator" if screen.programs else "game"

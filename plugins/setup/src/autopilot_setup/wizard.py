@@ -33,6 +33,7 @@ from autopilot.sessions.home import Home, write_atomic
 
 from autopilot_setup.crop import Picture, find_picture
 from autopilot_setup.keys import learn_keys
+from autopilot_setup.storing import store
 
 OTHER = "other"
 """The profile of a program that nobody has described: all of its keys are asked for."""
@@ -283,13 +284,21 @@ class Wizard:
     # --- all of it
 
     def store(self) -> None:
-        """Write all that was found into the user's file, at once."""
+        """Write all that was found into the user's file, at once; of keys only those that would be others without."""
         settings = self._settings
         table: dict[str, Any] = {"region": settings.region, "size": settings.size, "window": settings.window}
         table |= {"monitor": settings.monitor, "video": _lasting_path(settings.video), "profile": self._profile}
         table["source"] = None if self._source.name == self._screen.frame_source else self._source.name
         self._stored = {n: list(v) if isinstance(v, tuple) else v for n, v in sorted(table.items()) if v is not None}
-        self._bindings.store(self._stored, self._family, self._keys, self._hotkeys)
+        bindings, known = self._bindings, self._profile in self._bindings.profiles(self._family)
+        before = bindings.device(self._family, self._profile, {}) if known else {}
+        usual = bindings.hotkeys({}, self._profile)
+        keys = {
+            (self._family, self._profile): {n: key for n, key in self._keys.items() if before.get(n) != key},
+            ("hotkeys",): {n: key for n, key in self._hotkeys.items() if usual[n] != key},
+        }
+        changed = {place: chosen for place, chosen in keys.items() if chosen}
+        store(self._home.bindings, self._spec.name, self._stored, changed)
 
     def try_out(self) -> SetupReport:
         """Try a key and learn the display, as far as the user wants it; return what came of it all."""
