@@ -68,7 +68,9 @@ def commands(command: click.Command, context: click.Context) -> Iterator[tuple[c
 def hooks_page() -> str:
     """Return every hook, what it returns, and what the returned descriptors point to."""
     parts = [WARNING, "# Hooks", _doc(hookspecs)]
-    parts += [f"This is hook API {hookspecs.API_VERSION}. All names on this page are imported from `autopilot.api`; the"]
+    parts += [
+        f"This is hook API {hookspecs.API_VERSION}. All names on this page are imported from `autopilot.api`; the"
+    ]
     parts[-1] += " headings below the hooks name the modules that define them."
     parts += ["## The hooks"]
     for name, hook in vars(hookspecs).items():

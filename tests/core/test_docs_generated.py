@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import click
 import pytest
+from autopilot import api
 from autopilot.api import hookspecs
 from autopilot.api.registry import KINDS, Registry
 from autopilot.cli import cli
@@ -25,10 +29,14 @@ ROOT = Path(__file__).parents[2]
 RIBBON = ROOT / "tests/third_party/autopilot-ribbon"
 TUTORIAL = ROOT / "docs/plugins/tutorial.md"
 PAGES = sorted(
-    page for pattern in ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md") for page in ROOT.glob(pattern)
+    page
+    for pattern in ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md", "benchmarks/**/*.md")
+    for page in ROOT.glob(pattern)
 )
 PARSER = MarkdownIt("gfm-like", {"linkify": False})
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+NO_MODULES = {"autopilot.plugins", "autopilot.source", "autopilot.sha256"}
+"""The entry-point group, and keys in an ONNX file."""
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 
@@ -155,17 +163,48 @@ def test_commands_and_options_in_running_text_exist(page):
         assert given <= known | {"-h", "--help"}, code.content
 
 
-def test_options_named_alone_exist():
+def script_options(script: str) -> set[str]:
+    """The options that a script of benchmarks/ or scripts/ has of its own."""
+    return set(re.findall(r"""add_argument\(\s*"(--[\w-]+)""", (ROOT / script).read_text(encoding="utf-8")))
+
+
+@functools.cache
+def own_options() -> set[str]:
+    """The options of all commands of autopilot."""
     context = cli.make_context("autopilot", ["doctor"], obj=App())
     commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
-    known = {option for c in commands if c for p in c.params for option in [*p.opts, *p.secondary_opts]} | {
-        "--help",
-        "--check",
-    }
-    for page in PAGES:
-        for code in inlines(page, "code_inline"):
-            if option := re.match(r"--[a-z][a-z-]*", code.content):
-                assert option[0] in known, f"{page.name}: {code.content}"
+    return {"--help"} | {o for c in commands if c for p in c.params for o in [*p.opts, *p.secondary_opts]}
+
+
+@every_page
+def test_options_named_alone_exist(page):
+    """They are autopilot's, or those of a script that the page names."""
+    scripts = re.findall(r"\b(?:benchmarks|scripts)/\w+\.py\b", page.read_text(encoding="utf-8"))
+    known = own_options().union(*map(script_options, scripts))
+    for code in inlines(page, "code_inline"):
+        if option := re.match(r"--[a-z][a-z-]*", code.content):
+            assert option[0] in known, f"{page.name}: {code.content}"
+
+
+@every_page
+def test_command_lines_of_scripts_have_their_options(page):
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for script, arguments in re.findall(r"python ((?:benchmarks|scripts)/\w+\.py)([^`\n#]*)", text):
+        given = {word.partition("=")[0] for word in arguments.split() if word.startswith("--")}
+        assert given <= script_options(script), f"{script}{arguments}"
+
+
+@every_page
+def test_names_in_running_text_exist(page):
+    """Modules and what is in them (but not the changelog's, which has old ones), and fields of descriptors."""
+    if page.name == "CHANGELOG.md":
+        return
+    for code in inlines(page, "code_inline"):
+        if re.fullmatch(r"autopilot(\.[A-Za-z_]\w*)+", code.content) and code.content not in NO_MODULES:
+            pkgutil.resolve_name(code.content)
+        if field := re.fullmatch(r"(\w+Spec)\.(\w+)", code.content):
+            names = {f.name for f in dataclasses.fields(getattr(api, field[1]))}
+            assert field[2] in names, code.content
 
 
 @every_page
@@ -204,14 +243,52 @@ def test_changelog_has_this_version():
     assert re.search(rf"^## {re.escape(PROJECT['project']['version'])} - ", text, re.M)
 
 
-def test_architecture_names_every_dependency():
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    cells = {word for row in re.findall(r"^\| ([^|]+) \|", text, re.M) for word in row.split(", ")}
-    wanted = set(PROJECT["dependency-groups"]["dev"])
-    for path in [ROOT / "core/pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")]:
-        wanted |= set(tomllib.loads(path.read_text(encoding="utf-8"))["project"]["dependencies"])
-    names = {re.split(r"[^\w-]", requirement)[0] for requirement in wanted} - {"autopilot-core"}
-    assert names <= cells
+def test_what_moved_is_where_the_changelog_says():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("### What moved")[2].partition("\n### ")[0]
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|$", text, re.M)
+    modules = {name for row in rows for name in re.findall(r"`(autopilot(?:\.\w+)+)", row)}
+    assert len(modules) > 10
+    for name in modules:
+        pkgutil.resolve_name(name)
+    for spec, field in re.findall(r"`(\w+Spec|Reading|SteerCorrection)\.(\w+)", "".join(rows)):
+        assert field in {f.name for f in dataclasses.fields(getattr(api, spec))}, f"{spec}.{field}"
+
+
+def packages(requirements: list[str]) -> set[str]:
+    return {re.split(r"[^\w-]", requirement)[0] for requirement in requirements} - {"autopilot-core"}
+
+
+def test_every_dependency_has_a_reason():
+    """The page's tables name the packages of core, the plugins, their extras and the tests, and no other."""
+    text = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    tables = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    rows = {heading: re.findall(r"^\| ([a-zA-Z][^|]*) \| (.*) \|$", table, re.M) for heading, table in tables.items()}
+    named = {h: {name for cell, _ in lines for name in cell.split(", ")} - {"package"} for h, lines in rows.items()}
+    projects = {
+        path.parent.name: tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+        for path in [ROOT / "core/pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")]
+    }
+    wanted = {name: packages(project["dependencies"]) for name, project in projects.items()}
+    extras = {
+        extra: packages(requirements)
+        for project in projects.values()
+        for extra, requirements in project.get("optional-dependencies", {}).items()
+    }
+    core = wanted.pop("core")
+    assert named["Core"] == core
+    assert set().union(*wanted.values()) - core <= named["Plugins"]
+    assert named["Plugins"] <= set().union(*wanted.values())
+    assert named["Extras"] == set().union(*extras.values())
+    development = packages(PROJECT["dependency-groups"]["dev"])
+    assert development - named["Extras"] - named["Plugins"] <= named["Development"] <= development
+    for cell, rest in rows["Plugins"][1:]:
+        for folder in rest.partition(" |")[0].split(", "):
+            assert set(cell.split(", ")) <= wanted[folder], f"{cell}: {folder}"
+    for cell, rest in rows["Extras"][1:]:
+        for package in cell.split(", "):
+            extra = re.search(r"\[(\w+)\]", rest)
+            assert extra, cell
+            assert package in extras[extra[1]], cell
 
 
 def test_every_plugin_is_in_the_pages_that_list_them_all():
@@ -222,10 +299,47 @@ def test_every_plugin_is_in_the_pages_that_list_them_all():
     for folder in folders:
         assert re.search(rf"-e plugins/{folder}\b", readme), f"README's pip install lacks {folder}"
         assert f"(../plugins/{folder}/README.md)" in index
-        assert re.search(rf"^  {folder} ", architecture, re.M), folder
+    tree = re.search(r"^plugins/ [^\n]*\n(.*?)^tests/", architecture, re.M | re.S)
+    assert tree
+    rows = [re.split(r"  +", line.strip())[0] for line in tree[1].splitlines()]
+    assert sorted(", ".join(rows).split(", ")) == sorted(folders)
 
 
-def test_architecture_draws_the_layers_that_are_checked():
-    contract = PROJECT["tool"]["importlinter"]["contracts"][0]
-    fences = [t.content.split("\n") for t in tokens(ROOT / "ARCHITECTURE.md") if t.type == "fence"]
-    assert [*contract["layers"], ""] in fences
+def fence_columns(page: Path) -> list[list[str]]:
+    """The first word of each line, of every fence of a page."""
+    fences = [t.content.splitlines() for t in tokens(page) if t.type == "fence"]
+    return [[line.split()[0] for line in fence if line.strip()] for fence in fences]
+
+
+def test_architecture_draws_the_rooms_that_are_checked():
+    layers = PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = [room for layer in layers for room in layer.split(" | ") if room != "__main__"]
+    assert len(rooms) == 9
+    assert rooms in fence_columns(ROOT / "ARCHITECTURE.md")
+
+
+def test_architecture_names_files_that_exist():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    core = ROOT / "core/src/autopilot"
+    cells = re.findall(r"^\| (`[^|]+) \|", text, re.M)
+    assert len(cells) > 10
+    for cell in cells:
+        folder = re.match(r"`(\w+)/", cell)
+        assert folder, cell
+        for name in re.findall(r"`([^`]+)`", cell):
+            path = core / name if name.startswith(f"{folder[1]}/") else core / folder[1] / name
+            assert path.exists(), f"{cell}: {name}"
+    for name in re.findall(r"`((?:\w+/)+\w+\.py)`", text):
+        assert (core / name).exists(), name
+
+
+def test_decisions_are_listed_under_their_titles():
+    folder = ROOT / "docs/decisions"
+    listed = re.findall(r"^- \[(.+)\]\(([\w-]+\.md)\)$", (folder / "README.md").read_text(encoding="utf-8"), re.M)
+    titles = {
+        path.name: path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        for path in folder.glob("*.md")
+        if path.name != "README.md"
+    }
+    assert len(listed) == len(titles)
+    assert {name: title for title, name in listed} == titles
