@@ -16,7 +16,7 @@ from typing import Any
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(
-    ["autopilot.learn.train", "autopilot.race.race", "autopilot.drive.record", "autopilot.commands.ui", "tensorboardX"]
+    ["autopilot.learn.train", "autopilot.race.race", "autopilot.drive.drive", "autopilot.commands.ui", "tensorboardX"]
 )
 
 

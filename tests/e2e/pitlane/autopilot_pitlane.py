@@ -27,6 +27,7 @@ from autopilot.api import (
     Probe,
     RaceSpec,
     Reading,
+    ScreenSpec,
     SimulatorSpec,
     Tracks,
     World,
@@ -166,8 +167,8 @@ def autopilot_games():
         game(
             "padded",
             "pit-padded",
-            device="pit-pad",
-            open_world="autopilot_pitlane:open_padded",
+            "autopilot_pitlane:open_padded",
+            screen=ScreenSpec(device="pit-pad"),
             bindings={"pit-pad": {"": {"left": "l", "right": "r"}}},
         ),
         game("other-axes", "pit-other"),
