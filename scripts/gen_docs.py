@@ -68,11 +68,8 @@ def commands(command: click.Command, context: click.Context) -> Iterator[tuple[c
 def hooks_page() -> str:
     """Return every hook, what it returns, and what the returned descriptors point to."""
     parts = [WARNING, "# Hooks", _doc(hookspecs)]
-    parts += [
-        f"This is hook API {hookspecs.API_VERSION}. All names on this page are imported from `autopilot.api`; the"
-    ]
-    parts[-1] += " headings below the hooks name the modules that define them."
-    parts += ["## The hooks"]
+    where = "All names on this page are imported from `autopilot.api`; the headings below name the defining modules."
+    parts += [f"This is hook API {hookspecs.API_VERSION}. {where}", "## The hooks"]
     for name, hook in vars(hookspecs).items():
         if name.startswith("autopilot_"):
             parts += [f"### {name}", _code(_signature(f"def {name}", hook)), _doc(hook)]
