@@ -195,10 +195,11 @@ def _verdict(
 
     seen = ("frame source", screen.frame_source and (source or screen.frame_source))
     record = lack(("game", spec.name), ("by hand", spec.name), seen, ("device", screen.reader))
-    # In lock-step a game gives its frames and takes its controls itself.
-    drive = lack(("game", spec.name))
-    if spec.simulator is None or "lockstep" not in spec.simulator.clocks:
-        drive = lack(seen, ("device", screen.device and (device or screen.device)))
+    needs = [seen, ("device", screen.device and (device or screen.device))]
+    clocks = spec.simulator.clocks if spec.simulator else ()
+    if "lockstep" in clocks:  # it gives its frames and takes its controls itself; its window is for a human
+        needs = [("game", spec.name)] if "wall" in clocks else []
+    drive = lack(*needs)
     unknown = tuple(name for name, (_, slow) in (("record", record), ("drive", drive)) if slow)
     return GameVerdict(spec.name, record[0], drive[0], unknown)
 
