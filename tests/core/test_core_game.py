@@ -142,7 +142,7 @@ def autopilot_games():
         GameSpec(
             "sight", "Sight", **common, bindings={"hand": {"emu": {"left": "q"}, "other": {"left": "w"}}},
             screen=ScreenSpec("eye", "hand"), simulator=SimulatorSpec("MODULE:open_world", ("wall",)),
-            hud=HudSpec("MODULE:make_hud", "MODULE:learn_hud"),
+            hud=HudSpec("MODULE:make_hud", "MODULE:learn_hud", advice="show it first"),
         ),
         GameSpec(
             "unlucky", "Unlucky", **common, tracks=Tracks(("t",)), bindings={"lame": {"emu": {"left": "?"}}},
@@ -405,7 +405,7 @@ def test_a_game_on_the_screen_has_a_referee_once_its_display_was_learned(
     home, other = Home(tmp_path), DeviceChoice(profile="other")
     with opens(game, request(human=False), home=tmp_path) as world:
         assert world.referee is None
-    assert caplog.messages == ["autopilot: lap times need templates: autopilot learn-hud --game sight"]
+    assert caplog.messages == ["autopilot: show it first"]
     assert Desktop(game, home).learn_hud([Frame(None, 7)]) == "seven"  # type: ignore[arg-type]
     assert ("learned", "emu", [7]) in log
     with opens(game, request(human=False), home=tmp_path) as world:

@@ -11,9 +11,9 @@ from autopilot.api.interfaces import (
 from autopilot.api.labels import MOST_ACTIONS, Choice, ChoiceAxis, ChoiceLabelMap, check_label_map
 from autopilot.api.registry import KINDS, Fault, Plugin, Registry
 from autopilot.api.specs import (
-    SOME, CheckSpec, ClockName, CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, HudSpec, LabelMapSpec, ModelSpec,
-    Pattern, Pixels, Program, RaceSpec, RaceText, Recovery, Reference, ScreenSpec, SimulatorSpec, SteerCorrection,
-    Target, Tracks, load,
+    SOME, CheckSpec, ClockName, CommandSpec, DeviceSpec, EngineSpec, FrameSourceSpec, GameSpec, HudSpec, LabelMapSpec,
+    ModelSpec, Pattern, Pixels, Program, RaceSpec, RaceText, Recovery, Reference, ScreenSpec, SimulatorSpec,
+    SteerCorrection, Target, Tracks, load,
 )
 from autopilot.api.types import (
     NOTHING, Action, ActionSpace, Axis, Bindings, Box, Decision, Frame, Held, Image, Manoeuvre, Must, Positive, Probe,
@@ -24,11 +24,11 @@ from autopilot.api.versions import versions
 __all__ = [
     "API_VERSION", "GROUP", "KINDS", "MOST_ACTIONS", "NOTHING", "SOME", "Action", "ActionSpace", "AutopilotError",
     "Away", "Axis", "Backend", "Bindings", "Box", "BundleError", "CheckSpec", "Choice", "ChoiceAxis", "ChoiceLabelMap",
-    "Clock", "ClockName", "CommandSpec", "Decision", "Demonstrator", "DeviceError", "DeviceSpec", "Fault", "Frame",
-    "FrameSource", "FrameSourceSpec", "Game", "GameSpec", "Held", "HudReader", "HudSpec", "Image", "LabelMap",
-    "LabelMapSpec", "Manoeuvre", "ModelSpec", "Must", "OutputDevice", "Pattern", "Pixels", "Plugin", "PluginError",
-    "Positive", "Probe", "Program", "RaceSpec", "RaceText", "Reader", "Reading", "Recovery", "Rectangle", "Referee",
-    "Reference", "Registry", "ScreenSpec", "SessionError", "SimulatorSpec", "SourceSettings", "SteerCorrection",
-    "Step", "Target", "Tracks", "Trial", "UserError", "Window", "World", "WorldRequest", "check_label_map", "hookimpl",
-    "load", "versions",
+    "Clock", "ClockName", "CommandSpec", "Decision", "Demonstrator", "DeviceError", "DeviceSpec", "EngineSpec",
+    "Fault", "Frame", "FrameSource", "FrameSourceSpec", "Game", "GameSpec", "Held", "HudReader", "HudSpec", "Image",
+    "LabelMap", "LabelMapSpec", "Manoeuvre", "ModelSpec", "Must", "OutputDevice", "Pattern", "Pixels", "Plugin",
+    "PluginError", "Positive", "Probe", "Program", "RaceSpec", "RaceText", "Reader", "Reading", "Recovery",
+    "Rectangle", "Referee", "Reference", "Registry", "ScreenSpec", "SessionError", "SimulatorSpec", "SourceSettings",
+    "SteerCorrection", "Step", "Target", "Tracks", "Trial", "UserError", "Window", "World", "WorldRequest",
+    "check_label_map", "hookimpl", "load", "versions",
 ]

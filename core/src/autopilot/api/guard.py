@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from autopilot.api.errors import AutopilotError, PluginError
 from autopilot.api.interfaces import FrameSource
-from autopilot.api.values import Misfit, Take, Wrap, misfit, taker
+from autopilot.api.values import Misfit, Take, misfit, taker
 
 PATIENCE_S = 10.0
 """After so long without an answer a line says who gives none; after twice as long again, and so on."""
@@ -97,7 +97,7 @@ class Guarded:
             if not is_method:
                 member = take(member, guard)
             elif protocol is FrameSource and name == "read":
-                member = guard.function(member, name, _same_shape(take), (AutopilotError, EOFError))
+                member = guard.function(member, name, _SameShape(take), (AutopilotError, EOFError))
             else:
                 member = guard.function(member, name, take)
             vars(self)[name] = member
@@ -114,20 +114,19 @@ def _members(protocol: type) -> list[tuple[str, bool, Take]]:
     return [(name, is_method, taker(get_type_hints(f)["return"])) for name, f, is_method in functions]
 
 
-def _same_shape(take: Take) -> Take:
-    """Return what takes the frames of one source, which all have one shape."""
-    first: tuple[int, ...] = ()
+class _SameShape:
+    """Takes the frames of one source, which all have one shape."""
 
-    def frame(value: Any, wrap: Wrap) -> Any:
-        nonlocal first
-        taken = take(value, wrap)
-        shape = taken.image.shape
-        first = first or shape
-        if shape != first:
-            raise Misfit(f"image: is {shape[1]}x{shape[0]} now, it was {first[1]}x{first[0]}")
-        return taken
+    def __init__(self, take: Take) -> None:
+        self._take, self._first = take, ()
 
-    return frame
+    def __call__(self, value: Any, guard: Guard) -> Any:
+        frame = self._take(value, guard)
+        (height, width, _), first = frame.image.shape, self._first or frame.image.shape
+        if (height, width) != first[:2]:
+            raise Misfit(f"image: is {width}x{height} now, it was {first[1]}x{first[0]}")
+        self._first = first
+        return frame
 
 
 @cache

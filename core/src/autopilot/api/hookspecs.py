@@ -13,7 +13,16 @@ from __future__ import annotations
 
 import pluggy
 
-from autopilot.api.specs import CheckSpec, CommandSpec, DeviceSpec, FrameSourceSpec, GameSpec, LabelMapSpec, ModelSpec
+from autopilot.api.specs import (
+    CheckSpec,
+    CommandSpec,
+    DeviceSpec,
+    EngineSpec,
+    FrameSourceSpec,
+    GameSpec,
+    LabelMapSpec,
+    ModelSpec,
+)
 
 API_VERSION = 2
 """The version of this page. A plugin built for another is reported and left out."""
@@ -84,4 +93,13 @@ def autopilot_checks() -> list[CheckSpec]:  # type: ignore[empty-body]
     """Checks of recorded sessions.
 
     Fires when a training has chosen its sessions, before its first step, unless the user said `--no-check`.
+    """
+
+
+@hookspec
+def autopilot_engines() -> list[EngineSpec]:  # type: ignore[empty-body]
+    """Engines that compute a trained network.
+
+    Fires when a bundle is driven with `--engine NAME`, or exported for one. `accelerate` must refuse to compute other
+    probabilities than JAX.
     """

@@ -12,29 +12,20 @@ from typing import Any
 
 import pluggy
 
-from autopilot.api import hookspecs
+from autopilot.api import hookspecs, specs
 from autopilot.api.errors import PluginError
 from autopilot.api.guard import Calling, Guard, one_line
-from autopilot.api.specs import (
-    CheckSpec,
-    CommandSpec,
-    DeviceSpec,
-    FrameSourceSpec,
-    GameSpec,
-    LabelMapSpec,
-    ModelSpec,
-    load,
-)
 from autopilot.api.values import Misfit, taker
 
 KINDS: dict[str, tuple[str, Any]] = {
-    "game": ("autopilot_games", GameSpec),
-    "frame source": ("autopilot_frame_sources", FrameSourceSpec),
-    "label map": ("autopilot_label_maps", LabelMapSpec),
-    "model": ("autopilot_models", ModelSpec),
-    "device": ("autopilot_devices", DeviceSpec),
-    "command": ("autopilot_commands", CommandSpec),
-    "check": ("autopilot_checks", CheckSpec),
+    "game": ("autopilot_games", specs.GameSpec),
+    "frame source": ("autopilot_frame_sources", specs.FrameSourceSpec),
+    "label map": ("autopilot_label_maps", specs.LabelMapSpec),
+    "model": ("autopilot_models", specs.ModelSpec),
+    "device": ("autopilot_devices", specs.DeviceSpec),
+    "command": ("autopilot_commands", specs.CommandSpec),
+    "check": ("autopilot_checks", specs.CheckSpec),
+    "engine": ("autopilot_engines", specs.EngineSpec),
 }
 """Kind of thing -> the hook that provides it and the descriptor that the hook returns."""
 
@@ -79,7 +70,7 @@ class Registry:
 
     def __init__(self, safe_mode: bool = False, own_commands: Collection[str] = ()) -> None:
         self.safe_mode = safe_mode
-        self._own_commands = own_commands
+        self._own = {"command": own_commands, "engine": ("jax",)}
         self.plugins: list[Plugin] = []
         self._pm = pluggy.PluginManager("autopilot")
         self._pm.add_hookspecs(hookspecs)
@@ -129,15 +120,15 @@ class Registry:
             results = caller()
             if len(results) < len(caller.get_hookimpls()):  # pluggy leaves None out
                 raise TypeError(f"{hook_name} returned nothing: it must return a list of {wanted.__name__} objects")
-            specs = [spec for result in results for spec in result]
-            _check_all(hook_name, wanted, specs)
+            offered = [spec for result in results for spec in result]
+            _check(hook_name, wanted, offered)
         except (Exception, SystemExit) as e:  # noqa: BLE001 - foreign code
             plugin.faults.append(_fault(hook_name, e))
             return []
-        refused = {spec.name for spec in specs if kind == "command"} & set(self._own_commands)
+        refused = {spec.name for spec in offered} & set(self._own.get(kind, ()))
         for name in sorted(refused):
-            plugin.faults.append(Fault(hook_name, f"offers the command {name!r}, which is autopilot's own: rename it"))
-        return [spec for spec in specs if spec.name not in refused]
+            plugin.faults.append(Fault(hook_name, f"offers the {kind} {name!r}, which is autopilot's own: rename it"))
+        return [spec for spec in offered if spec.name not in refused]
 
     def find(self, kind: str, name: str) -> tuple[Plugin, Any]:
         """Return what `name` or `dist:name` means.
@@ -152,7 +143,7 @@ class Registry:
         if found:
             choices = " or ".join(f"{p.dist}:{bare}" for p, _ in found)
             raise PluginError(f"two plugins offer the {kind} {bare!r}: say {choices}")
-        raise PluginError(self._unknown(kind, name, [spec.name for _, spec in everything]))
+        raise PluginError(self._unknown(kind, name, [*self._own.get(kind, ()), *(spec.name for _, spec in everything)]))
 
     def get(self, kind: str, name: str) -> Any:
         """Return the descriptor that `name` or `dist:name` means; errors as in `find`."""
@@ -168,12 +159,12 @@ class Registry:
         plugin, spec = self.find(kind, name)
         guard = Guard(f"{plugin.dist}: {kind} {spec.name!r}")
         with Calling(f"{plugin.dist}: cannot load {kind} {name!r}", watched=False):
-            thing, take = load(target), taker(returns)
+            thing, take = specs.load(target), taker(returns)
             if kind == "command":
                 return take(thing, guard)
             if not callable(thing):
                 raise Misfit(f"{target} must be a function")
-        watched = kind not in ("frame source", "check")  # which may wait for a click; which may take long
+        watched = kind not in ("frame source", "check", "engine")  # which may wait for a click; which may take long
         return guard.function(thing, target.rpartition(":")[2], take, watched=watched)
 
     def _unknown(self, kind: str, name: str, known: list[str]) -> str:
@@ -193,10 +184,15 @@ class Registry:
         return message
 
 
-def _check_all(hook_name: str, wanted: Any, specs: list[Any]) -> None:
-    for spec in specs:
-        _check(hook_name, wanted, spec)
-    names = [spec.name for spec in specs]
+def _check(hook_name: str, wanted: Any, offered: list[Any]) -> None:
+    for spec in offered:
+        if not isinstance(spec, wanted):
+            raise TypeError(f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}")
+        try:
+            taker(wanted)(spec, Guard(hook_name))
+        except Misfit as e:
+            raise Misfit(f"{wanted.__name__} {spec.name!r}: {e}") from None
+    names = [spec.name for spec in offered]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"{hook_name} offers {min(twice)!r} twice")
 
@@ -210,15 +206,6 @@ def _entry_points() -> Iterable[tuple[Plugin, importlib.metadata.EntryPoint]]:
         plugin = Plugin(dist, ep.name, version, ep.value)
         seen.setdefault(plugin.key, (plugin, ep))
     return [seen[key] for key in sorted(seen)]
-
-
-def _check(hook_name: str, wanted: Any, spec: Any) -> None:
-    if not isinstance(spec, wanted):
-        raise TypeError(f"{hook_name} must return {wanted.__name__} objects, not {type(spec)}")
-    try:
-        taker(wanted)(spec, Guard(hook_name))
-    except Misfit as e:
-        raise Misfit(f"{wanted.__name__} {spec.name!r}: {e}") from None
 
 
 def _fault(stage: str, e: BaseException) -> Fault:

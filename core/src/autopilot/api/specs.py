@@ -169,6 +169,8 @@ class HudSpec:
     having written nothing, where it is unsure."""
     lesson: str = "start a race and drive over the line at least once"
     """What the user is to do meanwhile, in words."""
+    advice: str = "its display cannot be read yet"
+    """What to do first where the reader is None, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,8 @@ class FrameSourceSpec:
     """A frame source: `open` imports `(SourceSettings) -> FrameSource`, `probe` `() -> [Probe]`.
 
     `windows` imports `(query: str | None) -> list[Window]` where `SourceSettings.window` can name one:
-    all windows, the topmost first, or the one that a query means; UserError where that is not one.
+    all windows, the topmost first, or the one that a query means; UserError where that is not one. One that plays
+    `SourceSettings.video` is for `films`.
     """
 
     name: str
@@ -241,6 +244,7 @@ class FrameSourceSpec:
     open: Target
     probe: Target | None = None
     windows: Target | None = None
+    films: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +309,24 @@ class CommandSpec:
     name: str
     help: str
     command: Target
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """What computes a trained network in JAX's place.
+
+    `accelerate` imports `(policy: Policy, folder: Path, say: Callable[[str], None]) -> Callable[[Image], tuple]`: what
+    gives float32 (size,), an axis's probabilities, for each axis of a preprocessed frame, as `policy.run_jax` does. It
+    says in a line by how much they differ, and raises BundleError where that is too much. `folder` is the bundle's;
+    an export lies there as `file`. `export` imports `(policy: Policy, path: Path, force: bool) -> tuple[float, float]`,
+    which writes one, replacing another only by `force`, and returns that difference and its limit.
+    """
+
+    name: str
+    title: str
+    accelerate: Target
+    export: Target | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

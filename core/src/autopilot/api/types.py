@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,6 +96,11 @@ class ActionSpace:
     def joint_size(self) -> int:
         """How many different actions there are."""
         return math.prod(self.sizes)
+
+    def fits(self, action: Sequence[int | None]) -> bool:
+        """Return whether an action has a value of every axis, and no other."""
+        found = zip(action, self.sizes, strict=False)
+        return len(action) == len(self.axes) and all(a is not None and 0 <= a < n for a, n in found)
 
     def joint(self, action: Action) -> int:
         """Return the action as one number, row-major: the last axis changes fastest."""

@@ -9,27 +9,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Annotated, Any, Protocol, TypeAliasType, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
 from autopilot.api.types import Image, Must
+
+if TYPE_CHECKING:
+    from autopilot.api.guard import Guard
 
 
 class Misfit(TypeError):
     """A value that is not what its annotation says."""
 
 
-class Wrap(Protocol):
-    """What values that are code come out in."""
-
-    def function(self, function: Callable[..., Any], label: str, take: Take) -> Callable[..., Any]:
-        """Return the function as it may be called."""
-
-    def object(self, thing: Any, protocol: type) -> Any:
-        """Return the object as it may be used."""
-
-
-type Take = Callable[[Any, Wrap], Any]
-"""Passes on a value that fits, or one like it; what is code comes out wrapped. Raises Misfit for another."""
+type Take = Callable[[Any, Guard], Any]
+"""Passes on a value that fits, or one like it; what is code comes out guarded. Raises Misfit for another."""
 
 
 @cache
@@ -43,7 +36,7 @@ def taker(hint: Any) -> Take:
     if is_dataclass(origin):
         return _dataclass(origin)
     if getattr(origin, "_is_protocol", False):
-        return lambda value, wrap: wrap.object(value, origin)
+        return lambda value, guard: guard.object(value, origin)
     return _plain(origin)
 
 
@@ -52,7 +45,7 @@ def misfit(wanted: str, value: Any) -> Misfit:
     return Misfit(f"must be {wanted}, not {' '.join(reprlib.repr(value).split())}")
 
 
-def _image(value: Any, wrap: Wrap) -> Any:
+def _image(value: Any, guard: Guard) -> Any:
     shape: Any = getattr(value, "shape", ())
     dtype = getattr(value, "dtype", None)
     if dtype != "uint8" or len(shape) != 3 or shape[2] != 3 or not all(shape):
@@ -65,18 +58,18 @@ def _image(value: Any, wrap: Wrap) -> Any:
     return np.ascontiguousarray(value)
 
 
-_WORDS: dict[Any, str] = {int: "a whole number", float: "a finite number", str: "text", bool: "True or False"}
-_FITS: dict[Any, Callable[[Any], bool]] = {
-    int: lambda v: not isinstance(v, bool) and isinstance(v, numbers.Integral),
-    float: lambda v: not isinstance(v, bool) and isinstance(v, numbers.Real) and math.isfinite(v),
-    bool: lambda v: type(v).__name__ == "bool",  # NumPy's too
+_PLAIN: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    int: ("a whole number", lambda v: not isinstance(v, bool) and isinstance(v, numbers.Integral)),
+    float: ("a finite number", lambda v: not isinstance(v, bool) and isinstance(v, numbers.Real) and math.isfinite(v)),
+    bool: ("True or False", lambda v: type(v).__name__ == "bool"),  # NumPy's too
+    str: ("text", lambda v: isinstance(v, str)),
 }
 
 
 def _plain(kind: Any) -> Take:
-    fits, word = _FITS.get(kind, lambda v: isinstance(v, kind)), _WORDS.get(kind, f"a {kind.__name__}")
+    word, fits = _PLAIN.get(kind) or (f"a {kind.__name__}", lambda v: isinstance(v, kind))
 
-    def take(value: Any, wrap: Wrap) -> Any:
+    def take(value: Any, guard: Guard) -> Any:
         if not fits(value):
             raise misfit(word, value)
         return value
@@ -88,13 +81,13 @@ def _dataclass(kind: Any) -> Take:
     fields = [(name, taker(hint)) for name, hint in get_type_hints(kind, include_extras=True).items()]
     whole = _plain(kind)
 
-    def take(value: Any, wrap: Wrap) -> Any:
-        whole(value, wrap)
+    def take(value: Any, guard: Guard) -> Any:
+        whole(value, guard)
         changed = {}
         for name, take_field in fields:
             old = getattr(value, name)
             try:
-                new = take_field(old, wrap)
+                new = take_field(old, guard)
             except Misfit as e:
                 raise Misfit(f"{name}: {e}") from None
             if new is not old:
@@ -108,12 +101,12 @@ def _many(kind: Any, word: str, *hints: Any) -> Take:
     """Return what takes a container whose items, or keys and values, are as `hints` say."""
     takes = [taker(hint) for hint in hints]
 
-    def take(value: Any, wrap: Wrap) -> Any:
+    def take(value: Any, guard: Guard) -> Any:
         if not isinstance(value, kind) or isinstance(value, str):
             raise misfit(word, value)
         for item in value.items() if isinstance(value, Mapping) else zip(value):
             for take_one, one in zip(takes, item, strict=True):
-                take_one(one, wrap)
+                take_one(one, guard)
         return value
 
     return take
@@ -124,11 +117,11 @@ def _tuple(*hints: Any) -> Take:
         return _many(tuple, "a tuple", hints[0])
     takes = [taker(hint) for hint in hints]
 
-    def take(value: Any, wrap: Wrap) -> Any:
+    def take(value: Any, guard: Guard) -> Any:
         if not isinstance(value, tuple) or len(value) != len(takes):
             raise misfit(f"a tuple of {len(takes)}", value)
         for take_one, one in zip(takes, value, strict=True):
-            take_one(one, wrap)
+            take_one(one, guard)
         return value
 
     return take
@@ -136,14 +129,14 @@ def _tuple(*hints: Any) -> Take:
 
 def _optional(*hints: Any) -> Take:
     (inner,) = (taker(hint) for hint in hints if hint is not NoneType)
-    return lambda value, wrap: None if value is None else inner(value, wrap)
+    return lambda value, guard: None if value is None else inner(value, guard)
 
 
 def _annotated(hint: Any, must: Must) -> Take:
     inner = taker(hint)
 
-    def take(value: Any, wrap: Wrap) -> Any:
-        if not must.holds(inner(value, wrap)):
+    def take(value: Any, guard: Guard) -> Any:
+        if not must.holds(inner(value, guard)):
             raise misfit(must.words, value)
         return value
 
@@ -153,10 +146,10 @@ def _annotated(hint: Any, must: Must) -> Take:
 def _function(hints: Any, returns: Any) -> Take:
     inner = taker(returns)
 
-    def take(value: Any, wrap: Wrap) -> Any:
+    def take(value: Any, guard: Guard) -> Any:
         if not callable(value):
             raise misfit("a function", value)
-        return wrap.function(value, getattr(value, "__name__", "call"), inner)
+        return guard.function(value, getattr(value, "__name__", "call"), inner)
 
     return take
 
@@ -164,12 +157,12 @@ def _function(hints: Any, returns: Any) -> Take:
 def _each(hint: Any) -> Take:
     inner, end = taker(hint), object()
 
-    def take(value: Any, wrap: Wrap) -> Iterator[Any]:
+    def take(value: Any, guard: Guard) -> Iterator[Any]:
         things = iter(value)
-        step = wrap.function(
+        step = guard.function(
             partial(next, things, end),
             getattr(value, "__name__", "next"),
-            lambda item, wrap: item if item is end else inner(item, wrap),
+            lambda item, guard: item if item is end else inner(item, guard),
         )
         return iter(step, end)
 
@@ -177,7 +170,7 @@ def _each(hint: Any) -> Take:
 
 
 def _anything(*hints: Any) -> Take:
-    return lambda value, wrap: value
+    return lambda value, guard: value
 
 
 _TAKERS: dict[Any, Callable[..., Take]] = {

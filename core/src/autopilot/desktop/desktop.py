@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from autopilot.api.errors import DeviceError, UserError
 from autopilot.api.game import Game
-from autopilot.api.interfaces import FrameSource, HudReader, OutputDevice, Reader
+from autopilot.api.interfaces import FrameSource, HudReader, Reader
 from autopilot.api.specs import DeviceSpec, GameSpec, ScreenSpec
 from autopilot.api.types import NOTHING, Frame, Held, SourceSettings, Window
 from autopilot.desktop.bindings import UserBindings, check_hotkeys, split
@@ -99,13 +99,8 @@ class Desktop:
         """Raise UserError, with what to do, where nobody would say the lap times for a purpose."""
         if not self._spec.race.referee and self.hud_reader() is None:
             self.check_set_up()  # first things first
-            what = f"there are no lap times {purpose}" if self._spec.hud is None else self.learn_first
+            what = f"there are no lap times {purpose}" if self._spec.hud is None else self._spec.hud.advice
             raise UserError(f"{self._spec.name} has no referee: {what}")
-
-    @property
-    def learn_first(self) -> str:
-        """What to do for lap times that must be learned, in words."""
-        return f"lap times need templates: autopilot learn-hud --game {self._spec.name}"
 
     def learn_hud(self, frames: Iterable[Frame]) -> str:
         """Let the game learn its display from native frames, and return what it says of that.
@@ -169,7 +164,7 @@ class Desktop:
 
     # --- keys and buttons
 
-    def open_device(self, hz: float) -> OutputDevice:
+    def open_device(self, hz: float) -> Emitter:
         """Open what presses for a policy, in a process of its own; raises UserError where there is none."""
         name = self.choice.device or self._screen.device
         if name is None:

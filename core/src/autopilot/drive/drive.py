@@ -158,7 +158,7 @@ class Drive:
         """
         options, hz = self.options, self.entrant.hz
         with self.worlds.open(self.request, watched=options.screens.show) as world:
-            timing = Timing(hz, world.clock.lockstep, world.device)
+            timing = Timing(hz, world.clock.lockstep)
             limit = None if options.max_s is None else max(1, round(options.max_s * hz))
             watching = [*observers, *self._observers()]
             run = Run(world, self._driver(world, timing), timing, self.game.spec.frame_size, watching, limit)
@@ -166,7 +166,8 @@ class Drive:
         return self._report(run, ending)
 
     def _report(self, run: Run, ending: Ending) -> DriveReport:
-        report = DriveReport(self.entrant.name, self.request.track, ending, run.reading, run.timing.report())
+        timing = run.timing.report(run.world.emitter.replaced if run.world.emitter else 0)
+        report = DriveReport(self.entrant.name, self.request.track, ending, run.reading, timing)
         report.human_frames, report.stamp = run.human_frames, self.game.spec.race.disclaimer
         if self.recorder is not None:
             report.session = self.recorder.writer.path.name

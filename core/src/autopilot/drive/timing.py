@@ -7,20 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autopilot.api.interfaces import OutputDevice
-from autopilot.desktop.emitter import Emitter
-
 
 class Timing:
-    """Stage times in nanoseconds. `hz` is the rate that the bundle or the user wants, `device` what is pressed."""
+    """Stage times in nanoseconds. `hz` is the rate that the bundle or the user wants."""
 
-    def __init__(self, hz: float, lockstep: bool, device: OutputDevice | None = None) -> None:
-        self.hz = hz
-        self.lockstep = lockstep
-        self._device = device
+    def __init__(self, hz: float, lockstep: bool) -> None:
+        self.hz, self.lockstep = hz, lockstep
         self.stages: dict[str, list[int]] = {}
-        self._started = time.monotonic_ns()
-        self._step_started = self._started
+        self._started = self._step_started = time.monotonic_ns()
         self._steps: list[int] = []
         self._paused_ns = 0
         self._stopped: int | None = None
@@ -59,19 +53,15 @@ class Timing:
     def _elapsed(self) -> float:
         return max(((self._stopped or time.monotonic_ns()) - self._started - self._paused_ns) / 1e9, 1e-9)
 
-    def report(self) -> dict[str, Any]:
+    def report(self, replaced: int = 0) -> dict[str, Any]:
         """Return rates in Hz, overruns (steps whose work took longer than a period), stages in ms.
 
-        With a wall clock `on_time` is the share of decisions taken within their period. `warnings` says in
-        lines for a person what makes the run a poor one.
+        With a wall clock `on_time` is the share of decisions taken within their period. `replaced` is how often the
+        process that presses was. `warnings` says in lines for a person what makes the run a poor one.
         """
-        import numpy as np
-
         elapsed = self._elapsed()
-        work = np.asarray(self._steps or [0]) / 1e6
-        overruns = int((work > 1000.0 / self.hz).sum())
+        overruns = sum(ns > 1e9 / self.hz for ns in self._steps)
         achieved = len(self._steps) / elapsed
-        replaced = self._device.replaced if isinstance(self._device, Emitter) else 0
         return {
             "steps": len(self._steps),
             "seconds": round(elapsed, 3),
@@ -81,13 +71,7 @@ class Timing:
             "times_real_time": round(achieved / self.hz, 2),
             "overruns": overruns,
             "on_time": round(1 - overruns / max(len(self._steps), 1), 4),
-            "stages_ms": {
-                name: {
-                    "p50": round(float(np.percentile(ns, 50)) / 1e6, 3),
-                    "p99": round(float(np.percentile(ns, 99)) / 1e6, 3),
-                }
-                for name, ns in self.stages.items()
-            },
+            "stages_ms": {name: _percentiles_ms(ns) for name, ns in self.stages.items()},
             "device_replaced": replaced,
             "warnings": [*self._too_slow(achieved, elapsed), *_unsteady(replaced)],
         }
@@ -99,6 +83,12 @@ class Timing:
                 f"the loop ran at {achieved:.1f} of {self.hz:g} Hz, less than half of what was wanted;"
                 f" most of its time went into {stage}"
             )
+
+
+def _percentiles_ms(ns: list[int]) -> dict[str, float]:
+    import numpy as np
+
+    return {f"p{share}": round(float(np.percentile(ns, share)) / 1e6, 3) for share in (50, 99)}
 
 
 def _unsteady(replaced: int) -> Iterator[str]:

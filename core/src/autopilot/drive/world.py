@@ -13,6 +13,7 @@ from autopilot.api.game import Game
 from autopilot.api.interfaces import Clock, Demonstrator, FrameSource, HudReader, OutputDevice, Reader, Referee, World
 from autopilot.api.types import Frame, Held, Reading, SourceSettings, WorldRequest
 from autopilot.desktop.desktop import DEFAULTS, Desktop, DeviceChoice
+from autopilot.desktop.emitter import Emitter
 from autopilot.sessions.home import Home
 
 _log = logging.getLogger("autopilot")
@@ -108,7 +109,7 @@ class WatchedSource:
 
 @dataclass
 class OpenWorld:
-    """A world with nothing missing that a run needs."""
+    """A world with nothing missing that a run needs; `emitter` is the device where keys or buttons are pressed."""
 
     source: FrameSource
     device: OutputDevice
@@ -117,6 +118,7 @@ class OpenWorld:
     referee: Referee | None = None
     demonstrator: Demonstrator | None = None
     on_close: Callable[[], None] | None = None
+    emitter: Emitter | None = None
 
     def __enter__(self) -> OpenWorld:
         return self
@@ -199,11 +201,11 @@ class Worlds:
             referee = world.referee = HudReferee(world.hud, request.laps)
             source = world.source = WatchedSource(source, referee)
         elif self.game.spec.hud is not None:
-            _log.warning("autopilot: %s", desktop.learn_first)
-        device = world.device = world.device or (NoDevice() if human else desktop.open_device(request.hz))
+            _log.warning("autopilot: %s", self.game.spec.hud.advice)
+        emitter = None if human or world.device else desktop.open_device(request.hz)
+        device = world.device = world.device or emitter or NoDevice()
         world.reader = world.reader or desktop.open_readers(human)
         slow = request.hz if watched and world.clock is not None and world.clock.lockstep else None
         clock = WallClock(request.hz) if world.clock is None else SimulatorClock(world.clock, slow)
-        return OpenWorld(
-            source, device, clock, world.reader, world.referee, world.demonstrator, on_close=world.on_close
-        )
+        parts = (source, device, clock, world.reader, world.referee, world.demonstrator, world.on_close)
+        return OpenWorld(*parts, emitter=emitter)

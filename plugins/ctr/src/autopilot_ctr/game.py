@@ -76,5 +76,6 @@ CTR = GameSpec(
         reader="autopilot_ctr.hud:make",
         learner="autopilot_ctr.hud_learn:learn_and_keep",
         lesson="start a race, drive over the line at least once, and turn round for a few seconds",
+        advice="lap times need templates: autopilot learn-hud --game ctr",
     ),
 )

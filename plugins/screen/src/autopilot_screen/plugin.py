@@ -22,6 +22,7 @@ def autopilot_frame_sources() -> list[FrameSourceSpec]:
             "video",
             "a video file, a stream, or a camera such as OBS's virtual one",
             open="autopilot_screen.video:open_video",
+            films=True,
         ),
     ]
 

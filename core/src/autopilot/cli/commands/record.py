@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--actions", help="Which label map of the game; see `autopilot plugins`.")
 @click.option("--track", help="A track; where tracks are numbers also 0-4,7: a session each.")
-@click.option("--mode", help="Recording mode, by letter or name (N normal, A adjust, …); some games take your own.")
+@click.option("--mode", help="Recording mode, by letter or name (default: the game's first); some games take your own.")
 @click.option("--hz", type=Finite(0.5, 120), help="Frames a second (default: the game's).")
 @click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
 @click.option("--seconds", "max_s", type=Finite(0, min_open=True), help="Stop after this long.")
