@@ -1,7 +1,7 @@
 """How often the game's picture is found in drawn windows; prints JSON.
 
 The windows are of random sizes, with bars and borders, in light and dark themes, over random moments of
-drawn races: see tests/ctr/shown.py. `found` are boxes at most 2 pixels off on each side; `unsure` says how
+drawn races: see tests/support/ctr/shown.py. `found` are boxes at most 2 pixels off on each side; `unsure` says how
 many were left to the user, `wrong` how many were neither.
 """
 
@@ -17,9 +17,9 @@ import numpy as np
 from autopilot_ctr.emulators import ASPECTS
 from autopilot_setup.crop import find_picture
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/ctr"))
-import drawn
-from shown import DARK, LIGHT, Shown
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.ctr import drawn
+from support.ctr.shown import DARK, LIGHT, Shown
 
 
 def window(rng: np.random.Generator) -> Shown:

@@ -27,9 +27,9 @@ from autopilot_ctr.hud_glyphs import CLOCK, LAPS
 from autopilot_ctr.hud_learn import learn
 from autopilot_ctr.hud_templates import clock_hundredths
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/ctr"))
-from drawn import FONTS, SKIES, Look, Race, Screen, play
-from pasted import Pasted, load
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.ctr.drawn import FONTS, SKIES, Look, Race, Screen, play
+from support.ctr.pasted import Pasted, load
 
 LEARN_S, WRONG = 62.0, (30.0, 5.0)
 LAP_M = 420.0

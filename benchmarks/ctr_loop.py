@@ -19,12 +19,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/ctr"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from autopilot.sessions.laps import laps_of
 from autopilot.sessions.store import SessionStore
-from conftest import Desktop
-from drawn import SKIES
-from player import Player
+from support.ctr.desktop import Desktop
+from support.ctr.drawn import SKIES
+from support.ctr.player import Player
 
 WINDOW = ("--width", "640", "--height", "534", "--fps", "30", "--draw-every", "3", "--lap-m", "260", "--tell")
 LAST = ("--seconds", "7200")
@@ -49,8 +49,7 @@ class Loop:
         for one in self.desktop.started:
             one.kill()
             one.wait()
-        shown = Path(__file__).parents[1] / "tests/ctr/shown.py"
-        game = self.desktop.start([sys.executable, str(shown), *WINDOW, *LAST, "--sky", self.sky])
+        game = self.desktop.play(*WINDOW, *LAST, "--sky", self.sky)
         assert game.stdout is not None
         while game.stdout.readline() != "drawn\n":
             pass

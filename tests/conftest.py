@@ -18,6 +18,8 @@ for number in (signal.SIGINT, signal.SIGHUP):
 # Tests compile many networks and run each for a moment: XLA compiles a fifth quicker what runs slower.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
+pytest.register_assert_rewrite("support")
+
 
 def _refuse_missing(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Under AUTOPILOT_STRICT=1, a skip whose reason begins with "missing:" becomes a failure."""

@@ -10,10 +10,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "third_party"))
-from ribbon_install import install
-from small_disk import SmallDisk
+from support.plugins import install_ribbon
+from support.small_disk import SmallDisk
 
 Write = Callable[..., str]
 
@@ -21,7 +19,7 @@ Write = Callable[..., str]
 @pytest.fixture(scope="session")
 def ribbon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the outside plugin is installed; put it on the path to use it."""
-    return install(tmp_path_factory.mktemp("ribbon") / "site")
+    return install_ribbon(tmp_path_factory.mktemp("ribbon") / "site")
 
 
 _numbers = count(1)

@@ -14,7 +14,7 @@ from autopilot.cli import cli
 from autopilot.commands import ui
 from click.testing import CliRunner
 from rich.console import Console
-from test_sessions_rows import record
+from support.sessions import record
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from autopilot.api.errors import SessionError
 from autopilot.commands.app import App
 from autopilot.sessions.home import read_json, write_json
 from autopilot.sessions.session import Session
-from test_sessions_rows import record
+from support.sessions import record
 
 NUMBERS = (float("nan"), float("inf"), -float("inf"))
 

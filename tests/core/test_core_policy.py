@@ -25,6 +25,7 @@ from autopilot.learn.policy import Policy
 from autopilot.sessions.home import Home
 from autopilot_sharing.bundles import pack_bundle
 from autopilot_sharing.unpack import unpack
+from support.plugins import BRITTLE
 
 SPACE = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),))
 P = np.array([0.2, 0.5, 0.3], np.float32)
@@ -450,7 +451,7 @@ def test_a_pack_with_numbers_that_are_not_finite_is_not_unpacked(
 
 def brittle(write_plugin: Any, folder: Path, fault: str) -> tuple[Registry, Path]:
     """Return a bundle of a network with a fault that no shape shows, and a registry that knows it."""
-    write_plugin("autopilot-brittle", (Path(__file__).parents[1] / "third_party/brittle.py").read_text())
+    write_plugin("autopilot-brittle", BRITTLE)
     registry = Registry()
     module = network.build(registry, "brittle", {}, (160, 90), SPACE)
     about = manifest(model="brittle", config={"fault": fault})

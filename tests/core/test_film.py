@@ -14,7 +14,7 @@ from autopilot.api.errors import UserError
 from autopilot.api.types import Image
 from autopilot.drive.film import FilmWriter
 from autopilot.drive.overlay import Film
-from small_disk import SmallDisk
+from support.small_disk import SmallDisk
 
 RNG = np.random.default_rng(5)
 

@@ -10,8 +10,8 @@ from autopilot.api.errors import PluginError
 from autopilot.api.registry import Registry
 from autopilot.api.types import ActionSpace, Axis
 from autopilot.learn import network
+from support.plugins import BRITTLE
 
-BRITTLE = (Path(__file__).parents[1] / "third_party/brittle.py").read_text()
 STEER = Axis("steer", ("left", "forward", "right"), (2, 1, 0))
 SPACE = ActionSpace((STEER, Axis("pedal", ("gas", "brake"), (0, 1))))
 ALIKE = ActionSpace((STEER, Axis("slide", ("l1", "no", "r1"), (2, 1, 0))))

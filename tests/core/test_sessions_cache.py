@@ -10,8 +10,11 @@ import pytest
 from autopilot.api.errors import SessionError
 from autopilot.api.types import Image
 from autopilot.sessions.cache import Cached, cached, gather
+from autopilot.sessions.index import Index
+from autopilot.sessions.laps import laps_of
 from autopilot.sessions.session import Session
-from test_sessions_rows import HEIGHT, WIDTH, make_row, record
+from autopilot.sessions.writer import SessionWriter
+from support.sessions import HEIGHT, WIDTH, make_info, make_row, record
 
 SIZE = (WIDTH // 2, HEIGHT)
 ROWS = 20
@@ -21,8 +24,8 @@ def halve(image: Image) -> Image:
     return image[:, ::2]
 
 
-def build(session: Session, root: Path, key: str = "half") -> tuple[Cached, int]:
-    """The cache, and how many times the transform was called for it."""
+def build(session: Session, root: Path, key: str = "half") -> tuple[tuple[Cached, Index], int]:
+    """The cache and its rows, and how many times the transform was called for it."""
     calls = 0
 
     def counted(image: Image) -> Image:
@@ -33,14 +36,15 @@ def build(session: Session, root: Path, key: str = "half") -> tuple[Cached, int]
     return cached(session, root, key, SIZE, counted), calls
 
 
-def assert_cache(cache: Cached, indices: list[int]) -> None:
-    rows = [make_row(i) for i in indices]
+def assert_cache(found: tuple[Cached, Index], indices: list[int]) -> None:
+    (cache, index), rows = found, [make_row(i) for i in indices]
     assert cache.images.shape == (len(rows), SIZE[1], SIZE[0], 3)
     assert not cache.images.flags.writeable
     np.testing.assert_array_equal(cache.images, [halve(row.frame.image) for row in rows])
-    assert cache.held == [row.held for row in rows]
-    assert cache.t_ns.dtype == np.int64
-    assert cache.t_ns.tolist() == [row.frame.t_ns for row in rows]
+    assert index.index.tolist() == indices
+    assert [index.sets[i] for i in index.held] == [row.held for row in rows]
+    assert index.t_ns.dtype == np.int64
+    assert index.t_ns.tolist() == [row.frame.t_ns for row in rows]
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def test_a_cache_is_built_once(session: Session, tmp_path: Path) -> None:
     root = tmp_path / "cache"
     cache, calls = build(session, root)
     assert_cache(cache, list(range(ROWS)))
-    assert cache.mapping is not None
+    assert cache[0].mapping is not None
     assert calls == ROWS
     cache, calls = build(Session.open(session.path), root)
     assert_cache(cache, list(range(ROWS)))
@@ -75,12 +79,12 @@ def test_a_cache_follows_the_rows_and_the_key(session: Session, tmp_path: Path) 
     assert build(session, root, key="other")[1] == len(left)
     assert build(session, root)[1] == 0, "two keys live side by side"
     size = (WIDTH, HEIGHT)
-    whole = cached(session, root, "half", size, lambda image: image)
+    whole, _ = cached(session, root, "half", size, lambda image: image)
     assert whole.images.shape[1:] == (HEIGHT, WIDTH, 3)
     assert_cache(old, list(range(ROWS)))  # still mapped, though its file is gone
 
 
-@pytest.mark.parametrize("file", ["frames.raw", "rows.json", "crc32"])
+@pytest.mark.parametrize("file", ["frames.raw", "crc32"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone"])
 def test_a_damaged_cache_is_made_anew(session: Session, tmp_path: Path, file: str, damage: str) -> None:
     root = tmp_path / "cache"
@@ -123,9 +127,35 @@ def test_builders_at_once_build_one_cache(session: Session, tmp_path: Path) -> N
 
 def test_a_session_without_rows(session: Session, tmp_path: Path) -> None:
     session.delete(0, ROWS)
-    cache, _ = build(session, tmp_path / "cache")
+    (cache, rows), _ = build(session, tmp_path / "cache")
     assert cache.images.shape == (0, SIZE[1], SIZE[0], 3)
-    assert (len(cache), cache.held, cache.t_ns.tolist()) == (0, [], [])
+    assert len(cache) == len(rows) == 0
+    assert not len(laps_of(session))
+
+
+def test_a_session_that_is_being_recorded(tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    with SessionWriter(tmp_path, make_info()) as writer:
+        for i in range(3):
+            writer.append(make_row(i))
+        live = Session.open(writer.path)
+        assert len(live) == 3
+        writer.append(make_row(3))
+        assert_cache(build(live, root)[0], [0, 1, 2])
+        assert_cache(build(Session.open(writer.path), root)[0], [0, 1, 2, 3])
+
+
+def test_rows_that_are_purged_meanwhile_are_an_error(session: Session, tmp_path: Path) -> None:
+    def purge(image: Image) -> Image:
+        other = Session.open(session.path)
+        if len(other) == ROWS:
+            other.delete(ROWS - 3, ROWS)
+            other.purge()
+        return halve(image)
+
+    with pytest.raises(SessionError, match="was changed while its frames were read"):
+        cached(session, tmp_path / "cache", "half", SIZE, purge)
+    assert_cache(build(Session.open(session.path), tmp_path / "cache")[0], list(range(ROWS - 3)))
 
 
 def test_a_transform_of_another_shape(session: Session, tmp_path: Path) -> None:
@@ -146,7 +176,7 @@ def test_gather_copies_the_frames_that_were_asked_for(tmp_path: Path) -> None:
         session = record(tmp_path / "sessions", count, id=f"s{n}")
         if n == 2:
             session.delete(0, 5)
-        caches.append(build(session, tmp_path / "cache")[0])
+        caches.append(build(session, tmp_path / "cache")[0][0])
     everything = np.concatenate([cache.images for cache in caches])
     rng = np.random.default_rng(0)
     for size in (0, 1, 64):

@@ -18,8 +18,8 @@ from autopilot.api.errors import SessionError
 from autopilot.sessions.session import Session
 from autopilot.sessions.store import SessionStore
 from autopilot.sessions.writer import SessionWriter
-from small_disk import SmallDisk
-from test_sessions_rows import assert_rows, make_info, make_row, record
+from support.sessions import assert_rows, make_info, make_row, record
+from support.small_disk import SmallDisk
 
 # Forks a process for each line of its input, so that 50 of them need one start of Python.
 SERVER = """
@@ -28,7 +28,7 @@ from pathlib import Path
 from autopilot.sessions.session import Session
 from autopilot.sessions.store import SessionStore
 from autopilot.sessions.writer import SessionWriter
-from test_sessions_rows import make_info, make_row
+from support.sessions import make_info, make_row
 
 def record(root, segment_s):
     with SessionWriter(root, make_info(), segment_s) as writer:
@@ -55,7 +55,7 @@ for line in sys.stdin:
 class Server:
     def __init__(self) -> None:
         # One thread, so that forking is safe.
-        more = {"PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2])), "OPENBLAS_NUM_THREADS": "1"}
+        more = {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVER],
             stdin=subprocess.PIPE,

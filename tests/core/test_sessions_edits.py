@@ -13,7 +13,7 @@ from autopilot.api.errors import SessionError
 from autopilot.sessions.session import Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_sessions_rows import assert_rows, plain, record
+from support.sessions import assert_rows, plain, record
 
 ROWS = 24
 RANGE = st.tuples(st.integers(0, ROWS), st.integers(0, ROWS)).map(sorted).filter(lambda r: r[0] < r[1])

@@ -25,9 +25,9 @@ from autopilot.sessions.laps import Lap, LapFinder, LapRule, laps_of
 from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Session
 from autopilot.sessions.writer import SessionWriter
-from described import make_info
 from hypothesis import given
 from hypothesis import strategies as st
+from support.sessions import make_info
 
 HZ = 10.0
 GAS, LEFT = frozenset({"accelerate"}), frozenset({"accelerate", "left"})

@@ -10,18 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from autopilot.api.errors import SessionError
 from autopilot.cli import cli
 from autopilot.sessions.cache import cached
 from autopilot.sessions.home import Home
+from autopilot.sessions.index import SCHEMA, Index, read_index
 from autopilot.sessions.laps import laps_of
 from autopilot.sessions.session import Session
 from autopilot.sessions.store import SessionStore
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_sessions_rows import SPACE, make_row, plain, record
+from support.sessions import SPACE, make_row, plain, record
 
 ROWS = 24
 FIXTURES = [HealthCheck.differing_executors, HealthCheck.function_scoped_fixture]
@@ -54,7 +56,8 @@ def apply(session: Session, edit: tuple) -> None:
 
 
 def test_relabelled_rows_mean_something_else_to_all_who_read(session: Session, tmp_path: Path) -> None:
-    before = session.fingerprint()
+    size = (session.info.width, session.info.height)
+    cached(session, tmp_path / "cache", "plain", size, lambda image: image)
     session.relabel(3, 9, frozenset({"left"}), (0, 0))
     session.relabel(5, 7, frozenset({"right", "gas"}), (2, 1))
     again = Session.open(session.path)
@@ -66,9 +69,9 @@ def test_relabelled_rows_mean_something_else_to_all_who_read(session: Session, t
     assert again.row(6).action == (2, 1)
     assert again.labels()[3:9].tolist() == [SPACE.joint(a) for a in [(0, 0)] * 2 + [(2, 1)] * 2 + [(0, 0)] * 2]
     assert again.label_counts()["right+coast"] >= 2
-    assert again.fingerprint() != before, "caches are made anew"
-    found = cached(again, tmp_path / "cache", "plain", (again.info.width, again.info.height), lambda image: image)
-    assert found.held[4] == {"left"}
+    _, kept = cached(again, tmp_path / "cache", "plain", size, pytest.fail)  # the frames are as they were
+    assert [kept.sets[i] for i in kept.held] == [r.held for r in rows]
+    assert kept.action.tolist() == again.labels().tolist()
     again.relabel(4, 5, None)
     assert list(again.rows())[4].held == make_row(4).held
     assert [(r.start, r.stop) for r in again.edits().relabelled] == [(3, 4), (5, 7), (7, 9)]
@@ -129,6 +132,12 @@ def test_older_edits_are_read_and_kept(session: Session) -> None:
     session.review("rejected")
     data = json.loads((session.path / "edits.json").read_text())
     assert (data["format"], data["deleted"], data["review"]) == (2, [[2, 4]], "rejected")
+
+
+def assert_same(one: Index, other: Index) -> None:
+    for name in SCHEMA.names:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert [one.sets, one.files, one.lap_times, one.torn] == [other.sets, other.files, other.lap_times, other.torn]
 
 
 def indices(session: Session) -> list[int]:
@@ -215,23 +224,39 @@ def test_the_kept_index_is_what_a_full_read_finds_and_notices_changes(session: S
     store = SessionStore(session.path.parent, tmp_path / "index")
     name = session.path.name
     first = store.open(name).index
-    kept = tmp_path / "index" / f"{name}.npz"
+    kept = tmp_path / "index" / f"{name}.arrow"
     written = kept.stat().st_mtime_ns
     second = store.open(name).index
     assert kept.stat().st_mtime_ns == written, "read, not made again"
-    for field in ("index", "t_ns", "action", "held", "at", "stop", "lap", "times", "flags", "score"):
-        assert np.array_equal(getattr(first, field), getattr(second, field), equal_nan=field == "score"), field
-    assert (first.sets, first.files, first.lap_times) == (second.sets, second.files, second.lap_times)
+    assert_same(first, second)
+    with pa.ipc.open_file(kept) as file:
+        assert file.read_all().column("t_ns").to_pylist() == [make_row(i).frame.t_ns for i in range(ROWS)]
     for i in (0, 5, ROWS - 1):
         assert plain(store.open(name).row(i)) == plain(make_row(i))
     with pytest.raises(SessionError, match="no intact row"):
         store.open(name).row(ROWS)
-    for damage in (b"", b"PK\3\4 no archive", kept.read_bytes()[:-200]):
+    whole, old = kept.read_bytes(), kept.with_suffix(".npz")
+    old.touch()
+    for damage in (b"", b"PK\3\4 no Arrow", whole[:-200], *(whole[: 8 * n] for n in range(0, len(whole) // 8, 7))):
         kept.write_bytes(damage)
-        assert len(store.open(name).index) == ROWS
+        assert_same(store.open(name).index, first)
+    assert not old.exists(), "what an older version kept is removed"
     store.open(name).delete(0, 6)
     store.open(name).purge()
     assert store.open(name).index.index.tolist() == [*range(6, ROWS)]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=FIXTURES)
+@given(at=st.integers(0, 10**6), bits=st.integers(1, 255))
+def test_a_damaged_index_is_made_anew(whole: Session, tmp_path: Path, at: int, bits: int) -> None:
+    kept, space = tmp_path / "index.arrow", whole.action_space
+    first = read_index(whole.path, space, None)
+    read_index(whole.path, space, kept)
+    data = bytearray(kept.read_bytes())
+    data[at % len(data)] ^= bits
+    kept.unlink()  # it may still be mapped
+    kept.write_bytes(data)
+    assert_same(read_index(whole.path, space, kept), first)
 
 
 def test_a_list_is_read_from_what_is_kept_and_not_from_the_segments(tmp_path: Path) -> None:

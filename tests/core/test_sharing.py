@@ -25,8 +25,8 @@ from autopilot_sharing.lerobot import CAMERA, export_lerobot
 from autopilot_sharing.pack import pack
 from autopilot_sharing.unpack import Unpacked, unpack
 from autopilot_sharing.view import view
-from small_disk import SmallDisk
-from test_sessions_rows import HEIGHT, SPACE, WIDTH, plain, record
+from support.sessions import HEIGHT, SPACE, WIDTH, plain, record
+from support.small_disk import SmallDisk
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from pack_attacks import TRAVERSAL, bombs, bundle_bombs, files_of, foreign, honest, honest_bundle, sign

@@ -15,7 +15,7 @@ from autopilot.learn.checkpoint import Checkpoint, Checkpoints
 from autopilot.learn.step import TrainState
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_disk import SmallDisk
+from support.small_disk import SmallDisk
 
 RUN = {"recipe": {"seed": 3}}
 

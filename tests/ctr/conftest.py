@@ -1,4 +1,4 @@
-"""Templates learned once from a drawn race; a real X server, the game's window on it, a human's keys, a terminal."""
+"""Templates learned once from a drawn race, a desktop of one's own, a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import os
 import pty
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -18,10 +17,8 @@ import filelock
 import pytest
 from autopilot_ctr.hud_learn import learn
 from autopilot_ctr.hud_templates import Templates
-from drawn import ODD, ODD_LOOK, Race, play
-
-HERE = Path(__file__).parent
-SCREEN, LOOK = ODD, ODD_LOOK
+from support.ctr.desktop import Desktop, wait
+from support.ctr.drawn import ODD, ODD_LOOK, Race, play
 
 
 @pytest.fixture(scope="session")
@@ -31,85 +28,12 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     path: Path = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "ctr-hud.npz"
     with filelock.FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            race = Race(3, 300.0, 30, LOOK)
-            learned = learn(f for f, _ in play(race, SCREEN, 48.0, 1, wrong=((24.0, 4.0),)))
+            race = Race(3, 300.0, 30, ODD_LOOK)
+            learned = learn(f for f, _ in play(race, ODD, 48.0, 1, wrong=((24.0, 4.0),)))
             assert (learned.laps, learned.lap_times, learned.wrong_way) == ("123", True, True)
             assert learned.read > 0.98
             learned.templates.save(path)
     return Templates.load(path)
-
-
-def wait(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    """Return what a function returns as soon as that is true."""
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until, "did not happen in time"
-        time.sleep(0.01)
-    return found
-
-
-class Desktop:
-    """An Xvfb; `show` starts the drawn game in a window."""
-
-    def __init__(self, size: str = "1280x960", number: int | None = None) -> None:
-        if shutil.which("Xvfb") is None:
-            pytest.skip("missing: Xvfb (Debian package xvfb)")
-        from Xlib.display import Display
-
-        read_end, write_end = os.pipe()
-        server = ["Xvfb", *([] if number is None else [f":{number}"]), "-displayfd", str(write_end)]
-        server += ["-screen", "0", f"{size}x24", "-noreset"]
-        self.process = subprocess.Popen(server, pass_fds=[write_end], stderr=subprocess.DEVNULL)
-        os.close(write_end)
-        with os.fdopen(read_end) as pipe:
-            self.name = f":{pipe.readline().strip()}"
-        self.display = Display(self.name)
-        self.started: list[subprocess.Popen[str]] = []
-
-    def start(self, command: list[str], **env: str) -> subprocess.Popen[str]:
-        """Start a program that is ended with the desktop."""
-        env = {**os.environ, "DISPLAY": self.name, "PYGAME_HIDE_SUPPORT_PROMPT": "1", **env}
-        one = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.started.append(one)
-        return one
-
-    def show(self, *options: str) -> subprocess.Popen[str]:
-        """Start the drawn game, and wait until it can be seen."""
-        one = self.start([sys.executable, str(HERE / "shown.py"), "--auto", "--fps", "5", *options])
-        assert one.stdout is not None
-        assert one.stdout.readline() == "drawn\n"
-        return one
-
-    def key(self, name: str, down: bool) -> None:
-        """Press or release a key as a human does."""
-        from Xlib import XK, X
-        from Xlib.ext import xtest
-
-        code = self.display.keysym_to_keycode(XK.string_to_keysym(name))
-        xtest.fake_input(self.display, X.KeyPress if down else X.KeyRelease, code)
-        self.display.sync()
-
-    def tap(self, *names: str) -> None:
-        """Press keys together, for a moment."""
-        for down in (True, False):
-            for name in names:
-                self.key(name, down)
-            time.sleep(0.08)
-
-    def point(self, x: int, y: int) -> None:
-        """Move the mouse: without a window manager, keys go to the window under it."""
-        from Xlib import X
-        from Xlib.ext import xtest
-
-        xtest.fake_input(self.display, X.MotionNotify, x=x, y=y)
-        self.display.sync()
-
-    def stop(self) -> None:
-        for one in self.started:
-            one.kill()
-            one.wait()
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from dataclasses import replace
 from functools import cache
 
 import cv2
-import drawn
 import numpy as np
 import pytest
 from autopilot_ctr.emulators import ASPECTS
 from autopilot_setup.crop import find_picture
-from shown import DARK, Shown
+from support.ctr import drawn
+from support.ctr.shown import DARK, Shown
 
 
 @cache

@@ -17,7 +17,7 @@ from autopilot.desktop.emitter import Emitter
 from autopilot.drive.world import Worlds
 from autopilot.sessions.home import Home
 from autopilot_screen.windows import windows
-from nes import cartridge
+from support.ctr.nes import cartridge
 
 A = frozenset({"slide_right"})
 """Keypad 3 of Mednafen's defaults: R1 of a PlayStation's pad, and A of this console's."""

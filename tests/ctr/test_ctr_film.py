@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from drawn import ODD, ODD_LOOK, Race, play
+from support.ctr.drawn import ODD, ODD_LOOK, Race, play
 
 SECONDS = 48
 

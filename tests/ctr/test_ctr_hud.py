@@ -10,9 +10,10 @@ from autopilot.api.errors import UserError
 from autopilot.api.types import Frame
 from autopilot_ctr.hud import LATCH_NS, HudReader, make
 from autopilot_ctr.hud_templates import Templates
-from conftest import LOOK, SCREEN
-from drawn import Race as DrawnRace
-from drawn import View, frame, play, present
+from support.ctr.drawn import ODD as SCREEN
+from support.ctr.drawn import ODD_LOOK as LOOK
+from support.ctr.drawn import Race as DrawnRace
+from support.ctr.drawn import View, frame, play, present
 
 RNG = np.random.default_rng(11)
 OTHER = replace(LOOK, track=77, hud="speed")

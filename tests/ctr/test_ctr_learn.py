@@ -21,7 +21,7 @@ from autopilot_ctr.hud_glyphs import LAPS, background
 from autopilot_ctr.hud_learn import learn
 from autopilot_ctr.hud_learn_clock import Clock
 from autopilot_ctr.hud_learn_laps import learn_counter
-from drawn import ODD, ODD_LOOK, ORANGE, SKIES, Look, Race, Screen, View, frame, play, present, scene, write
+from support.ctr.drawn import ODD, ODD_LOOK, ORANGE, SKIES, Look, Race, Screen, View, frame, play, present, scene, write
 
 RNG = np.random.default_rng(12)
 SCREEN = Screen((512, 216), noise=4)

@@ -22,7 +22,7 @@ from autopilot.sessions.store import SessionStore
 from autopilot_ctr.game import CTR
 from autopilot_setup import wizard
 from autopilot_setup.wizard import SetupOptions, setup
-from shown import LIGHT
+from support.ctr.shown import LIGHT
 
 WINDOW = ("--width", "640", "--height", "534")
 REGION = [0, 30, 640, 480]

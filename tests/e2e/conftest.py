@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import filelock
 import pytest
-from apart import Result, Running, start
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "third_party"))
-from ribbon_install import install
+from support.apart import Result, Running, start
+from support.plugins import BRITTLE, install_ribbon
 
 Start = Callable[..., Running]
 Run = Callable[..., Result]
@@ -35,7 +32,7 @@ def site(shared: Path) -> Path:
     """A folder in which the outside plugin is installed, and one made for these tests."""
     with filelock.FileLock(shared / "site.lock"):
         if not (shared / "site").exists():
-            made = install(shared / "site.part")
+            made = install_ribbon(shared / "site.part")
             shutil.copytree(Path(__file__).parent / "pitlane", made, dirs_exist_ok=True)
             made.rename(shared / "site")
     return shared / "site"
@@ -116,8 +113,7 @@ def brittle(site: Path, tmp_path: Path) -> str:
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: autopilot-brittle\nVersion: 2.5\n")
     (info / "entry_points.txt").write_text("[autopilot.plugins]\nbrittle = autopilot_brittle\n")
-    source = (Path(__file__).parents[1] / "third_party/brittle.py").read_text()
-    (info.parent / "autopilot_brittle.py").write_text(source.replace("MODULE", "autopilot_brittle"))
+    (info.parent / "autopilot_brittle.py").write_text(BRITTLE.replace("MODULE", "autopilot_brittle"))
     return f"{site}{os.pathsep}{info.parent}"
 
 

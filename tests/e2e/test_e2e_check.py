@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from apart import Result
 from autopilot.api.types import Frame, Image
 from autopilot.bundle.frames import rescale
 from autopilot.sessions.info import SessionInfo
 from autopilot.sessions.segments import Row
 from autopilot.sessions.store import SessionStore
 from autopilot.sessions.writer import SessionWriter
+from support.apart import Result
 
 Run = Callable[..., Result]
 TRAIN = "train --model tiny --name tiny --epochs 1 --batch-size 64 --set width=8 --validation 0.4".split()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apart import Result, Running
+from support.apart import Result, Running
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]

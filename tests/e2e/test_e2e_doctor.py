@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apart import Result
 from autopilot_setup.doctor import LONG_S, NoAnswer, _Job, state
+from support.apart import Result
 
 EVIL = {"PYTHONPATH": str(Path(__file__).parents[1] / "third_party/evil")}
 Run = Callable[..., Result]

@@ -12,8 +12,8 @@ from typing import Any
 import av
 import cv2
 import pytest
-from apart import Result, Running
 from autopilot.sessions.session import Session
+from support.apart import Result, Running
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]

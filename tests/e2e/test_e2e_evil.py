@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from apart import Result, Running
 from autopilot.sessions.session import Session
+from support.apart import Result, Running
 
 EVIL = {"PYTHONPATH": str(Path(__file__).parents[1] / "third_party/evil")}
 RECORD = "record --game evil --driver demonstrator --seconds 2"

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from apart import Result
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
-from small_disk import SmallDisk
+from support.apart import Result
+from support.small_disk import SmallDisk
 
 Run = Callable[..., Result]
 

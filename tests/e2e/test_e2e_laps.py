@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apart import Result, Running
 from autopilot.sessions.laps import laps_of
 from autopilot.sessions.session import Session
+from support.apart import Result, Running
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]

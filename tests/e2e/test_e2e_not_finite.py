@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from apart import Result
 from autopilot.learn.checkpoint import Checkpoint
 from safetensors.numpy import load, save
+from support.apart import Result
 
 Run = Callable[..., Result]
 TRY = "try --learning-rate {} or a longer --warmup, with --restart"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from apart import Result
+from support.apart import Result
 
 Run = Callable[..., Result]
 
@@ -66,7 +66,8 @@ def test_refusals_are_one_line(run: Run, home: Path) -> None:
     assert "cannot be used" in refused("export", "--bundle", "../tiny", "--format", "onnx")
     assert "--format" in refused("export", "--bundle", "tiny")
     assert "'torch' is not" in refused("export", "--bundle", "tiny", "--format", "torch")
-    assert "'tpu' is not one of" in refused(*drive, "--engine", "tpu")
+    assert "unknown engine 'tpu'; there are: jax, onnx" in refused(*drive, "--engine", "tpu")
+    assert "unknown engine 'onx'; did you mean onnx?" in refused(*drive, "--engine", "onx")
     (home / "bundles/tiny/model.onnx").write_bytes(b"\x08\x0a")
     again = "model.onnx is damaged; export it again: autopilot export --bundle tiny --format onnx"
     assert again in refused(*drive, "--engine", "onnx")

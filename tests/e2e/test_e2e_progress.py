@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from apart import Running
 from autopilot.commands import ui
+from support.apart import Running
 
 Begin = Callable[..., Running]
-LONG = "train --model tiny --game ribbon --name tiny --epochs 2000 --batch-size 64 --set width=8".split()
+LONG = "train --model tiny --game ribbon --name tiny --epochs 20000 --batch-size 64 --set width=8".split()
 SLOW = "train --model brittle --game ribbon --name b --epochs 2 --batch-size 64 --set fault=slow".split()
 PLAN = r"(\d+) frames to train on, (\d+) to validate on: (\d+) steps of 64 frames in (\d+) epochs\n"
 MEASURED = (
@@ -43,7 +43,7 @@ def test_the_steps_are_told_first_and_a_measured_time_before_the_long_run(home: 
 
 def slow(home: Path, path: str, beat_s: float, stderr: int) -> subprocess.Popen[bytes]:
     """Start a training that takes seconds to trace, whose heartbeat is quicker than usual."""
-    code = f"from autopilot.cli import main, ui; ui.BEAT_S = {beat_s}; main()"
+    code = f"from autopilot.cli import main; from autopilot.commands import ui; ui.BEAT_S = {beat_s}; main()"
     env = {**os.environ, "AUTOPILOT_HOME": str(home), "PYTHONPATH": path, "TERM": "xterm", "COLUMNS": "160"}
     return subprocess.Popen([sys.executable, "-c", code, *SLOW], env=env, stdout=subprocess.PIPE, stderr=stderr)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apart import Result, Running
 from autopilot.sessions.session import Session
 from autopilot.sessions.store import SessionStore
+from support.apart import Result, Running
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]

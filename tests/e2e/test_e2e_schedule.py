@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apart import Result, Running
 from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.api.specs import SteerCorrection
@@ -23,6 +22,7 @@ from autopilot.learn.data import load_dataset
 from autopilot.learn.options import TrainOptions
 from autopilot.sessions.home import Home
 from safetensors.numpy import load_file
+from support.apart import Result, Running
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from apart import Result, Running
 from safetensors.numpy import load_file
+from support.apart import Result, Running
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from apart import Result, Running
 from autopilot.api.errors import UserError
 from autopilot.api.game import Game
 from autopilot.api.registry import Registry
@@ -21,6 +20,7 @@ from autopilot.learn.options import TrainOptions
 from autopilot.sessions.home import Home
 from autopilot.sessions.store import SessionStore
 from safetensors.numpy import load_file
+from support.apart import Result, Running
 from tensorboardX.proto.event_pb2 import Event
 
 Run = Callable[..., Result]
@@ -174,7 +174,7 @@ def test_the_split_leaves_no_session_in_both_parts(ribbon: Game, home: Path) -> 
     held_out = set()
     for seed in range(6):
         data = load_dataset(ribbon, Home(home), TrainOptions("tiny", seed=seed, batch_size=8))
-        owner = np.repeat(np.arange(3), [len(c.held) for c in data.caches])
+        owner = np.repeat(np.arange(3), [len(c) for c in data.caches])
         train, validation = set(owner[data.train]), set(owner[data.validation])
         assert not train & validation
         assert train | validation == {0, 1, 2}

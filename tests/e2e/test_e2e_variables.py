@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from apart import Result
 from safetensors.numpy import load_file
+from support.apart import Result
 
 THERE = str(Path(__file__).parents[1] / "third_party/variables")
 TRAIN = "train --model variables --name v --epochs 2 --batch-size 64".split()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from apart import Result, Running
+from support.apart import Result, Running
 
 Run = Callable[..., Result]
 Begin = Callable[..., Running]

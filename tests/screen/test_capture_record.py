@@ -11,7 +11,7 @@ import tomllib
 import numpy as np
 import pytest
 from autopilot.sessions.store import SessionStore
-from films import film, thirty
+from support.films import film, thirty
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from autopilot.api.errors import Away, DeviceError, UserError
 from autopilot.api.types import SourceSettings
 from autopilot_screen.video import open_video
-from films import STEP, film, thirty
+from support.films import STEP, film, thirty
 
 SENDER = """
 import sys, time

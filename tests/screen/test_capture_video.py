@@ -15,7 +15,7 @@ import pytest
 from autopilot.api.errors import DeviceError, UserError
 from autopilot.api.types import SourceSettings
 from autopilot_screen.video import open_video
-from films import STEP, film, thirty
+from support.films import STEP, film, thirty
 
 COLOURS = [(250, 20, 10), (10, 250, 20), (20, 10, 250), (90, 160, 200)]
 """RGB of each picture of the clip."""

@@ -10,7 +10,7 @@ import pytest
 from autopilot.api.registry import Registry
 from autopilot.sessions.home import Home
 from autopilot_studio.server import Server
-from studio_home import Client, make_race, make_run, make_session
+from support.studio import Client, make_race, make_run, make_session
 
 
 @pytest.fixture(scope="session")

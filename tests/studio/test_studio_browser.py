@@ -14,7 +14,7 @@ from selenium.webdriver import Keys
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
-from studio_home import ROWS, Client
+from support.studio import ROWS, Client
 
 A = "20260101-000000-a"
 

@@ -17,7 +17,7 @@ from autopilot.api.errors import UserError
 from autopilot.api.registry import Registry
 from autopilot.sessions.home import Home
 from autopilot_studio.server import Server
-from studio_home import Client
+from support.studio import Client
 
 A = "20260101-000000-a"
 PATHS = ["/", f"/sessions/{A}", f"/sessions/{A}/frames/0.jpg", "/data", "/static/studio.js", "/nothing"]

@@ -17,7 +17,7 @@ from autopilot.sessions.store import SessionStore
 from autopilot_studio.catalogue import Catalogue
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from studio_home import HEIGHT, LABELS, ROWS, WIDTH, Client, frame, make_race, make_session
+from support.studio import HEIGHT, LABELS, ROWS, WIDTH, Client, frame, make_race, make_session
 
 A, B = "20260101-000000-a", "20260101-000001-b"
 

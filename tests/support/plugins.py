@@ -1,0 +1,31 @@
+"""Outside plugins, as the tests install them."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+THERE = Path(__file__).parents[1] / "third_party"
+SOURCE = THERE / "autopilot-ribbon"
+BRITTLE = (THERE / "brittle.py").read_text()
+"""A module with networks that have faults; MODULE in it stands for its own name."""
+
+
+def install_ribbon(target: Path) -> Path:
+    """Copy the game's package and metadata into `target`, as its pyproject.toml says, and return that."""
+    project = tomllib.loads((SOURCE / "pyproject.toml").read_text())["project"]
+    shutil.copytree(SOURCE / "src", target, ignore=shutil.ignore_patterns("__pycache__"))
+    info = target / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    metadata = ["Metadata-Version: 2.3", f"Name: {project['name']}"]
+    metadata += [f"Version: {project['version']}"]
+    metadata += [f"Requires-Dist: {r}" for r in project["dependencies"]]
+    (info / "METADATA").write_text("\n".join(metadata) + "\n")
+    lines = [
+        line
+        for group, entries in project["entry-points"].items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in entries.items()))
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    return target
