@@ -107,7 +107,7 @@ def measure(seconds: float) -> dict[str, object]:
         root = Path(folder)
         sessions = [record(root / "sessions", f"session-{n}", rng) for n in range(SESSIONS)]
         size = (WIDTH, HEIGHT)
-        caches = [cached(s, root / "cache", "as it is", size, lambda image: image) for s in sessions]
+        caches = [cached(s, root / "cache", "as it is", size, lambda image: image)[0] for s in sessions]
         pngs = write_pngs(root / "png", caches)
 
         def from_png(indices: np.ndarray) -> None:

@@ -93,7 +93,7 @@ def count(home: Path, sessions: int, frames: int) -> float:
         assert len(store.open(id).index) == frames
     used = time.process_time() - begun
     for id in ids[sessions:]:
-        os.link(home / f"cache/index/{ids[0]}.npz", home / f"cache/index/{id}.npz")
+        os.link(home / f"cache/index/{ids[0]}.arrow", home / f"cache/index/{id}.arrow")
     return 1e6 * used / (sessions * frames)
 
 

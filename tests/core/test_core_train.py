@@ -33,7 +33,7 @@ def dataset(counts: dict[tuple[int, int], int], validation: int = 4) -> Dataset:
     labels = np.array([a for a, n in counts.items() for _ in range(n)], np.int32)
     n = len(labels)
     images = np.random.default_rng(0).integers(0, 256, (n, 8, 16, 3), np.uint8)
-    cache = Cached(images, [frozenset()] * n, np.arange(n))
+    cache = Cached(images)
     rows = np.arange(n)
     return Dataset(
         space=SPACE,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from autopilot.learn.data import _later
-from autopilot.sessions.cache import Cached
 
 HZ, MS = 10.0, 1_000_000
 
@@ -13,8 +12,8 @@ HZ, MS = 10.0, 1_000_000
 def later(t_ms: list[float], shift_ms: float) -> list[int]:
     """The number of the frame whose label each frame gets, -1 for none."""
     n = len(t_ms)
-    cache = Cached(np.zeros((n, 1, 1, 3), np.uint8), [frozenset()] * n, (np.array(t_ms) * MS).astype(np.int64))
-    found = _later(np.stack([np.arange(n), np.arange(n)], 1).astype(np.int32), cache, HZ, shift_ms)
+    t_ns = (np.array(t_ms) * MS).astype(np.int64)
+    found = _later(np.stack([np.arange(n), np.arange(n)], 1).astype(np.int32), t_ns, HZ, shift_ms)
     assert found.dtype == np.int32
     assert np.array_equal(found[:, 0], found[:, 1]), "all axes move together"
     return found[:, 0].tolist()

@@ -21,6 +21,8 @@ from autopilot.learn.options import TrainOptions
 from autopilot.learn.selection import choose_sessions
 from autopilot.sessions.cache import Cached, cached, gather
 from autopilot.sessions.home import Home
+from autopilot.sessions.index import Index
+from autopilot.sessions.info import SessionInfo
 from autopilot.sessions.laps import Lap
 from autopilot.sessions.session import Session
 
@@ -101,10 +103,11 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
     preprocess = Preprocess(size, size, masks=boxes(sorted(hidden), size))
     if steering is not None:
         steering = replace(steering, per_pixel=steering.per_pixel * spec.frame_size[0] / info.width)
-    caches = [cached(s, home.cache, preprocess.key, preprocess.size, preprocess) for s in sessions]
-    per_session = [_later(_labels(c, label_map), c, info.hz, options.label_shift) for c in caches]
-    for session, of_it in zip(sessions, per_session, strict=True):
-        of_it[~_wanted(session, laps if options.laps else None)] = -1
+    every = [cached(s, home.cache, preprocess.key, preprocess.size, preprocess) for s in sessions]
+    caches = [cache for cache, _ in every]
+    per_session = [_later(_labels(rows, label_map), rows.t_ns, info.hz, options.label_shift) for _, rows in every]
+    for session, (_, rows), of_it in zip(sessions, every, per_session, strict=True):
+        of_it[~_wanted(session.info, rows, laps if options.laps else None)] = -1
     labels = np.concatenate(per_session)
     train, validation, how = _split(caches, options)
     usable = labels[:, 0] >= 0
@@ -129,30 +132,33 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
     return data
 
 
-def _wanted(session: Session, laps: Sequence[Lap] | None) -> NDArray[np.bool_]:
+def _wanted(info: SessionInfo, rows: Index, laps: Sequence[Lap] | None) -> NDArray[np.bool_]:
     """Return for each frame whether it may teach: on one of the laps, and not what a policy did on its own."""
-    wanted = np.full(len(session), laps is None)
+    wanted = np.full(len(rows), laps is None)
     for lap in laps or ():
-        if lap.session == session.info.id:
+        if lap.session == info.id:
             wanted[lap.start : lap.stop] = True
-    if session.info.policy or session.info.auto:
-        wanted &= session.labels()[session.there()] >= 0
+    if info.policy or info.auto:
+        wanted &= rows.action >= 0
     return wanted
 
 
-def _labels(cache: Cached, label_map: LabelMap) -> NDArray[np.int32]:
-    skip = (-1,) * len(label_map.action_space.sizes)
-    known = {held: label_map.action(held) or skip for held in set(cache.held)}
-    return np.array([known[held] for held in cache.held], np.int32).reshape(-1, len(skip))
+def _labels(rows: Index, label_map: LabelMap) -> NDArray[np.int32]:
+    """Return what the label map makes of what was held, int32 (N, axes); -1 where it skips the row."""
+    actions = np.full((len(rows.sets), len(label_map.action_space.axes)), -1, np.int32)
+    for i in np.unique(rows.held):
+        if (action := label_map.action(rows.sets[i])) is not None:
+            actions[i] = action
+    return actions[rows.held]
 
 
-def _later(labels: NDArray[np.int32], cache: Cached, hz: float, shift_ms: float) -> NDArray[np.int32]:
+def _later(labels: NDArray[np.int32], t: NDArray[np.int64], hz: float, shift_ms: float) -> NDArray[np.int32]:
     """Return for each frame the label of the frame nearest to `shift_ms` later, -1 where there is none.
 
     There is none past the ends of the session, nor beyond a gap of more than 1.5 periods: a pause or
     deleted frames.
     """
-    t, period = cache.t_ns, 1e9 / hz
+    period = 1e9 / hz
     if not shift_ms or not len(t):
         return labels
     wanted = t + round(shift_ms * 1e6)
@@ -165,7 +171,7 @@ def _later(labels: NDArray[np.int32], cache: Cached, hz: float, shift_ms: float)
 
 def _split(caches: Sequence[Cached], options: TrainOptions) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
     """Hold out whole sessions; of a single one its end, with a gap, since neighbours leak."""
-    sizes = [len(c.held) for c in caches]
+    sizes = [len(c) for c in caches]
     starts = np.concatenate([[0], np.cumsum(sizes)])
     total = int(starts[-1])
     if len(caches) == 1:

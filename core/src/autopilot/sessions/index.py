@@ -1,21 +1,25 @@
-"""A session's rows as columns, without their pictures: what lists, timelines and seeking need."""
+"""A session's rows as columns, without their pictures: what lists, laps, checks, training and seeking need.
+
+They are kept in one Arrow file, all rows in one batch, which is mapped into memory; what else is known of
+them is JSON in the metadata of its schema.
+"""
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from autopilot.api.types import Action, ActionSpace, Held, Reading
+from autopilot.api.types import ActionSpace, Held, Reading
 from autopilot.sessions.home import write_atomic
-from autopilot.sessions.segments import PART, SEALED, Record, read_segment, scan, segments
+from autopilot.sessions.segments import PART, SEALED, read_segment, scan, segments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,31 +27,38 @@ if TYPE_CHECKING:
 INCIDENT, WRONG_WAY, FINISHED, READ = 1, 2, 4, 8
 """Bits of `Index.flags`: what the referee said, and that it said anything."""
 
-_DTYPES = {"t_ns": "i8", "action": "i4", "held": "i4", "sent": "i4", "segment": "i4", "at": "i8"}
-_DTYPES |= {"lap": "i4", "times": "i4", "flags": "u1", "race_time_s": "f4", "score": "f4", "confidence": "f4"}
+SCHEMA = pa.schema(
+    [(name, pa.int64()) for name in ("index", "t_ns", "at", "stop")]
+    + [(name, pa.int32()) for name in ("segment", "action", "held", "sent")]
+    + [("crc32", pa.uint32()), ("flags", pa.uint8()), ("lap", pa.int32()), ("times", pa.int32())]
+    + [(name, pa.float32()) for name in ("race_time_s", "score", "confidence")]
+)
+_ABOUT, _CRC = b"about", b"crc32"
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
     """The intact rows of a session, N of them, in order; each array has the shape (N,).
 
-    `action` is the label as one number (`ActionSpace.joint`), -1 where there is none. `held` and `sent`
-    number the sets in `sets`, `times` the lap times in `lap_times`, in seconds. A row lies in the file
-    `files[segment]` from byte `at` to `stop`. What the referee said is `lap`, `times`, `flags`, `race_time_s`,
-    `score` and `confidence` (NaN: not known). `torn` counts segments that were not sealed or were cut short.
+    A row lies in the file `files[segment]` from byte `at` to `stop`, and `crc32` is its checksum. `action` is
+    the label as one number (`ActionSpace.joint`), -1 where there is none. `held` and `sent` number the sets in
+    `sets`. What the referee said is `flags`, `lap`, `times`, which numbers the lap times in `lap_times`, in
+    seconds, `race_time_s`, `score` and `confidence` (NaN: not known). `torn` counts segments that were not
+    sealed or were cut short.
     """
 
     index: NDArray[np.int64]
     t_ns: NDArray[np.int64]
+    at: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    segment: NDArray[np.int32]
     action: NDArray[np.int32]
     held: NDArray[np.int32]
     sent: NDArray[np.int32]
-    segment: NDArray[np.int32]
-    at: NDArray[np.int64]
-    stop: NDArray[np.int64]
+    crc32: NDArray[np.uint32]
+    flags: NDArray[np.uint8]
     lap: NDArray[np.int32]
     times: NDArray[np.int32]
-    flags: NDArray[np.uint8]
     race_time_s: NDArray[np.float32]
     score: NDArray[np.float32]
     confidence: NDArray[np.float32]
@@ -61,15 +72,16 @@ class Index:
 
     def take(self, rows: NDArray[np.bool_]) -> Index:
         """Return some of the rows."""
-        arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name in (*_DTYPES, "index", "stop")}
-        return Index(**arrays, sets=self.sets, files=self.files, lap_times=self.lap_times, torn=self.torn)
+        return replace(self, **{name: getattr(self, name)[rows] for name in SCHEMA.names})
 
     def readings(self) -> Iterator[Reading | None]:
-        """Yield what the referee said of each row, as far as it is kept here."""
+        """Yield what the referee said of each row, but for score and confidence."""
         columns = (self.lap, self.times, self.race_time_s, self.flags)
         for lap, times, race_time_s, flags in zip(*(c.tolist() for c in columns), strict=True):
             yield (
-                Reading(
+                None
+                if not flags & READ
+                else Reading(
                     lap=lap,
                     lap_times_s=self.lap_times[times],
                     race_time_s=None if np.isnan(race_time_s) else race_time_s,
@@ -77,12 +89,10 @@ class Index:
                     wrong_way=bool(flags & WRONG_WAY),
                     finished=bool(flags & FINISHED),
                 )
-                if flags & READ
-                else None
             )
 
 
-def stamp(folder: Path) -> list[list[Any]]:
+def segment_fingerprint(folder: Path) -> list[list[Any]]:
     """Return plain data that change whenever a segment does."""
     found = []
     for path in sorted(folder.glob("seg-*")):
@@ -98,19 +108,21 @@ def read_index(folder: Path, space: ActionSpace, kept: Path | None) -> Index:
     Every row is read and its CRC checked, unless the file `kept` holds an index that was made since the
     last change. It is written where the disk takes it.
     """
-    now = stamp(folder)
-    if kept is not None and (found := _load(kept, now)) is not None:
-        return found
-    made = _build(folder, space)
-    if kept is not None and now == stamp(folder):
-        with suppress(OSError):  # it is only quicker with it
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            _save(kept, made, now)
-    return made
+    now = segment_fingerprint(folder)
+    rows = None if kept is None else _load(kept, now)
+    if rows is None:
+        rows = _build(folder, space, now)
+        if kept is not None and now == segment_fingerprint(folder):
+            with suppress(OSError):  # it is only quicker with it
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                _save(kept, rows)
+    _, sets, files, laps, torn = json.loads(rows.schema.metadata[_ABOUT])
+    columns = {name: rows.column(name).to_numpy() for name in SCHEMA.names}
+    return Index(**columns, sets=list(map(frozenset, sets)), files=files, lap_times=list(map(tuple, laps)), torn=torn)
 
 
-def _build(folder: Path, space: ActionSpace) -> Index:
-    columns: dict[str, list[Any]] = {name: [] for name in ("index", "stop", *_DTYPES)}
+def _build(folder: Path, space: ActionSpace, now: list[list[Any]]) -> pa.RecordBatch:
+    batches = [pa.RecordBatch.from_pylist([], SCHEMA)]
     sets: dict[Held, int] = {}
     lap_times: dict[tuple[float, ...], int] = {(): 0}
     files: list[str] = []
@@ -118,69 +130,56 @@ def _build(folder: Path, space: ActionSpace) -> Index:
     for name in segments(folder):
         data, whole = read_segment(folder, name)
         torn += not whole
+        records, rows = list(scan(data)), []
+        for record, stop in zip(records, [*(r.at for r in records[1:]), len(data)], strict=False):
+            v, action = record.values, record.action
+            label = -1 if action is None or not space.fits(action) else space.joint(action)  # a foreign recorder's
+            held, sent = (sets.setdefault(frozenset(v[k]), len(sets)) for k in ("held", "sent"))
+            place = (record.index, record.t_ns, record.at, stop, len(files))
+            rows.append((*place, label, held, sent, v["crc32"], *_said(v["reading"], lap_times)))
+        columns = zip(zip(*rows, strict=True), SCHEMA.types, strict=False)
+        batches += [pa.record_batch([pa.array(*c) for c in columns], schema=SCHEMA)] if rows else []
         files.append(name + (SEALED if (folder / (name + SEALED)).exists() else PART))
-        first = len(columns["at"])
-        for record in scan(data):
-            for key, value in _values(record, space, sets, lap_times).items():
-                columns[key].append(value)
-            columns["segment"].append(len(files) - 1)
-        columns["stop"] += [*columns["at"][first + 1 :], len(data)][: len(columns["at"]) - first]
-    arrays: dict[str, Any] = {name: np.array(columns[name], _DTYPES.get(name, "i8")) for name in columns}
-    return Index(**arrays, sets=list(sets), files=files, lap_times=list(lap_times), torn=torn)
+    about = json.dumps([now, list(map(sorted, sets)), files, list(lap_times), torn]).encode()
+    whole_columns = [column.combine_chunks() for column in pa.Table.from_batches(batches).columns]
+    made = pa.record_batch(whole_columns, schema=SCHEMA)
+    return made.replace_schema_metadata({_ABOUT: about, _CRC: str(_crc32(made, about))})
 
 
-def _values(
-    record: Record, space: ActionSpace, sets: dict[Held, int], lap_times: dict[tuple[float, ...], int]
-) -> dict[str, Any]:
-    v, said = record.values, record.values["reading"]
-    found = {
-        "index": v["index"],
-        "t_ns": v["t_ns"],
-        "action": _joint(record.action, space),
-        "held": sets.setdefault(frozenset(v["held"]), len(sets)),
-        "sent": sets.setdefault(frozenset(v["sent"]), len(sets)),
-        "at": record.at,
-    }
+def _said(said: dict[str, Any] | None, lap_times: dict[tuple[float, ...], int]) -> tuple[float, ...]:
+    """Return what the columns from `flags` on hold for a reading."""
     if said is None:
-        nothing = {"race_time_s": np.nan, "score": np.nan, "confidence": np.nan}
-        return found | nothing | {"lap": 0, "times": 0, "flags": 0}
+        return 0, 0, 0, np.nan, np.nan, np.nan
     flags = READ | INCIDENT * said["incident"] | WRONG_WAY * said["wrong_way"] | FINISHED * said["finished"]
-    numbers = {k: np.nan if said[k] is None else said[k] for k in ("race_time_s", "score", "confidence")}
     times = lap_times.setdefault(tuple(said["lap_times_s"]), len(lap_times))
-    return found | numbers | {"lap": said["lap"], "times": times, "flags": flags}
+    numbers = (np.nan if said[k] is None else said[k] for k in ("race_time_s", "score", "confidence"))
+    return flags, said["lap"], times, *numbers
 
 
-def _joint(action: Action | None, space: ActionSpace) -> int:
-    """Return the label as one number; -1 for none, or one that a foreign recorder made up."""
-    if action is None or len(action) != len(space.sizes):
-        return -1
-    fits = all(0 <= value < size for value, size in zip(action, space.sizes, strict=True))
-    return space.joint(action) if fits else -1
+def _save(path: Path, rows: pa.RecordBatch) -> None:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, rows.schema) as file:
+        file.write_batch(rows)
+    write_atomic(path, sink.getvalue())
+    path.with_suffix(".npz").unlink(missing_ok=True)  # what older versions kept
 
 
-def _save(path: Path, index: Index, now: list[list[Any]]) -> None:
-    rest = [now, [sorted(s) for s in index.sets], index.files, index.lap_times, index.torn]
-    arrays = {name: getattr(index, name) for name in ("index", "stop", *_DTYPES)}
-    file = io.BytesIO()
-    np.savez(file, rest=np.frombuffer(json.dumps(rest).encode(), np.uint8), **arrays)
-    write_atomic(path, file.getbuffer())
-
-
-def _load(path: Path, now: list[list[Any]]) -> Index | None:
+def _load(path: Path, now: list[list[Any]]) -> pa.RecordBatch | None:
+    """Return what the file holds; None where it is missing, damaged, of another version or stale."""
     try:
-        with np.load(path, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
-        made, sets, files, laps, torn = json.loads(arrays.pop("rest").tobytes())
-        if made != now:
+        with pa.memory_map(str(path)) as file:
+            rows = pa.ipc.open_file(file).get_batch(0)
+        rows.validate(full=True)  # else a damaged length would be followed out of the file
+        about = rows.schema.metadata[_ABOUT]
+        if not rows.schema.equals(SCHEMA) or int(rows.schema.metadata[_CRC]) != _crc32(rows, about):
             return None
-        lap_times = [tuple(times) for times in laps]
-        return Index(**arrays, sets=[frozenset(s) for s in sets], files=files, lap_times=lap_times, torn=torn)
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        zipfile.BadZipFile,
-    ):  # missing, damaged or of another version
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError):
         return None
+    return rows if json.loads(about)[0] == now else None
+
+
+def _crc32(rows: pa.RecordBatch, about: bytes) -> int:
+    crc = zlib.crc32(about)
+    for column in rows.columns:
+        crc = zlib.crc32(column.to_numpy(), crc)
+    return crc

@@ -113,7 +113,7 @@ def laps_of(session: Session) -> list[Lap]:
     """Return the laps that were recorded whole. Raises SessionError when the disk fails."""
     info = session.info
     finder, laps = LapFinder(info.hz), []
-    index = session.index.take(session.there())
+    index = session.remaining()
     for t_ns, reading in zip(index.t_ns.tolist(), index.readings(), strict=True):
         laps += finder.add(t_ns, reading)
     if info.auto:

@@ -18,7 +18,7 @@ import numpy as np
 from autopilot.api.errors import SessionError
 from autopilot.api.types import Action, ActionSpace, Held
 from autopilot.sessions.home import check_name, sync_folder
-from autopilot.sessions.index import Index, read_index, stamp
+from autopilot.sessions.index import Index, read_index, segment_fingerprint
 from autopilot.sessions.info import Change, Edits, Ranges, Relabel, Review, SessionInfo, contains, merged, without
 from autopilot.sessions.segments import SEALED, Record, Row, read_segment, scan, seal, segments
 
@@ -94,9 +94,8 @@ class Session:
         index, edits = self.index, self.edits()
         gone = edits.deleted + edits.purged
         recorded = max([self._end, self.info.frames or 0, *(stop for _, stop in gone)])
-        if edits.window is not None:
-            gone = [*gone, (0, edits.window[0]), (edits.window[1], recorded)]
-        gone = merged(gone)
+        start, stop = edits.window or (0, recorded)
+        gone = merged([*gone, (0, start), (stop, recorded)])
         left = recorded - sum(stop - start for start, stop in gone)
         damaged = left - int(np.sum(~_inside(index.index, gone)))
         return Health(len(index), damaged, 0 if self._live else index.torn, self._live)
@@ -118,11 +117,20 @@ class Session:
 
     def labels(self) -> NDArray[np.int32]:
         """Return the label of each row of `index` as one number, relabelled rows with the new one; -1 for none."""
-        index, labels = self.index, self.index.action.copy()
+        return self._reviewed().action
+
+    def remaining(self) -> Index:
+        """Return the rows that are not deleted, relabelled where they are: what laps, checks and training go by."""
+        return self._reviewed().take(self.there())
+
+    def _reviewed(self) -> Index:
+        index, space = self.index, self.action_space
+        held, action, sets = index.held.copy(), index.action.copy(), list(index.sets)
         for new in self.edits().relabelled:
-            joint = -1 if new.action is None else self.action_space.joint(new.action)
-            labels[(index.index >= new.start) & (index.index < new.stop)] = joint
-        return labels
+            rows = slice(*np.searchsorted(index.index, (new.start, new.stop)))
+            held[rows], action[rows] = len(sets), -1 if new.action is None else space.joint(new.action)
+            sets.append(frozenset(new.held))
+        return replace(index, held=held, action=action, sets=sets)
 
     def row(self, number: int) -> Row:
         """Return one row, deleted or not, reading no other; raises SessionError where there is none."""
@@ -147,18 +155,12 @@ class Session:
         Raises SessionError when the frames are not of the size that `session.json` names.
         """
         edits = self.edits()
-        for record in self.moments(include_deleted):
-            yield self._row(record, edits)
-
-    def moments(self, include_deleted: bool = False) -> Iterator[Record]:
-        """Yield what `rows` does with the frames still packed, as recorded: times, keys and readings."""
-        edits = self.edits()
-        deleted = [] if include_deleted else edits.deleted
+        outside = [] if edits.window is None else [(0, edits.window[0]), (edits.window[1], 1 << 62)]
+        gone = outside if include_deleted else outside + edits.deleted
         for name in segments(self.path):
             for record in scan(read_segment(self.path, name)[0]):
-                outside = edits.window is not None and not contains([edits.window], record.index)
-                if not outside and not contains(deleted, record.index):
-                    yield record
+                if not contains(gone, record.index):
+                    yield self._row(record, edits)
 
     def _row(self, record: Record, edits: Edits) -> Row:
         try:
@@ -218,11 +220,9 @@ class Session:
         self._check_range(start, stop)
         if held is not None and not held <= set(self.info.controls):
             raise SessionError(f"{self.info.game} has no control {min(held - set(self.info.controls))!r}")
-        sizes = self.action_space.sizes
-        if action is not None and (
-            len(action) != len(sizes) or any(not 0 <= a < n for a, n in zip(action, sizes, strict=True))
-        ):
-            raise SessionError(f"label {action} does not fit axes of {sizes} values")
+        space = self.action_space
+        if action is not None and not space.fits(action):
+            raise SessionError(f"label {action} does not fit axes of {space.sizes} values")
         with self._editing() as edits:
             kept: list[Relabel] = []
             for old in edits.relabelled:
@@ -259,7 +259,6 @@ class Session:
             elif Session.open(target).edits() != theirs:
                 raise SessionError(f"there is a session {id} already: {target}")
             self._change(edits, f"split at {at}", part=id, window=(start, at))
-        self.__dict__.pop("index", None)
         return id
 
     def undo(self) -> str:
@@ -270,13 +269,12 @@ class Session:
         with self._editing() as edits:
             if not edits.undo:
                 raise SessionError(f"{self.info.id}: nothing to undo")
-            change = edits.undo[-1]
+            *undo, change = edits.undo
             redo = [] if change.part else [*edits.redo, Change(what=change.what, **edits.state())]
             hidden = self._hide(change.part, edits) if change.part else None
-            self._save(edits, **change.state(), undo=edits.undo[:-1], redo=redo)
+            self._save(edits, **change.state(), undo=undo, redo=redo)
             if hidden is not None:
                 shutil.rmtree(hidden, ignore_errors=True)
-        self.__dict__.pop("index", None)
         return change.what
 
     def redo(self) -> str:
@@ -284,10 +282,9 @@ class Session:
         with self._editing() as edits:
             if not edits.redo:
                 raise SessionError(f"{self.info.id}: nothing to redo")
-            change = edits.redo[-1]
+            *redo, change = edits.redo
             undo = [*edits.undo, Change(what=change.what, **edits.state())]
-            self._save(edits, **change.state(), undo=undo, redo=edits.redo[:-1])
-        self.__dict__.pop("index", None)
+            self._save(edits, **change.state(), undo=undo, redo=redo)
         return change.what
 
     def purge(self) -> int:
@@ -313,14 +310,9 @@ class Session:
         return removed
 
     def fingerprint(self) -> list[object]:
-        """Return plain data that change whenever the rows do."""
+        """Return plain data that change whenever the frames do."""
         edits = self.edits()
-        found: list[object] = [edits.deleted, self.info.width, self.info.height]
-        for entry in stamp(self.path):
-            found += entry
-        if edits.relabelled or edits.window:  # else as before there were such edits: caches stay good
-            found += [edits.window, [r.model_dump(mode="json") for r in edits.relabelled]]
-        return found
+        return [edits.deleted, edits.window, self.info.width, self.info.height, segment_fingerprint(self.path)]
 
     def edits(self) -> Edits:
         """Return how the session was reviewed; raises SessionError when `edits.json` is damaged or newer."""
@@ -349,8 +341,9 @@ class Session:
         self._save(edits, **state, undo=[*edits.undo, before][-UNDO:], redo=[])
 
     def _save(self, edits: Edits, **changed: Any) -> None:
-        now = {name: getattr(edits, name) for name in Edits.model_fields} | changed | {"format": Edits.newest}
-        Edits(**now).save(self.path / "edits.json")
+        edits.model_copy(update=changed | {"format": Edits.newest}).save(self.path / "edits.json")
+        if changed.get("window", edits.window) != edits.window:
+            self.__dict__.pop("index", None)
 
     def _copy(self, target: Path, edits: Edits) -> None:
         """Make a session at `target` of the same rows, with other edits, in one rename."""

@@ -50,7 +50,7 @@ class SessionStore:
             near = difflib.get_close_matches(id, self.ids(), 3)
             hint = f"did you mean {', '.join(near)}?" if near else "autopilot sessions lists them"
             raise SessionError(f"no session {id!r} in {self.root}: {hint}")
-        return Session.open(path, self.indices and self.indices / f"{id}.npz")
+        return Session.open(path, self.indices and self.indices / f"{id}.arrow")
 
     def all(self) -> tuple[list[Session], list[tuple[str, str]]]:
         """Open every session; those that cannot be come as (id, what is wrong)."""

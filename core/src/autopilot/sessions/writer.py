@@ -43,7 +43,7 @@ class SessionWriter:
         self.path = root / info.id
         self.frames = 0
         self._info = info.model_copy(update={"ended": "recording", "frames": None})
-        self._sizes = ActionSpace.from_json(info.action_space).sizes
+        self._space = ActionSpace.from_json(info.action_space)
         self._segment_s = segment_s
         self._number = 0
         self._file: io.FileIO | None = None
@@ -78,11 +78,8 @@ class SessionWriter:
             raise ValueError(f"{self.path} is closed")
         if image.shape != shape or image.dtype != "uint8":
             raise ValueError(f"a frame is {image.dtype} {image.shape}, not uint8 {shape}")
-        if row.action is not None and (
-            len(row.action) != len(self._sizes)
-            or any(not 0 <= i < n for i, n in zip(row.action, self._sizes, strict=True))
-        ):
-            raise ValueError(f"action {row.action} does not fit axes of {self._sizes} values")
+        if row.action is not None and not self._space.fits(row.action):
+            raise ValueError(f"action {row.action} does not fit axes of {self._space.sizes} values")
         data, now = encode(row, self.frames), time.monotonic()
         try:
             self._check_tasks()

@@ -9,11 +9,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from autopilot.api import Axis, Held
+from autopilot.api import ActionSpace, Axis, Held
 from autopilot.bundle.frames import rescale
 from autopilot.sessions.cache import Cached, cached
+from autopilot.sessions.index import INCIDENT, WRONG_WAY, Index
 from autopilot.sessions.info import SessionInfo
-from autopilot.sessions.segments import Row
 from autopilot.sessions.session import Health, Session
 from numpy.typing import NDArray
 
@@ -53,9 +53,8 @@ class Template:
 class Look:
     """A session as the checks see it: the N rows that are intact and not deleted.
 
-    `frames` are they, made small; `index` int64 (N,) numbers the rows as they were recorded; `actions` int64
-    (N, axes) are the labels as they were stored, -1 where there is none; `wrong_way` and `incident` (N,) are the
-    referee's. Of the pictures: `step` float32 (N,) is the mean difference to the frame before, 0 for the first one,
+    `frames` are they, made small; `rows` is what else was recorded of them, relabelled where a reviewer says so. Of
+    the pictures: `step` float32 (N,) is the mean difference to the frame before, 0 for the first one,
     and `same` (N,) where there is none at all; `blank` (N,) says that nothing is on the picture, `grid` uint8
     (N, 120) holds its mean colours, and `agreement` float32 (N,) says how well the
     template's edges are in place: their `likeness`, or the share of them that is as bright, if that is less.
@@ -64,10 +63,7 @@ class Look:
     info: SessionInfo
     health: Health
     frames: Cached
-    index: NDArray[np.int64]
-    actions: NDArray[np.int64]
-    wrong_way: Flags
-    incident: Flags
+    rows: Index
     template: Template
     step: Floats
     same: Flags
@@ -84,14 +80,35 @@ class Look:
         return self.frames.images
 
     @property
-    def held(self) -> list[Held]:
-        """What was held at each frame, (N,)."""
-        return self.frames.held
+    def index(self) -> NDArray[np.int64]:
+        """The numbers of the rows as they were recorded, int64 (N,)."""
+        return self.rows.index
 
     @property
     def t_ns(self) -> NDArray[np.int64]:
         """When each frame was taken, int64 (N,)."""
-        return self.frames.t_ns
+        return self.rows.t_ns
+
+    @cached_property
+    def held(self) -> list[Held]:
+        """What was held at each frame, (N,)."""
+        return [self.rows.sets[i] for i in self.rows.held]
+
+    @cached_property
+    def actions(self) -> NDArray[np.int64]:
+        """The labels as they were stored, int64 (N, axes); -1 where there is none."""
+        sizes, labels = ActionSpace.from_json(self.info.action_space).sizes, self.rows.action
+        return np.where(labels < 0, -1, np.unravel_index(labels.clip(0), sizes)).T
+
+    @property
+    def wrong_way(self) -> Flags:
+        """Where the referee said that the car goes the wrong way, (N,)."""
+        return (self.rows.flags & WRONG_WAY) > 0
+
+    @property
+    def incident(self) -> Flags:
+        """Where the referee saw an incident, (N,)."""
+        return (self.rows.flags & INCIDENT) > 0
 
     @cached_property
     def follows(self) -> Flags:
@@ -116,25 +133,14 @@ def look(session: Session, cache: Path) -> Look:
 
     Raises SessionError as `cached` does.
     """
-    axes = len(session.info.action_space)
-
-    def note(row: Row) -> list[Any]:
-        r = row.reading
-        action = [-1] * axes if row.action is None else list(row.action)
-        return [row.index, action, bool(r and r.wrong_way), bool(r and r.incident)]
-
-    found = cached(session, cache, "check-1", SIZE, lambda image: rescale(image, SIZE), note)
-    index, actions, wrong_way, incident = zip(*found.notes, strict=True) if len(found) else ((), (), (), ())
+    found, rows = cached(session, cache, "check-1", SIZE, lambda image: rescale(image, SIZE))
     template = _template(found.images)
     step, same, blank, grid, agreement = _measure(found, template)
     return Look(
         info=session.info,
         health=session.health,
         frames=found,
-        index=np.array(index, np.int64),
-        actions=np.array(actions, np.int64).reshape(-1, axes),
-        wrong_way=np.array(wrong_way, np.bool_),
-        incident=np.array(incident, np.bool_),
+        rows=rows,
         template=template,
         step=step,
         same=same,

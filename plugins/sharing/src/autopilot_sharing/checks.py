@@ -25,8 +25,8 @@ def check_session_at(folder: Path) -> None:
     if info.id != folder.name:
         raise SessionError(f"it is called {info.id!r:.80} inside")
     _check_info(info)
-    sizes = ActionSpace.from_json(info.action_space).sizes
-    _check_edits(Session(folder, info, live=False).edits(), info, sizes)
+    space = ActionSpace.from_json(info.action_space)
+    _check_edits(Session(folder, info, live=False).edits(), info, space)
     last, rows = -1, 0
     stored = sum(p.stat().st_size for p in folder.glob("seg-*"))
     for name in segments(folder):
@@ -40,7 +40,7 @@ def check_session_at(folder: Path) -> None:
         for record in records:
             _need(last < record.index < _ROWS, f"{name} has rows out of order")
             last = record.index
-            _check_row(record, info, sizes)
+            _check_row(record, info, space)
 
 
 def _check_info(info: SessionInfo) -> None:
@@ -68,14 +68,14 @@ def check_texts(texts: list[str], file: str) -> None:
     _need(all(len(t) <= _TEXT and t.isprintable() for t in texts), f"{file} has names that are no words")
 
 
-def _check_edits(edits: Edits, info: SessionInfo, sizes: tuple[int, ...]) -> None:
+def _check_edits(edits: Edits, info: SessionInfo, space: ActionSpace) -> None:
     _need(not edits.undo and not edits.redo, "edits.json has changes to undo, which could reach other sessions")
     _check_ranges(edits.deleted, "deleted")
     _check_ranges(edits.purged, "purged")
     _check_ranges([edits.window or (0, 1)], "window")
     _check_ranges([(r.start, r.stop) for r in edits.relabelled], "relabelled", apart=False)
     for new in edits.relabelled:
-        _need(set(new.held) <= set(info.controls) and _fits(new.action, sizes), "edits.json has unknown labels")
+        _need(set(new.held) <= set(info.controls) and _fits(new.action, space), "edits.json has unknown labels")
 
 
 def _check_ranges(ranges: Ranges, what: str, apart: bool = True) -> None:
@@ -85,10 +85,10 @@ def _check_ranges(ranges: Ranges, what: str, apart: bool = True) -> None:
     _need(fine and (not apart or merged(ranges) == list(ranges)), f"its ranges of {what} rows make no sense")
 
 
-def _check_row(record: Record, info: SessionInfo, sizes: tuple[int, ...]) -> None:
+def _check_row(record: Record, info: SessionInfo, space: ActionSpace) -> None:
     values: dict[str, Any] = record.values
     _need({*values["held"], *values["sent"]} <= set(info.controls), f"row {record.index} holds what is no control")
-    _need(_fits(record.action, sizes), f"row {record.index} has an unknown label")
+    _need(_fits(record.action, space), f"row {record.index} has an unknown label")
     _need(record.t_ns >= 0, f"row {record.index} has no time")
     if (said := values["reading"]) is not None:
         known = [said[k] for k in ("lap", "lap_times_s", "incident", "wrong_way", "finished", "confidence")]
@@ -102,10 +102,8 @@ def _check_row(record: Record, info: SessionInfo, sizes: tuple[int, ...]) -> Non
         raise SessionError(f"row {record.index} is no frame of {info.width}x{info.height}") from None
 
 
-def _fits(action: Action | None, sizes: tuple[int, ...]) -> bool:
-    return action is None or (
-        len(action) == len(sizes) and all(a is not None and 0 <= a < n for a, n in zip(action, sizes, strict=True))
-    )
+def _fits(action: Action | None, space: ActionSpace) -> bool:
+    return action is None or space.fits(action)
 
 
 def _need(true: bool, otherwise: str) -> None:
