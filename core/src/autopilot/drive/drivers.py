@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from autopilot.api.interfaces import Demonstrator, LabelMap, Reader
-from autopilot.api.types import Decision, Frame, Held
+from autopilot.api.types import NOTHING, Decision, Frame, Held
 
 if TYPE_CHECKING:
     from autopilot.bundle.selector import Selector
@@ -61,8 +61,7 @@ class HumanDriver(Driver):
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._before: Held = frozenset()
-        self._seen: Held = frozenset()
+        self._before = self._seen = NOTHING
 
     def meanwhile(self) -> bool:
         """Look between two decisions, so that a tap shorter than their distance is not lost."""
@@ -73,7 +72,7 @@ class HumanDriver(Driver):
         """Read the human's keys."""
         now = self._reader.held()
         held = now | (self._seen - self._before)
-        self._before, self._seen = now, frozenset()
+        self._before, self._seen = now, NOTHING
         return Decision(held, held)
 
 
@@ -81,27 +80,22 @@ class DemonstratorDriver(Driver):
     """A game's scripted driver, rounded to what the label map can say."""
 
     def __init__(self, demonstrator: Demonstrator, label_map: LabelMap) -> None:
-        self._demonstrator = demonstrator
-        self._label_map = label_map
+        self._demonstrator, self._label_map = demonstrator, label_map
 
     def decide(self, frame: Frame) -> Decision:
         """Ask the script."""
         held = self._demonstrator.decide()
         action = self._label_map.action(held)
-        if action is not None:
-            held = self._label_map.held(action)
-        return Decision(held, held)
+        rounded = held if action is None else self._label_map.held(action)
+        return Decision(rounded, rounded)
 
 
 class RandomDriver(Driver):
     """Draws a new action every so many decisions; the honest zero of a race table."""
 
     def __init__(self, label_map: LabelMap, seed: int, every: int = 3) -> None:
-        self._label_map = label_map
-        self._random = random.Random(seed)
-        self._every = every
-        self._count = 0
-        self._held: Held = frozenset()
+        self._label_map, self._random, self._every = label_map, random.Random(seed), every
+        self._count, self._held = 0, NOTHING
 
     def decide(self, frame: Frame) -> Decision:
         """Draw."""
@@ -115,10 +109,7 @@ class PolicyDriver(Driver):
     """A network: preprocess, probabilities, selection."""
 
     def __init__(self, policy: Policy, selector: Selector, label_map: LabelMap, timing: Timing) -> None:
-        self._policy = policy
-        self._selector = selector
-        self._label_map = label_map
-        self._timing = timing
+        self._policy, self._selector, self._label_map, self._timing = policy, selector, label_map, timing
 
     def decide(self, frame: Frame) -> Decision:
         """Drive from the pixels alone."""
@@ -141,11 +132,8 @@ class NoisyDriver(DriverWrapper):
 
     def __init__(self, driver: Driver, label_map: LabelMap, share: float, seed: int) -> None:
         super().__init__(driver)
-        self._label_map = label_map
-        self._share = share
-        self._random = random.Random(seed)
-        self._left = 0
-        self._noise: Held = frozenset()
+        self._label_map, self._share, self._random = label_map, share, random.Random(seed)
+        self._left, self._noise = 0, NOTHING
 
     def decide(self, frame: Frame) -> Decision:
         """Let the driver decide, then perhaps send something else."""

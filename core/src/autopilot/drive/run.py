@@ -6,8 +6,9 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Literal
 
 from autopilot.api.errors import Away, DeviceError
@@ -85,7 +86,7 @@ class Run:
             stack.callback(ctrl_c.close)
             for observer in self._observers:
                 observer.begin(self)
-                stack.push(self._closing(observer))
+                stack.push(partial(self._close, observer))
             stack.callback(self.world.device.release_all)
             stack.callback(self.timing.stop)
             if self.world.reader is not None:
@@ -95,11 +96,8 @@ class Run:
                 self._ending = self._turn()
         return self._ending
 
-    def _closing(self, observer: Observer) -> Callable[..., None]:
-        def close(kind: object, error: BaseException | None, trace: object) -> None:
-            observer.close(None if error else self._ending, error)
-
-        return close
+    def _close(self, observer: Observer, kind: object, error: BaseException | None, trace: object) -> None:
+        observer.close(None if error else self._ending, error)
 
     def _turn(self) -> Ending | None:
         """Heed hotkeys, then capture, decide, hold, observe, tick; return why the run is over, if it is."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from autopilot.api.errors import Away
 from autopilot.api.interfaces import Reader
-from autopilot.api.types import NOTHING, Decision, Frame, Held, Image
+from autopilot.api.types import NOTHING, Decision, Frame, Image
 from autopilot.drive.drivers import Driver, DriverWrapper
 
 TakeoverMode = Literal["handback", "pause", "off"]
@@ -31,13 +31,10 @@ class TakeoverDriver(DriverWrapper):
 
     def __init__(self, driver: Driver, reader: Reader | None, mode: TakeoverMode, lockstep: bool) -> None:
         super().__init__(driver)
-        self._reader = None if mode == "off" else reader
-        self._mode = mode
-        self._until = -1.0
-        self._tapped: Held = NOTHING
-        self._sent: Held = NOTHING
+        self._reader, self._mode = None if mode == "off" else reader, mode
+        self._tapped = self._sent = NOTHING
         self._stillness = None if lockstep else Stillness()
-        self.active = False
+        self.active, self._until = False, -1.0
 
     def decide(self, frame: Frame) -> Decision:
         """Return the human's decision, or else the policy's; raises Away when the picture stands still."""
@@ -73,8 +70,7 @@ class TakeoverDriver(DriverWrapper):
         """Return the human's decision, which sends nothing; None while the policy drives."""
         if self._reader is None:
             return None
-        held: Held = self._reader.held() | self._tapped
-        self._tapped = NOTHING
+        held, self._tapped = self._reader.held() | self._tapped, NOTHING
         if held:
             self._begin()
         elif self._mode == "handback" and time.monotonic() >= self._until:
@@ -90,8 +86,7 @@ class Stillness:
 
     def __init__(self) -> None:
         self._last: Image | None = None
-        self._since = 0.0
-        self._frozen = False
+        self._since, self._frozen = 0.0, False
 
     def check(self, image: Image, holding: bool) -> None:
         """Take in a frame (uint8); raises Away from when it stands still until it moves again."""

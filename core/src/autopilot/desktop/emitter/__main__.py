@@ -93,16 +93,8 @@ class Guard:
     """The process that releases when this one cannot; one that was ended is replaced, a few times."""
 
     def __init__(self, backend: str, names: Sequence[str]) -> None:
-        self._command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "autopilot.desktop.emitter",
-            "--guard",
-            str(os.getpid()),
-            backend,
-            *names,
-        ]
+        python = [sys.executable, "-P", "-m", "autopilot.desktop.emitter"]
+        self._command = [*python, "--guard", str(os.getpid()), backend, *names]
         self._left = REPLACEMENTS
         self._start()
 
