@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from autopilot.commands.app import Finite
+from autopilot.commands.app import Finite, add_options
 from autopilot.sessions.home import read_json
 
 COUNT, SHARE = click.IntRange(1), Finite(0, 1, min_open=True, max_open=True)
@@ -116,6 +116,4 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
             cluster = ClusterConfig(coordinator, process, processes, join_wait)
         command(*args, cluster=cluster, **options)
 
-    for option in reversed((*DATA, *LEARNING, *CLUSTER)):
-        wrapped = option(wrapped)
-    return wrapped
+    return add_options(*DATA, *LEARNING, *CLUSTER)(wrapped)

@@ -50,12 +50,15 @@ class App:
         return Home.find(self.home_given)
 
     def lineup(self, game: Game, select: str = "weighted", temperature: float = 1.0, engine: str = "jax") -> Lineup:
-        """Return who can drive a game, bundles among them, which JAX or another engine computes."""
+        """Return who can drive a game, bundles among them, which JAX or a plugin's engine computes."""
         from autopilot.commands import ui
         from autopilot.drive.lineup import Lineup, Selection
 
+        if engine != "jax":
+            self.registry.find("engine", engine)
+
         def load(name: str) -> Policy:
-            from autopilot.learn.load import load_policy
+            from autopilot.learn.policy import load_policy
 
             return load_policy(name, game, self.home, engine, ui.say)
 
@@ -117,9 +120,13 @@ class Finite(click.FloatRange):
         return super()._describe_range() if (self.min, self.max) != (None, None) else ""
 
 
-def force_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `--force`."""
-    return click.option("--force", is_flag=True, help="Replace the file, or data set, that is there.")(command)
+def add_options(*options: Callable[[Callable[..., None]], Callable[..., None]]) -> Callable[..., Callable[..., None]]:
+    """Return a decorator that adds options, which the help shows in this order."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        return functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+    return add
 
 
 def examples(*lines: str) -> str:
@@ -127,73 +134,84 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def driving_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `--engine` and `--recover`."""
-    engine = click.option(
+force_option = click.option("--force", is_flag=True, help="Replace the file, or data set, that is there.")
+
+driving_options = add_options(
+    click.option(
+        "--select",
+        type=click.Choice(["weighted", "argmax"]),
+        default="weighted",
+        show_default=True,
+        help="How to choose from the probabilities.",
+    ),
+    click.option("--temperature", type=Finite(), default=1.0, show_default=True),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option(
         "--engine",
-        type=click.Choice(["jax", "onnx"]),
+        metavar="NAME",
         default="jax",
         show_default=True,
-        help="What computes the network; onnx is quicker for one frame and exports first where need be.",
-    )
-    recover = "Get a car going again that stands still, where the game says how."
-    return engine(click.option("--recover/--no-recover", default=True, help=recover)(command))
+        help="What computes the network: jax, or a plugin's engine; see `autopilot plugins`.",
+    ),
+    click.option(
+        "--recover/--no-recover", default=True, help="Get a car going again that stands still, where the game says how."
+    ),
+)
+"""How a bundle drives."""
 
 
-def world_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say where frames come from and who presses; pass a `DeviceChoice`."""
-
-    @click.option(
-        "--clock", type=click.Choice(["wall", "lockstep"]), help="The real game, or a simulator that waits; where both."
-    )
-    @click.option("--source", help="Frame source, where the game is not its own (screen, video).")
-    @click.option("--window", metavar="WINDOW", help="Title of the game's window, process:NAME, or click.")
-    @click.option("--monitor", type=click.IntRange(1), metavar="N", help="A monitor; see `autopilot windows`.")
-    @click.option("--region", metavar="X,Y,W,H", help="Part of the window, monitor or screen, in pixels.")
-    @click.option("--video", metavar="FILE", help="File, stream (rtsp://…) or camera (0, /dev/video0).")
-    @click.option("--profile", "--emulator", "profile", help="Which of the game's key bindings, e.g. an emulator's.")
-    @click.option("--input", "input_device", help="Device to play or press on: keyboard, gamepad, …")
-    @click.option("--bind", multiple=True, metavar="CONTROL=KEY", help="Another key, e.g. accelerate=k; repeatable.")
-    @functools.wraps(command)
-    def wrapped(
-        *args: Any,
-        clock: str | None,
-        source: str | None,
-        window: str | None,
-        monitor: int | None,
-        region: str | None,
-        video: str | None,
-        profile: str | None,
-        input_device: str | None,
-        bind: tuple[str, ...],
-        **options: Any,
-    ) -> None:
-        from autopilot.api.types import SourceSettings
-        from autopilot.desktop.desktop import DeviceChoice
-
-        if sum(option is not None for option in (window, monitor, video)) > 1:
-            raise click.UsageError("--window, --monitor and --video exclude each other")
-        settings = SourceSettings(None if region is None else _region(region), video, window, monitor)
-        source = source or ("video" if video else None)
-        choice = DeviceChoice(input_device, _bind(bind), profile, source, clock, settings)
-        command(*args, devices=choice, **options)
-
-    return wrapped
-
-
-def _bind(given: tuple[str, ...]) -> dict[str, str]:
+def _bindings(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
     for name, _, key in pairs:
         if not name or not key:
-            raise click.BadParameter(f"--bind {name!r}: give CONTROL=KEY, e.g. accelerate=k")
+            raise click.BadParameter(f"{name!r}: give CONTROL=KEY, e.g. pause=f9")
     return {name: key for name, _, key in pairs}
 
 
-def _region(text: str) -> tuple[int, int, int, int]:
+def _region(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, ...] | None:
     try:
-        x, y, width, height = (int(part) for part in text.split(","))
+        box = None if text is None else tuple(map(int, text.split(",")))
     except ValueError:
-        raise click.BadParameter(f"--region {text!r}: give X,Y,W,H in pixels") from None
-    if width < 1 or height < 1:
-        raise click.BadParameter(f"--region {text!r}: width and height must be positive")
-    return x, y, width, height
+        box = ()
+    if box is not None and len(box) != 4:
+        raise click.BadParameter(f"{text!r}: give X,Y,W,H in pixels")
+    if box is not None and min(box[2:]) < 1:
+        raise click.BadParameter(f"{text!r}: width and height must be positive")
+    return box
+
+
+WORLD = (
+    click.option(
+        "--clock", type=click.Choice(["wall", "lockstep"]), help="The real game, or a simulator that waits; where both."
+    ),
+    click.option("--source", help="Frame source, where the game is not its own; see `autopilot plugins`."),
+    click.option("--window", metavar="WINDOW", help="Title of the game's window, process:NAME, or click."),
+    click.option("--monitor", type=click.IntRange(1), metavar="N", help="A monitor; see `autopilot windows`."),
+    click.option(
+        "--region", metavar="X,Y,W,H", callback=_region, help="Part of the window, monitor or screen, in pixels."
+    ),
+    click.option("--video", metavar="FILE", help="File, stream (rtsp://…) or camera (0, /dev/video0)."),
+    click.option("--profile", "--emulator", "profile", help="Which of the game's key bindings, e.g. an emulator's."),
+    click.option("--input", "device", help="Device to play or press on; see `autopilot plugins`."),
+    click.option(
+        "--bind", multiple=True, metavar="CONTROL=KEY", callback=_bindings, help="Another key for a control or hotkey."
+    ),
+)
+"""Where frames come from, and who presses."""
+
+
+def world_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `WORLD`; pass a `DeviceChoice` as `devices`."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **options: Any) -> None:
+        from autopilot.api.types import SourceSettings
+        from autopilot.desktop.desktop import DeviceChoice
+
+        place = {name: options.pop(name) for name in ("window", "monitor", "region", "video")}
+        if sum(place[name] is not None for name in ("window", "monitor", "video")) > 1:
+            raise click.UsageError("--window, --monitor and --video exclude each other")
+        choice = {name: options.pop(name) for name in ("clock", "source", "profile", "device", "bind")}
+        command(*args, devices=DeviceChoice(**choice, settings=SourceSettings(**place)), **options)
+
+    return add_options(*WORLD)(wrapped)

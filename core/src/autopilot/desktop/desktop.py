@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from autopilot.api.errors import DeviceError, UserError
 from autopilot.api.game import Game
 from autopilot.api.interfaces import FrameSource, HudReader, Reader
+from autopilot.api.registry import Registry
 from autopilot.api.specs import DeviceSpec, GameSpec, ScreenSpec
 from autopilot.api.types import NOTHING, Frame, Held, SourceSettings, Window
 from autopilot.desktop.bindings import UserBindings, check_hotkeys, split
@@ -39,6 +40,16 @@ class DeviceChoice:
 
 DEFAULTS = DeviceChoice()
 """What the game says, or the user has stored."""
+
+
+def chosen_source(registry: Registry, choice: DeviceChoice) -> str | None:
+    """Return the frame source that the user named, or that plays the film that they named."""
+    if choice.source is not None or choice.settings.video is None:
+        return choice.source
+    players: list[str] = [spec.name for _, spec in registry.provided("frame source") if spec.films]
+    if not players:
+        raise UserError("no plugin plays films: name a frame source by --source")
+    return players[0]
 
 
 class Readers:
@@ -118,7 +129,7 @@ class Desktop:
         """Open the frame source alone; raises UserError where the game has none, DeviceError as that does."""
         self.check_set_up()
         stored = None if self.choice.names_source else self.bindings.screen.source
-        name = self.choice.source or stored or self._screen.frame_source
+        name = chosen_source(self._registry, self.choice) or stored or self._screen.frame_source
         if name is None:
             raise UserError(f"{self._spec.name} names no frame source: say --source, with one of `autopilot plugins`")
         spec = self._registry.get("frame source", name)

@@ -10,7 +10,6 @@ from autopilot.api.errors import UserError
 from autopilot.api.types import Reading, Step
 from autopilot.drive.drive import Drive, DriveOptions, DriveReport
 from autopilot.drive.lineup import Entrant, Lineup
-from autopilot.drive.overlay import Screens
 from autopilot.drive.run import BY_HOTKEY, Observer
 from autopilot.drive.world import Worlds
 from autopilot.race.reference import add_reference, find_references
@@ -50,12 +49,12 @@ class IncidentCounter(Observer):
 
     def step(self, step: Step) -> None:
         """Take in one step."""
-        reading = step.reading
-        if reading is not None:
-            if reading.incident:
-                self.laps.add(reading.lap)
-                self.incidents += not self._during
-            self._during = reading.incident
+        if (reading := step.reading) is None:
+            return
+        if reading.incident:
+            self.laps.add(reading.lap)
+            self.incidents += not self._during
+        self._during = reading.incident
 
 
 class Race:
@@ -107,20 +106,17 @@ class Race:
         return self.result
 
     def _drive_options(self, heat: int, track: str, number: int, entrant: Entrant) -> DriveOptions:
-        options, limit_s = self._options, self._worlds.game.spec.race.lap_limit_s
+        options, drive = self._options, self._options.drive
+        film = options.films / f"{entrant.name}-{track}-{number + 1}.mp4" if options.films else None
         return replace(
-            options.drive,
+            drive,
             track=track,
             laps=options.laps,
-            max_s=limit_s * options.laps,
-            seed=options.drive.seed + number,
-            screens=self._screens(f"{entrant.name}-{track}-{number + 1}.mp4"),
+            max_s=self._worlds.game.spec.race.lap_limit_s * options.laps,
+            seed=drive.seed + number,
+            screens=replace(drive.screens, film=film),
             restart=heat > 0 and not entrant.human,
         )
-
-    def _screens(self, film: str) -> Screens:
-        wanted = self._options
-        return replace(wanted.drive.screens, film=wanted.films / film if wanted.films else None)
 
     def _run_result(self, report: DriveReport, number: int, counter: IncidentCounter) -> RunResult:
         laps, last = self._options.laps, (None if report.human_frames else report.reading) or Reading()

@@ -34,7 +34,7 @@ from autopilot.api import (
     SourceSettings,
     Trial,
 )
-from autopilot.desktop.desktop import Desktop, DeviceChoice
+from autopilot.desktop.desktop import Desktop, DeviceChoice, chosen_source
 from autopilot.desktop.emitter import Emitter
 from autopilot.drive.world import Worlds
 from autopilot.sessions.home import Home
@@ -133,7 +133,7 @@ class _Examination:
         self._registry, self._home, self._choice = registry, home, choice
         screen = (game.spec.screen if game else None) or ScreenSpec()
         self.device = choice.device or screen.device
-        self.source = choice.source or screen.frame_source
+        self.source = chosen_source(registry, choice) or screen.frame_source
         if self.source is None and choice.settings != SourceSettings():
             self.source = "screen"
         self.games = [(p, s) for p, s in registry.provided("game") if game is None or s.name == game.spec.name]

@@ -26,7 +26,7 @@ from autopilot.api import (
     WorldRequest,
 )
 from autopilot.desktop.bindings import check_hotkeys, split
-from autopilot.desktop.desktop import Desktop, DeviceChoice, program_of
+from autopilot.desktop.desktop import Desktop, DeviceChoice, chosen_source, program_of
 from autopilot.drive.watch import watch_screen
 from autopilot.drive.world import Worlds
 from autopilot.sessions.home import Home, write_atomic
@@ -128,7 +128,7 @@ class Wizard:
         self._family = self._device.bindings or self._device.name
         self._bindings = Desktop(game, home).bindings
         self._picture = home.root / "setup" / f"{game.spec.name}.png"
-        source = self._devices.source or game.spec.screen.frame_source
+        source = chosen_source(self._registry, self._devices) or game.spec.screen.frame_source
         self._source: FrameSourceSpec = self._registry.get("frame source", source)
         self._settings = self._devices.settings
         self._profile = OTHER

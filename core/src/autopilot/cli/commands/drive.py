@@ -31,15 +31,6 @@ if TYPE_CHECKING:
 @click.option("--mode")
 @click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
 @click.option("--seconds", "max_s", type=Finite(0, min_open=True), help="Stop after.")
-@click.option(
-    "--select",
-    type=click.Choice(["weighted", "argmax"]),
-    default="weighted",
-    show_default=True,
-    help="How to choose from the probabilities.",
-)
-@click.option("--temperature", type=Finite(), default=1.0, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @driving_options
 @click.option("--show", is_flag=True, help="Show the frame with the probability bars, in real time.")
 @click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")

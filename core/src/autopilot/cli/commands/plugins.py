@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from autopilot import __version__
@@ -19,11 +21,11 @@ from autopilot.commands.app import App, common, examples
 @common
 def command(app: App, errors: bool) -> None:
     """List each distribution with version, status and what it provides."""
+    plugins = app.registry.plugins
     provided = {
-        p.key: {kind: [s.name for q, s in app.registry.provided(kind) if q is p] for kind in KINDS}
-        for p in app.registry.plugins
+        p.key: {kind: [s.name for q, s in app.registry.provided(kind) if q is p] for kind in KINDS} for p in plugins
     }
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "distribution": p.dist,
             "plugin": p.name,
@@ -34,22 +36,19 @@ def command(app: App, errors: bool) -> None:
                 {"stage": f.stage, "message": f.message, **({"details": f.details} if errors else {})} for f in p.faults
             ],
         }
-        for p in app.registry.plugins
+        for p in plugins
     ]
 
     def show() -> None:
         click.echo(f"autopilot-core {__version__}, hook API {API_VERSION}")
-        width = max((len(p.dist) for p in app.registry.plugins), default=0)
-        for p in app.registry.plugins:
-            what = "; ".join(
-                f"{kind}{'s' if len(names) > 1 else ''}: {', '.join(names)}"
-                for kind, names in provided[p.key].items()
-                if names
-            )
-            click.echo(f"{p.dist:{width}}  {p.version:8} {p.status:7} {what}".rstrip())
-            for f in p.faults:
-                click.echo(f"{'':{width}}  {f.stage}: {f.message}")
-                if errors and f.details:
-                    click.echo(f.details)
+        width = max((len(p.dist) for p in plugins), default=0)
+        for row in rows:
+            kinds = row["provides"].items()
+            what = "; ".join(f"{kind}{'s' * (len(names) > 1)}: {', '.join(names)}" for kind, names in kinds)
+            click.echo(f"{row['distribution']:{width}}  {row['version']:8} {row['status']:7} {what}".rstrip())
+            for fault in row["faults"]:
+                click.echo(f"{'':{width}}  {fault['stage']}: {fault['message']}")
+                if fault.get("details"):
+                    click.echo(fault["details"])
 
     app.print(rows, show)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autopilot.commands.app import App, Finite, common, driving_options, examples, force_option, world_options
+from autopilot.commands.app import App, common, driving_options, examples, force_option, world_options
 
 if TYPE_CHECKING:
     from autopilot.drive.run import Observer
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 @click.option("--tracks", help="Tracks: a,b,… or, where they are numbers, 0-4.")
 @click.option("--laps", type=int, default=3, show_default=True)
 @click.option("--races", type=int, default=1, show_default=True, help="Races on each track.")
-@click.option("--select", type=click.Choice(["weighted", "argmax"]), default="weighted", show_default=True)
-@click.option("--temperature", type=Finite(), default=1.0, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @driving_options
 @click.option("--films", is_flag=True, help="Film every run.")
 @click.option("--reference", metavar="NAME", help="Add the game's published times of that name to the table.")
@@ -86,16 +83,8 @@ def command(
         else:
             folder = app.home.races / check_name(name, "race")
             check_output(folder / "race.json", force)
-        film_folder = folder if films else None
-        options = RaceOptions(
-            tuple(names),
-            tracks,
-            laps,
-            races,
-            DriveOptions(**driving, screens=Screens(lost=app.lost)),
-            film_folder,
-            reference,
-        )
+        drive = DriveOptions(**driving, screens=Screens(lost=app.lost))
+        options = RaceOptions(tuple(names), tracks, laps, races, drive, folder if films else None, reference)
         race = Race(worlds, app.lineup(found, **how), options)
         line = stack.enter_context(ui.status())
 

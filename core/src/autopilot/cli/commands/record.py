@@ -76,7 +76,8 @@ def command(
     laps = options.pop("laps") or (1 if scripted and options["max_s"] is None else 0)
     if options["noise"] and options["mode"] is None and found.spec.simulator is not None:
         options["mode"] = found.spec.simulator.noise_mode
-    chosen = DriveOptions(**options, laps=laps, teacher=teacher, window=show, record=True, takeover=None)
+    takeover = None if teacher is None else "off"
+    chosen = DriveOptions(**options, laps=laps, teacher=teacher, window=show, record=True, takeover=takeover)
     if teacher is not None and chosen.max_s is None:
         chosen = replace(chosen, max_s=found.spec.race.lap_limit_s * laps)
     lineup, worlds = app.lineup(found, select), Worlds(found, app.home, devices)
