@@ -566,6 +566,34 @@ def test_what_starts_another_race_is_held_while_the_game_is_there_and_then_nothi
 
     bench, notes = Hidden(), Notes()
     run = Run(bench.world(), Always(), Timing(10, True), (16, 9), [notes])
-    Restart(((LEFT, 0.2), (NOTHING, 0.1), (RIGHT, 0.1))).begin(run)
+    Restart(((LEFT, 0.2), (NOTHING, 0.1), (RIGHT, 0.1))).prepare(run)
     assert notes.aways == ["covered at 3", "covered at 4", "covered at 5", None]
     assert bench.log == [*[LEFT] * 2, *["released"] * 3, *[LEFT] * 2, *[NOTHING] * 2, *[RIGHT] * 2, "released"]
+
+
+def test_all_are_prepared_before_any_begins_and_that_is_not_the_run_s_time() -> None:
+    class Counts(Observer):
+        def prepare(self, run: Run) -> None:
+            seen.append("prepare")
+            time.sleep(0.3)
+
+        def begin(self, run: Run) -> None:
+            seen.append("begin")
+
+    seen: list[str] = []
+    timing = Timing(10, True)
+    Run(Bench().world(), Always(), timing, (16, 9), [Counts(), Counts()], max_steps=2).go()
+    assert seen == ["prepare", "prepare", "begin", "begin"]
+    assert timing.report()["seconds"] < 0.3
+
+
+def test_ctrl_c_in_a_countdown_closes_every_observer_though_none_has_begun() -> None:
+    class Stops(Observer):
+        def prepare(self, run: Run) -> None:
+            raise KeyboardInterrupt
+
+    bench, notes = Bench(), Notes()
+    with pytest.raises(KeyboardInterrupt):
+        Run(bench.world(), Always(), Timing(10, True), (16, 9), [notes, Stops()]).go()
+    assert (notes.steps, notes.closed) == ([], [(None, "KeyboardInterrupt")])
+    assert bench.log == ["released"]

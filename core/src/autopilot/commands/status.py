@@ -22,7 +22,7 @@ class Line(Protocol):
 class Countdown(Observer):
     """Counts 3-2-1 before a run by the wall clock, and keeps the game's window alive meanwhile."""
 
-    def begin(self, run: Run) -> None:
+    def prepare(self, run: Run) -> None:
         """Count."""
         for n in (3, 2, 1):
             ui.err.print(f"{n}…", style="bold yellow")

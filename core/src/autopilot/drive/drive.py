@@ -152,7 +152,7 @@ class Drive:
         return found + [o for o in (self.recorder, self.laps) if o is not None]
 
     def go(self, observers: Sequence[Observer] = ()) -> DriveReport:
-        """Drive, and return how it went; `observers` are told first, at every moment.
+        """Drive, and return how it went; `observers` are told last, at every moment.
 
         Raises DeviceError when the screen or a device cannot be opened. Everything is released whatever happens.
         """
@@ -160,7 +160,7 @@ class Drive:
         with self.worlds.open(self.request, watched=options.screens.show) as world:
             timing = Timing(hz, world.clock.lockstep)
             limit = None if options.max_s is None else max(1, round(options.max_s * hz))
-            watching = [*observers, *self._observers()]
+            watching = [*self._observers(), *observers]
             run = Run(world, self._driver(world, timing), timing, self.game.spec.frame_size, watching, limit)
             ending = run.go()
         return self._report(run, ending)

@@ -46,12 +46,12 @@ class Overlay(Observer):
         rows = max(self._space.sizes)
         self._panel = 2 * GAP + 18 + rows * (BAR + GAP)
 
-    def begin(self, run: Run) -> None:
+    def prepare(self, run: Run) -> None:
         """Open the film and the window; raises UserError or DeviceError where that cannot be."""
         if self._wanted.film is not None:
             self._screens.append(Film(self._wanted.film, run.timing.hz, self._wanted.lost))
         if self._wanted.show:
-            self._screens.append(Window(self._title))
+            self._screens.append(Window(f"autopilot: {self._title}"))
 
     def step(self, step: Step) -> None:
         """Show one step."""

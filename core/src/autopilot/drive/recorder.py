@@ -170,8 +170,9 @@ class LapRecorder(Observer):
 
     def close(self, ending: Ending | None, error: BaseException | None) -> None:
         """Wait until the laps are written; raises SessionError where one could not be."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
+        if self._pool is None:
+            return
+        self._pool.shutdown(wait=True)
         if error is not None:
             error.add_note(f"{len(self.kept)} of {self.seen} laps are kept as sessions")  # which Ctrl-C tells
             return

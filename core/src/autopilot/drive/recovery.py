@@ -74,7 +74,7 @@ class Restart(Observer):
     def __init__(self, manoeuvre: Manoeuvre) -> None:
         self._manoeuvre = manoeuvre
 
-    def begin(self, run: Run) -> None:
+    def prepare(self, run: Run) -> None:
         """Hold them for as long as it says, while the game is there."""
         world, beat_s = run.world, 0.05  # the emitter lets go of what it hears no more of
         for controls, seconds in self._manoeuvre:

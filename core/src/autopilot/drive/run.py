@@ -33,8 +33,11 @@ BY_HOTKEY = ("saved", "quit")
 class Observer:
     """Is told of a run's named moments: a session recorder, a film, a status line. Each does nothing by default."""
 
+    def prepare(self, run: Run) -> None:
+        """The world is open: open a film, start a race, count down."""
+
     def begin(self, run: Run) -> None:
-        """The world is open, nothing was decided yet."""
+        """All are prepared, nothing was decided yet."""
 
     def step(self, step: Step) -> None:
         """A decision was sent."""
@@ -49,7 +52,7 @@ class Observer:
         """The human wants the last seconds forgotten."""
 
     def close(self, ending: Ending | None, error: BaseException | None) -> None:
-        """The run is over, by an error where there is no ending: a note added to it tells what was kept."""
+        """The run is over, by an error (no ending), perhaps before it began: a note added to it tells what was kept."""
 
 
 class Run:
@@ -85,9 +88,13 @@ class Run:
         with ExitStack() as stack:
             stack.callback(ctrl_c.close)
             for observer in self._observers:
-                observer.begin(self)
                 stack.push(partial(self._close, observer))
             stack.callback(self.world.device.release_all)
+            for observer in self._observers:
+                observer.prepare(self)
+            for observer in self._observers:
+                observer.begin(self)
+            self.timing.start()
             stack.callback(self.timing.stop)
             if self.world.reader is not None:
                 self.world.reader.held()  # what was tapped before, to begin the game's race, is no driving

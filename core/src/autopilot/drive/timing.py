@@ -33,6 +33,10 @@ class Timing:
         yield
         self._paused_ns += time.monotonic_ns() - begun
 
+    def start(self) -> None:
+        """Mark where the run begins, what came before forgotten."""
+        self._started = self._step_started = time.monotonic_ns()
+
     def begin_step(self) -> None:
         """Mark where a step begins."""
         self._step_started = time.monotonic_ns()

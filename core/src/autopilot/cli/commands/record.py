@@ -11,6 +11,7 @@ from autopilot.commands.app import App, Finite, common, examples, world_options
 
 if TYPE_CHECKING:
     from autopilot.drive.run import Observer
+    from autopilot.drive.takeover import TakeoverMode
 
 
 @click.command(
@@ -76,7 +77,7 @@ def command(
     laps = options.pop("laps") or (1 if scripted and options["max_s"] is None else 0)
     if options["noise"] and options["mode"] is None and found.spec.simulator is not None:
         options["mode"] = found.spec.simulator.noise_mode
-    takeover = None if teacher is None else "off"
+    takeover: TakeoverMode | None = None if teacher is None else "off"
     chosen = DriveOptions(**options, laps=laps, teacher=teacher, window=show, record=True, takeover=takeover)
     if teacher is not None and chosen.max_s is None:
         chosen = replace(chosen, max_s=found.spec.race.lap_limit_s * laps)
