@@ -235,8 +235,8 @@ class FrameSourceSpec:
     """A frame source: `open` imports `(SourceSettings) -> FrameSource`, `probe` `() -> [Probe]`.
 
     `windows` imports `(query: str | None) -> list[Window]` where `SourceSettings.window` can name one:
-    all windows, the topmost first, or the one that a query means; UserError where that is not one. One that plays
-    `SourceSettings.video` is for `films`.
+    all windows, the topmost first, or the one that a query means; UserError where that is not one. `films`
+    says that it plays `SourceSettings.video`.
     """
 
     name: str
