@@ -87,13 +87,9 @@ class Home:
         return [name for _, name in sorted(found) if _NAME.fullmatch(name)]
 
 
-SCRIPTED = ("demonstrator", "random", "human")
-"""Driver names that are not bundles; nor is what begins with `demonstrator-`."""
-
-
 def is_scripted(name: str) -> bool:
     """Return whether a driver's name is no bundle's."""
-    return name in SCRIPTED or name.startswith("demonstrator-")
+    return name in ("demonstrator", "random", "human") or name.startswith("demonstrator-")
 
 
 def check_name(name: str, what: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from autopilot.api.errors import SessionError, UserError
 from autopilot.api.types import ActionSpace
@@ -47,6 +48,11 @@ class _Versioned(BaseModel):
         write_atomic(path, self.model_dump_json(indent=2).encode() + b"\n")
 
 
+def _action_space(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ActionSpace.from_json(data)
+    return data
+
+
 class SessionInfo(_Versioned):
     """What is known of a session as a whole: `session.json`.
 
@@ -59,7 +65,7 @@ class SessionInfo(_Versioned):
     this one was split off from. Raises UserError for an `id` that is unsafe as a folder's name.
     """
 
-    id: str
+    id: Annotated[str, AfterValidator(partial(check_name, what="session"))]
     game: str
     driver: str
     track: str
@@ -69,7 +75,7 @@ class SessionInfo(_Versioned):
     height: Side
     controls: tuple[str, ...]
     label_map: str
-    action_space: list[dict[str, Any]]
+    action_space: Annotated[list[dict[str, Any]], AfterValidator(_action_space)]
     lockstep: bool
     noise: float = 0.0
     policy: bool = False
@@ -82,17 +88,6 @@ class SessionInfo(_Versioned):
     ended: Literal["recording", "saved", "quit", "interrupted"]
     frames: int | None = None
     part_of: str | None = None
-
-    @field_validator("id")
-    @classmethod
-    def _safe(cls, value: str) -> str:
-        return check_name(value, "session")
-
-    @field_validator("action_space")
-    @classmethod
-    def _valid(cls, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        ActionSpace.from_json(value)
-        return value
 
 
 Review = Literal["new", "approved", "rejected"]

@@ -99,12 +99,6 @@ class Record:
         """When the frame was taken."""
         return int(self.values["t_ns"])
 
-    @property
-    def reading(self) -> Reading | None:
-        """What the referee said."""
-        said = self.values["reading"]
-        return None if said is None else Reading(**{**said, "lap_times_s": tuple(said["lap_times_s"])})
-
     def row(self, height: int, width: int) -> Row:
         """Return the row, its image uint8 (height, width, 3); ValueError for another size."""
         v = self.values
@@ -112,8 +106,8 @@ class Record:
         if data.size != size:
             data = pa.decompress(data, decompressed_size=size, codec="zstd")
         frame = Frame(np.frombuffer(data, np.uint8).reshape(height, width, 3), self.t_ns)
-        held, sent = frozenset(v["held"]), frozenset(v["sent"])
-        return Row(frame, held, sent, self.action, self.reading, self.index)
+        said = v["reading"] and Reading(**{**v["reading"], "lap_times_s": tuple(v["reading"]["lap_times_s"])})
+        return Row(frame, frozenset(v["held"]), frozenset(v["sent"]), self.action, said, self.index)
 
 
 def encode(row: Row, index: int) -> bytes:
@@ -140,18 +134,12 @@ def encode(row: Row, index: int) -> bytes:
 
 def scan(data: bytes) -> Iterator[Record]:
     """Yield the intact rows of a segment, sealed or not, damaged or not, in order."""
-    buffer, found = pa.py_buffer(data), []
-    at = data.find(_MARK)
-    while at >= 0:
-        if (record := _decode(buffer, at)) is not None:
-            found.append((at, *record))
-        # Lengths in headers are not trusted: a wrong one would cost the rows that it jumps over.
-        at = data.find(_MARK, at + 1)
+    found = list(_decoded(data))
     if not found:
         return
     # All rows at once: to_pylist takes 2 us a row on a table and 40 us on a batch of one row.
-    table = pa.Table.from_batches([batch.drop_columns("frame") for _, batch, _ in found])
-    for (at, batch, frame), values in zip(found, table.combine_chunks().to_pylist(), strict=True):
+    table = pa.Table.from_batches([batch.drop_columns("frame") for _, _, batch, _ in found])
+    for (at, _, batch, frame), values in zip(found, table.combine_chunks().to_pylist(), strict=True):
         if values["crc32"] == _crc32(values, frame):
             yield Record(at, values, frame, batch)
 
@@ -186,17 +174,11 @@ def plain_rows(data: bytes) -> int:
     None lies within another one, nor has more than 64 KiB beside its frame: else a few bytes could be read
     as the contents of very many rows.
     """
-    buffer, end, rows = pa.py_buffer(data), 0, 0
-    at = data.find(_MARK)
-    while at >= 0:
-        if (record := _decode(buffer, at)) is not None:
-            batch, frame = record
-            if at < end or batch.nbytes - frame.size > _HEADER_LIMIT:
-                return 0
-            size = int.from_bytes(data[at + 4 : at + 8], "little")
-            end = at + 8 + size + (_body(data[at + 8 : at + 8 + size]) or 0)
-            rows += 1
-        at = data.find(_MARK, at + 1)
+    end = rows = 0
+    for at, stop, batch, frame in _decoded(data):
+        if at < end or batch.nbytes - frame.size > _HEADER_LIMIT:
+            return 0
+        end, rows = stop, rows + 1
     return rows
 
 
@@ -223,12 +205,22 @@ def read_segment(folder: Path, name: str) -> tuple[bytes, bool]:
     return b"", True
 
 
-def _decode(buffer: pa.Buffer, at: int) -> tuple[pa.RecordBatch, pa.Buffer] | None:
-    """Return the batch that begins at that byte, and its frame; None where there is none."""
+def _decoded(data: bytes) -> Iterator[tuple[int, int, pa.RecordBatch, pa.Buffer]]:
+    """Yield where each batch begins and ends, the batch, and its frame; CRCs are not checked."""
+    buffer, at = pa.py_buffer(data), data.find(_MARK)
+    while at >= 0:
+        if (found := _decode(buffer, at)) is not None:
+            yield at, *found
+        # Lengths in headers are not trusted: a wrong one would cost the rows that it jumps over.
+        at = data.find(_MARK, at + 1)
+
+
+def _decode(buffer: pa.Buffer, at: int) -> tuple[int, pa.RecordBatch, pa.Buffer] | None:
+    """Return where the batch that begins at that byte ends, the batch, and its frame; None where there is none."""
     size = int.from_bytes(buffer[at + 4 : at + 8].to_pybytes(), "little")
     if at % 8 or not 0 < size <= min(_HEADER_LIMIT, buffer.size - at - 8):
         return None
-    if _body(buffer[at + 8 : at + 8 + size].to_pybytes()) is None:
+    if (body := _body(buffer[at + 8 : at + 8 + size].to_pybytes())) is None:
         return None
     try:
         batch = pa.ipc.read_record_batch(buffer.slice(at), SCHEMA)
@@ -238,9 +230,8 @@ def _decode(buffer: pa.Buffer, at: int) -> tuple[pa.RecordBatch, pa.Buffer] | No
         return None
     if batch.num_rows != 1:
         return None
-    _, offsets, frames = batch.column("frame").buffers()
-    start, stop = np.frombuffer(offsets, np.int32, 2).tolist()
-    return None if frames is None else (batch, frames.slice(start, stop - start))
+    frame = batch.column("frame")[0].as_buffer()
+    return None if frame is None else (at + 8 + size + body, batch, frame)
 
 
 def _body(header: bytes) -> int | None:

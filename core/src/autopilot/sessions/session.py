@@ -127,7 +127,7 @@ class Session:
         index, space = self.index, self.action_space
         held, action, sets = index.held.copy(), index.action.copy(), list(index.sets)
         for new in self.edits().relabelled:
-            rows = slice(*np.searchsorted(index.index, (new.start, new.stop)))
+            rows = (index.index >= new.start) & (index.index < new.stop)
             held[rows], action[rows] = len(sets), -1 if new.action is None else space.joint(new.action)
             sets.append(frozenset(new.held))
         return replace(index, held=held, action=action, sets=sets)
@@ -266,26 +266,24 @@ class Session:
 
         Raises SessionError when there is none, or when it split a session off that has been changed since.
         """
-        with self._editing() as edits:
-            if not edits.undo:
-                raise SessionError(f"{self.info.id}: nothing to undo")
-            *undo, change = edits.undo
-            redo = [] if change.part else [*edits.redo, Change(what=change.what, **edits.state())]
-            hidden = self._hide(change.part, edits) if change.part else None
-            self._save(edits, **change.state(), undo=undo, redo=redo)
-            if hidden is not None:
-                shutil.rmtree(hidden, ignore_errors=True)
-        return change.what
+        return self._step("undo", "redo")
 
     def redo(self) -> str:
         """Make the change again that was undone last, and return what it is; raises SessionError if there is none."""
+        return self._step("redo", "undo")
+
+    def _step(self, back: str, forth: str) -> str:
+        """Go back to the state before the last of the changes in `back`, which can then be had again by `forth`."""
         with self._editing() as edits:
-            if not edits.redo:
-                raise SessionError(f"{self.info.id}: nothing to redo")
-            *redo, change = edits.redo
-            undo = [*edits.undo, Change(what=change.what, **edits.state())]
-            self._save(edits, **change.state(), undo=undo, redo=redo)
-        return change.what
+            if not (changes := getattr(edits, back)):
+                raise SessionError(f"{self.info.id}: nothing to {back}")
+            *left, change = changes
+            others = [*getattr(edits, forth), Change(what=change.what, **edits.state())]
+            hidden = self._hide(change.part, edits) if change.part else None
+            self._save(edits, **change.state(), **{back: left, forth: [] if change.part else others})
+            if hidden is not None:
+                shutil.rmtree(hidden, ignore_errors=True)
+        return str(change.what)
 
     def purge(self) -> int:
         """Remove the deleted rows from the disk for good, and return how many they were.

@@ -42,7 +42,6 @@ class SessionWriter:
     def __init__(self, root: Path, info: SessionInfo, segment_s: float = 10.0, exact: bool = False) -> None:
         self.path = root / info.id
         self.frames = 0
-        self._info = info.model_copy(update={"ended": "recording", "frames": None})
         self._space = ActionSpace.from_json(info.action_space)
         self._segment_s = segment_s
         self._number = 0
@@ -59,7 +58,7 @@ class SessionWriter:
                 self.path.mkdir()
             else:
                 self.path = make_folder(root, info.id)
-            self._info = self._info.model_copy(update={"id": self.path.name})
+            self._info = info.model_copy(update={"id": self.path.name, "ended": "recording", "frames": None})
             self._lock = filelock.FileLock(self.path / ".lock", thread_local=False)
             self._lock.acquire()
             self._info.save(self.path / "session.json")
