@@ -51,8 +51,9 @@ class App:
 
     def lineup(self, game: Game, select: str = "weighted", temperature: float = 1.0, engine: str = "jax") -> Lineup:
         """Return who can drive a game, bundles among them, which JAX or a plugin's engine computes."""
+        from autopilot.bundle.selector import Selector
         from autopilot.commands import ui
-        from autopilot.drive.lineup import Lineup, Selection
+        from autopilot.drive.lineup import Lineup
 
         if engine != "jax":
             self.registry.find("engine", engine)
@@ -62,7 +63,7 @@ class App:
 
             return load_policy(name, game, self.home, engine, ui.say)
 
-        return Lineup(game, load, Selection(select, temperature))
+        return Lineup(game, load, functools.partial(Selector, select, temperature))
 
     def print(self, data: Any, text: Callable[[], None] | str) -> None:
         """Print data with `--json`, else text, or what `text()` prints."""
@@ -204,14 +205,14 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of `WORLD`; pass a `DeviceChoice` as `devices`."""
 
     @functools.wraps(command)
-    def wrapped(*args: Any, **options: Any) -> None:
+    def wrapped(*args: Any, window: Any, monitor: Any, region: Any, video: Any, **options: Any) -> None:
         from autopilot.api.types import SourceSettings
         from autopilot.desktop.desktop import DeviceChoice
 
-        place = {name: options.pop(name) for name in ("window", "monitor", "region", "video")}
-        if sum(place[name] is not None for name in ("window", "monitor", "video")) > 1:
+        if [window, monitor, video].count(None) < 2:
             raise click.UsageError("--window, --monitor and --video exclude each other")
         choice = {name: options.pop(name) for name in ("clock", "source", "profile", "device", "bind")}
-        command(*args, devices=DeviceChoice(**choice, settings=SourceSettings(**place)), **options)
+        settings = SourceSettings(region, video, window, monitor)
+        command(*args, devices=DeviceChoice(**choice, settings=settings), **options)
 
     return add_options(*WORLD)(wrapped)

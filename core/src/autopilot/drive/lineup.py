@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from autopilot.api.errors import UserError
@@ -19,12 +20,10 @@ if TYPE_CHECKING:
     from autopilot.learn.policy import Policy
 
 
-@dataclass(frozen=True)
-class Selection:
-    """How a policy's action is chosen from its probabilities; see `Selector`."""
+Select = Callable[[int], Selector]
+"""Makes, for a seed, what chooses a policy's actions."""
 
-    kind: str = "weighted"
-    temperature: float = 1.0
+WEIGHTED: Select = partial(Selector, "weighted", 1.0)
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,12 @@ class Entrant:
     hz: float
     policy: Policy | None = None
     human: bool = False
-    selection: Selection = Selection()
+    select: Select = WEIGHTED
 
     def driver(self, world: OpenWorld, timing: Timing, seed: int) -> Driver:
         """Return what decides in `world`; raises UserError where the world has nobody of that name."""
         if self.policy is not None:
-            selector = Selector(self.selection.kind, self.selection.temperature, seed)
-            return PolicyDriver(self.policy, selector, self.label_map, timing)
+            return PolicyDriver(self.policy, self.select(seed), self.label_map, timing)
         if self.human and world.reader is not None:
             return HumanDriver(world.reader)
         if self.name == "random":
@@ -59,9 +57,9 @@ class Lineup:
     Raises UserError for a selection that makes no sense.
     """
 
-    def __init__(self, game: Game, load: Callable[[str], Policy], selection: Selection = Selection()) -> None:
-        Selector(selection.kind, selection.temperature, 0)
-        self.game, self._load, self._selection = game, load, selection
+    def __init__(self, game: Game, load: Callable[[str], Policy], select: Select = WEIGHTED) -> None:
+        select(0)
+        self.game, self._load, self._select = game, load, select
 
     def find(self, name: str) -> Entrant:
         """Return who that is, and load it; raises UserError for a demonstrator that the game does not ship.
@@ -73,7 +71,7 @@ class Lineup:
         policy = self._load(name)
         manifest = policy.manifest
         labels = self.game.label_map(manifest.label_map)
-        return Entrant(name, manifest.label_map, labels, manifest.hz, policy, selection=self._selection)
+        return Entrant(name, manifest.label_map, labels, manifest.hz, policy, select=self._select)
 
     def scripted(self, name: str, actions: str | None = None, hz: float | None = None) -> Entrant:
         """Return a driver that is no bundle's: whoever is no demonstrator and not chance is a human of that name.
