@@ -37,8 +37,8 @@ def ours(engine: str, network: str):
     from autopilot.bundle.manifest import save_bundle
     from autopilot.bundle.preprocess import Preprocess
     from autopilot.learn.network import build, split
-    from autopilot.learn.onnx import accelerate
     from autopilot.learn.policy import Policy
+    from autopilot_onnx.engine import accelerate
     from flax import nnx
 
     space, registry = ActionSpace((Axis("steer", ("left", "forward", "right"), (2, 1, 0)),)), Registry()
@@ -64,7 +64,7 @@ def ours(engine: str, network: str):
         save_bundle(bundle, manifest, weights)
         policy = Policy.load(bundle, registry)
         if engine == "onnx":
-            accelerate(policy, bundle, lambda line: print(line, file=sys.stderr))
+            policy.run = accelerate(policy, bundle, lambda line: print(line, file=sys.stderr))
     name = {"jax": "jax", "onnx": "onnxruntime"}[engine]
     return policy.probabilities, sum(w.size for w in weights.values()), f"{name} {version(name)}"
 

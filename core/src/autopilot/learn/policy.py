@@ -1,20 +1,23 @@
-"""A policy: a bundle made ready to turn frames into probabilities."""
+"""A policy: a bundle made ready to turn frames into probabilities, by JAX or another engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from autopilot.api.errors import BundleError
+from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.api.types import ActionSpace, Image
 from autopilot.bundle.manifest import Manifest, read_manifest, read_weights
 from autopilot.bundle.preprocess import Preprocess
 from autopilot.learn import network, xla
+from autopilot.sessions.home import Home
 
 Run = Callable[[Image], tuple[NDArray[np.float32], ...]]
 """uint8 (H, W, 3) -> one vector of probabilities (size,) per axis."""
@@ -74,3 +77,22 @@ class Policy:
                 f"bundle {self.manifest.name} was trained on {was[0]}x{was[1]} frames, but {game} "
                 f"gives {now[0]}x{now[1]}"
             )
+
+
+def load_policy(
+    name: str, game: Game, home: Home, engine: str = "jax", say: Callable[[str], None] = lambda line: None
+) -> Policy:
+    """Load a bundle that fits the game, with its engine, `jax` or a plugin's; `say` hears what came of choosing it.
+
+    Raises BundleError for a bundle, or its export for the engine, that does not fit.
+    """
+    policy = Policy.load(home.bundle(name), game.registry)
+    if policy.manifest.game != game.spec.name:
+        raise BundleError(f"bundle {name} drives {policy.manifest.game}, not {game.spec.name}")
+    space = game.label_map(policy.manifest.label_map).action_space
+    policy.check_fits(game.spec.name, space, game.spec.frame_size)
+    if engine != "jax":
+        target = game.registry.get("engine", engine).accelerate
+        accelerate = game.registry.load("engine", engine, target, Callable[[Image], tuple[Any, ...]])
+        policy.run = accelerate(policy, home.bundle(name), say)
+    return policy

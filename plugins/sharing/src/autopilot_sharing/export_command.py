@@ -16,10 +16,8 @@ from autopilot.commands import App, common, examples, force_option
     )
 )
 @click.argument("session_ids", nargs=-1, metavar="[SESSION...]")
-@click.option("--bundle", help="Which bundle, for onnx (default: the newest).")
-@click.option(
-    "--format", "kind", type=click.Choice(["onnx", "lerobot"]), help="Default: lerobot of sessions, else onnx."
-)
+@click.option("--bundle", help="Which bundle, for an engine (default: the newest).")
+@click.option("--format", "kind", metavar="FORMAT", help="onnx, or lerobot (default: lerobot of sessions, else onnx).")
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Where (default: onnx into the bundle).")
 @force_option
 @common
@@ -36,28 +34,33 @@ def command(
     from autopilot.commands.choices import choose, newest_bundle
     from autopilot.sessions.store import SessionStore
 
-    if (kind or ("lerobot" if session_ids else "onnx")) == "onnx":
+    kind = kind or ("lerobot" if session_ids else "onnx")
+    engines = [spec.name for _, spec in app.registry.provided("engine") if spec.export]
+    if kind not in (*engines, "lerobot"):
+        known = ", ".join([*engines, "lerobot"])
+        raise click.BadParameter(f"{kind!r} is not one of {known}: see `autopilot plugins`", param_hint="--format")
+    if kind in engines:
         if session_ids:
-            raise click.UsageError("--format onnx writes the bundle that --bundle names, and no sessions")
-        _onnx(app, bundle or newest_bundle(app)[0], out, force)
+            raise click.UsageError(f"--format {kind} writes the bundle that --bundle names, and no sessions")
+        _network(app, kind, bundle or newest_bundle(app)[0], out, force)
     elif bundle is not None or out is None:
         raise click.UsageError("--format lerobot writes the sessions that you name into the folder --out")
     else:
         _lerobot(app, session_ids or (choose("SESSION", "sessions", SessionStore.of(app.home).ids()),), out, force)
 
 
-def _onnx(app: App, bundle: str, out: Path | None, force: bool) -> None:
-    from autopilot.learn.onnx import LIMIT, MODEL, export
+def _network(app: App, engine: str, bundle: str, out: Path | None, force: bool) -> None:
     from autopilot.learn.policy import Policy
 
-    folder = app.home.bundle(bundle)
-    path = out or folder / MODEL
-    difference = export(Policy.load(folder, app.registry), path, force or out is None)
+    folder, spec = app.home.bundle(bundle), app.registry.get("engine", engine)
+    path = out or folder / spec.file
+    export = app.registry.load("engine", engine, spec.export, tuple[float, float])
+    difference, limit = export(Policy.load(folder, app.registry), path, force or out is None)
     size = path.stat().st_size
     app.print(
-        {"file": str(path), "bytes": size, "difference": difference, "limit": LIMIT},
+        {"file": str(path), "bytes": size, "difference": difference, "limit": limit},
         f"{path}: {size / 1e6:.1f} MB; probabilities differ from JAX's by {difference:.1e} at most "
-        f"(the limit is {LIMIT:.0e})",
+        f"(the limit is {limit:.0e})",
     )
 
 

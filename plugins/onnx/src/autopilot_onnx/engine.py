@@ -7,21 +7,19 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from flax import nnx
-from jax import lax
-from jax.extend.core import Literal
-
-from autopilot.api.errors import BundleError, UserError
+from autopilot.api.errors import BundleError
 from autopilot.api.types import Image
 from autopilot.bundle.manifest import Manifest
 from autopilot.learn import fastops
 from autopilot.sessions.home import check_output, new_output, write_atomic
+from flax import nnx
+from jax import lax
+from jax.extend.core import Literal
 
 if TYPE_CHECKING:
     from autopilot.learn.policy import Policy, Run
@@ -34,12 +32,12 @@ THREADS = 2
 """Threads for one frame: more cost more in waiting for each other than they save."""
 
 
-def accelerate(policy: Policy, folder: Path, say: Callable[[str], None]) -> None:
-    """Let onnxruntime answer for a policy from now on, if it answers the same.
+def accelerate(policy: Policy, folder: Path, say: Callable[[str], None]) -> Run:
+    """Return what answers for a policy by onnxruntime, if it answers the same.
 
     Takes the bundle's `model.onnx`, or exports one first where there is none; tells `say` what it
     did, a line each. Raises BundleError for an export that is damaged, is of other weights or gives
-    other probabilities, UserError where onnxruntime is not installed.
+    other probabilities.
     """
     path = folder / MODEL
     if not path.exists():
@@ -52,17 +50,16 @@ def accelerate(policy: Policy, folder: Path, say: Callable[[str], None]) -> None
         raise BundleError(f"bundle {folder.name}: {MODEL} cannot be read ({e.strerror}); remove it") from e
     except ValueError as e:
         raise BundleError(f"bundle {folder.name}: {MODEL} {e}; {again}") from e
-    found = _agree(run, policy, f"{again}; or drive with --engine jax")
-    say(f"engine onnx: probabilities differ from jax's by {found:.1e} at most")
-    policy.run = run
+    difference = _agree(run, policy, f"{again}; or drive with --engine jax")
+    say(f"engine onnx: probabilities differ from jax's by {difference:.1e} at most")
+    return run
 
 
-def export(policy: Policy, path: Path, force: bool = True) -> float:
+def export(policy: Policy, path: Path, force: bool = True) -> tuple[float, float]:
     """Write a policy's network as ONNX: `image` uint8 (H, W, 3) to a vector (size,) per axis.
 
-    Returns the largest difference from JAX over `trial_frames`. Raises BundleError when the
-    network cannot be written as ONNX or then gives other probabilities, UserError where jax2onnx
-    is not installed, and as `new_output` does.
+    Returns the largest difference from JAX over `trial_frames`, and LIMIT. Raises BundleError when the
+    network cannot be written as ONNX or then gives other probabilities, and as `new_output` does.
     """
     check_output(path, force)
     name = policy.manifest.model
@@ -72,10 +69,10 @@ def export(policy: Policy, path: Path, force: bool = True) -> float:
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
         what = " ".join(f"{type(e).__name__}: {e}".split())[:200]
         raise BundleError(f"network {name!r} cannot be exported as ONNX, drive with --engine jax: {what}") from e
-    found = _agree(run, policy, "drive with --engine jax")
+    difference = _agree(run, policy, "drive with --engine jax")
     with new_output(path, force) as part:
         write_atomic(part, data)
-    return found
+    return difference, LIMIT
 
 
 def trial_frames(width: int, height: int) -> list[Image]:
@@ -104,18 +101,11 @@ def _agree(run: Run, policy: Policy, otherwise: str) -> float:
     return worst
 
 
-def _need(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as e:
-        install = "in the checkout, pip install -c constraints.txt -e 'core[onnx]'"
-        raise UserError(f"ONNX needs jax2onnx and onnxruntime ({e}): {install}") from e
-
-
 def _convert(policy: Policy) -> Any:
     """Return the network as an ONNX ModelProto."""
     logging.getLogger("jax2onnx").setLevel(logging.CRITICAL)  # it logs the traceback of each optional part
-    to_onnx = _need("jax2onnx").to_onnx
+    from jax2onnx import to_onnx
+
     width, height = policy.preprocess.size
     image = jax.ShapeDtypeStruct((height, width, 3), np.uint8)
     with fastops.plain():
@@ -239,7 +229,8 @@ def _open(data: bytes, policy: Policy) -> Run:
     Raises ValueError, in words that follow the file's name, unless it is a whole model made of this
     bundle that needs no other file.
     """
-    runtime, onnx = _need("onnxruntime"), _need("onnx")
+    import onnx
+    import onnxruntime
     from google.protobuf.message import DecodeError
 
     try:
@@ -253,14 +244,14 @@ def _open(data: bytes, policy: Policy) -> Run:
         raise ValueError("was made from another training")
     if model.functions or any(tensor.external_data for tensor in _tensors(model.graph)):
         raise ValueError("refers to other files or functions")
-    runtime.disable_telemetry_events()
-    options = runtime.SessionOptions()
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the game needs the processor too
     options.log_severity_level = 4
     width, height = policy.preprocess.size
     try:
-        session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         session.run(None, {"image": np.zeros((height, width, 3), np.uint8)})
     except Exception as e:  # onnxruntime's errors share no other base
         raise ValueError(f"does not run: {' '.join(str(e).split())[:200]}") from e
