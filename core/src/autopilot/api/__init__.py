@@ -2,7 +2,9 @@
 
 # fmt: off
 # A name a line would be 150 of them; `__all__` tells an outsider's type checker that these are offered.
-from autopilot.api.errors import AutopilotError, Away, BundleError, DeviceError, PluginError, SessionError, UserError
+from autopilot.api.errors import (
+    AutopilotError, Away, BundleError, DeviceError, PluginError, SessionError, UserError, suggest,
+)
 from autopilot.api.game import Game
 from autopilot.api.hookspecs import API_VERSION, GROUP, hookimpl
 from autopilot.api.interfaces import (
@@ -30,5 +32,5 @@ __all__ = [
     "PluginError", "Positive", "Probe", "Program", "RaceSpec", "RaceText", "Reader", "Reading", "Recovery",
     "Rectangle", "Referee", "Reference", "Registry", "ScreenSpec", "SessionError", "SimulatorSpec", "SourceSettings",
     "SteerCorrection", "Step", "Target", "Tracks", "Trial", "UserError", "Window", "World", "WorldRequest",
-    "check_label_map", "hookimpl", "load", "versions",
+    "check_label_map", "hookimpl", "load", "suggest", "versions",
 ]

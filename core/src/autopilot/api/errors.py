@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class AutopilotError(Exception):
     """A failure of ours or of the machine; the command line exits with 1."""
@@ -33,3 +36,12 @@ class DeviceError(UserError):
 
 class Away(DeviceError):
     """The game cannot be seen or has not the focus for now: nothing may be held or recorded."""
+
+
+def suggest(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """Return `did you mean A or B?` where known names are like this one, else `otherwise`, by default all of them."""
+    names = list(dict.fromkeys(known))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near or otherwise is None:
+        return f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
+    return otherwise

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any
 
-from autopilot.api.errors import PluginError, UserError
+from autopilot.api.errors import PluginError, UserError, suggest
 from autopilot.api.interfaces import LabelMap
 from autopilot.api.labels import check_label_map
 from autopilot.api.registry import Registry
@@ -89,9 +88,7 @@ class Game:
             return names[key]
         if tracks.pattern and re.fullmatch(tracks.pattern, name):
             return name
-        near = difflib.get_close_matches(key, names, n=3, cutoff=0.6)
-        hint = f"did you mean {' or '.join(near)}?" if near else self._track_help()
-        raise UserError(f"{self.spec.name} has no track {name!r}: {hint}")
+        raise UserError(f"{self.spec.name} has no track {name!r}: {suggest(key, names, self._track_help())}")
 
     def _track_help(self) -> str:
         return self.spec.tracks.help or "there are: " + ", ".join(self.spec.tracks.names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import re
 import traceback
@@ -13,7 +12,7 @@ from typing import Any
 import pluggy
 
 from autopilot.api import hookspecs, specs
-from autopilot.api.errors import PluginError
+from autopilot.api.errors import PluginError, suggest
 from autopilot.api.guard import Calling, Guard, one_line
 from autopilot.api.values import Misfit, taker
 
@@ -168,14 +167,8 @@ class Registry:
         return guard.function(thing, target.rpartition(":")[2], take, watched=watched)
 
     def _unknown(self, kind: str, name: str, known: list[str]) -> str:
-        message = f"unknown {kind} {name!r}"
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        if near:
-            message += f"; did you mean {' or '.join(near)}?"
-        elif known:
-            message += f"; there are: {', '.join(sorted(set(known)))}"
-        else:
-            message += f"; no plugin offers any {kind}"
+        hint = suggest(name, sorted(known)) if known else f"no plugin offers any {kind}"
+        message = f"unknown {kind} {name!r}; {hint}"
         broken = [p.dist for p in self.plugins if p.faults]
         if broken:
             message += f" (broken plugins: {', '.join(broken)}; see `autopilot plugins --errors`)"

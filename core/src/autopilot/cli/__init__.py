@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import errno
 import io
 import os
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from autopilot import __version__
-from autopilot.api.errors import AutopilotError, PluginError
+from autopilot.api.errors import AutopilotError, PluginError, suggest
 from autopilot.api.guard import Calling
 from autopilot.api.specs import load
 from autopilot.commands.app import App
@@ -58,9 +57,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one suggests near matches."""
         if self.get_command(ctx, args[0]) is None:
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=2, cutoff=0.5)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise click.UsageError(f"no command {args[0]!r}{hint}", ctx)
+            hint = suggest(args[0], self.list_commands(ctx), otherwise="")
+            raise click.UsageError(f"no command {args[0]!r}{'; ' * bool(hint)}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -195,7 +195,11 @@ WORLD = (
     click.option("--profile", "--emulator", "profile", help="Which of the game's key bindings, e.g. an emulator's."),
     click.option("--input", "device", help="Device to play or press on; see `autopilot plugins`."),
     click.option(
-        "--bind", multiple=True, metavar="CONTROL=KEY", callback=_bindings, help="Another key for a control or hotkey."
+        "--bind",
+        multiple=True,
+        metavar="CONTROL=KEY",
+        callback=_bindings,
+        help="Another key for a control or hotkey; repeatable.",
     ),
 )
 """Where frames come from, and who presses."""

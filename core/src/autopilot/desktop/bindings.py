@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
-from autopilot.api.errors import UserError
+from autopilot.api.errors import UserError, suggest
 from autopilot.api.specs import GameSpec
 from autopilot.api.types import SourceSettings
 
@@ -149,6 +148,4 @@ def _check(names: Iterable[str], known: Iterable[str], where: str) -> None:
 
 
 def _unknown(name: str, known: Iterable[str], where: str) -> str:
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}"
-    return f"{where}: unknown name {name!r}; {hint}"
+    return f"{where}: unknown name {name!r}; {suggest(name, known)}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable
 from typing import Any
 
-from autopilot.api import UserError
+from autopilot.api import UserError, suggest
 
 XBOX = {
     **{name: f"XUSB_GAMEPAD_{name.upper()}" for name in ("a", "b", "x", "y", "start", "back")},
@@ -41,9 +40,7 @@ def check(names: Iterable[str]) -> None:
     """Raise UserError, with near matches, for the first name that is no button's."""
     for name in names:
         if name not in BUTTONS:
-            near = difflib.get_close_matches(name.lower(), sorted(BUTTONS), n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(BUTTONS))}"
-            raise UserError(f"unknown gamepad button {name!r}: {hint}")
+            raise UserError(f"unknown gamepad button {name!r}: {suggest(name.lower(), sorted(BUTTONS))}")
 
 
 def _tilt(held: Iterable[str], ways: dict[str, tuple[int, int]]) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import string
 import sys
@@ -11,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from autopilot.api import DeviceError, UserError
+from autopilot.api import DeviceError, UserError, suggest
 
 if TYPE_CHECKING:
     from Xlib.display import Display
@@ -56,12 +55,7 @@ def check(names: Iterable[str]) -> None:
     """Raise UserError, with near matches, for the first name that is no key's."""
     for name in names:
         if name not in KEYS:
-            near = difflib.get_close_matches(name.lower(), sorted(KEYS), n=3, cutoff=0.5)
-            hint = (
-                f"did you mean {' or '.join(near)}?"
-                if near
-                else f"keys are single characters such as x, and {', '.join(_NAMED)}"
-            )
+            hint = suggest(name.lower(), sorted(KEYS), f"keys are single characters such as x, and {', '.join(_NAMED)}")
             raise UserError(f"unknown key {name!r}: {hint}")
 
 
