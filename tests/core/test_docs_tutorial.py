@@ -104,7 +104,7 @@ def test_game_and_network_of_the_tutorial_race(autopilot: Shell):
     (accuracy,) = re.findall(r"validation accuracy ([\d.]+) %", trained)
     assert float(accuracy) > 80
 
-    film = autopilot.sessions.home / "lap.mp4"
+    film = autopilot.home / "lap.mp4"
     lap = ("--track", "20", "--laps", "1", "--film", str(film))
     drove = autopilot("drive", *game, "--bundle", "ribbon-tiny", *lap)
     assert drove["ending"] == "finished"
@@ -116,7 +116,7 @@ def test_game_and_network_of_the_tutorial_race(autopilot: Shell):
     assert rows["demonstrator"]["finished"] == rows["ribbon-tiny"]["finished"] == 1
     assert rows["ribbon-tiny"]["lap_ratio"] < 1.5
     assert rows["random"]["finished"] == 0
-    assert (autopilot.sessions.home / "races/first/race.png").stat().st_size > 5_000
+    assert (autopilot.home / "races/first/race.png").stat().st_size > 5_000
 
 
 def test_sessions_are_read_by_the_script_in_the_docs(autopilot: Shell):
@@ -124,7 +124,7 @@ def test_sessions_are_read_by_the_script_in_the_docs(autopilot: Shell):
     (script,) = re.findall(r"```python\n(.*?)```", page, re.S)
     driver = ("--driver", "demonstrator", "--track", "7", "--seconds", "2")
     (session,) = autopilot("record", "--game", "ribbon", *driver)
-    folder = autopilot.sessions.home / "sessions" / session["session"]
+    folder = autopilot.home / "sessions" / session["session"]
     printed = subprocess.check_output([sys.executable, "-c", script, str(folder)], text=True)
     lines = printed.splitlines()
     assert len(lines) == session["frames"] == 20
