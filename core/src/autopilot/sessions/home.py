@@ -18,11 +18,36 @@ from autopilot.api.errors import UserError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+class _Under:
+    """A path under a home."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, home: Home, owner: type[Home]) -> Path:
+        return home.root / self._name
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """The folder that `--home` or `AUTOPILOT_HOME` names."""
 
     root: Path
+
+    sessions = _Under("sessions")
+    """Recorded sessions, a folder each."""
+    bundles = _Under("bundles")
+    """Trained bundles, a folder each."""
+    races = _Under("races")
+    """Race results, a folder each."""
+    runs = _Under("runs")
+    """Training runs: checkpoints, TensorBoard curves, plots."""
+    bindings = _Under("bindings.toml")
+    """The user's own keys for games."""
+    hud = _Under("hud")
+    """What was learned of games' displays, a folder for each game."""
+    cache = _Under("cache")
+    """What can be made again from the sessions."""
 
     @classmethod
     def find(cls, given: str | None = None) -> Home:
@@ -38,41 +63,6 @@ class Home:
         except RuntimeError as e:  # so both say that they know no such user
             lost = f"there is no user's folder for {chosen}" if chosen else "this user has no home folder"
             raise UserError(f"{lost}: name a folder by --home DIR or AUTOPILOT_HOME") from e
-
-    @property
-    def sessions(self) -> Path:
-        """Recorded sessions, a folder each."""
-        return self.root / "sessions"
-
-    @property
-    def bundles(self) -> Path:
-        """Trained bundles, a folder each."""
-        return self.root / "bundles"
-
-    @property
-    def races(self) -> Path:
-        """Race results, a folder each."""
-        return self.root / "races"
-
-    @property
-    def runs(self) -> Path:
-        """Training runs: checkpoints, TensorBoard curves, plots."""
-        return self.root / "runs"
-
-    @property
-    def bindings(self) -> Path:
-        """The user's own keys for games."""
-        return self.root / "bindings.toml"
-
-    @property
-    def hud(self) -> Path:
-        """What was learned of games' displays, a folder for each game."""
-        return self.root / "hud"
-
-    @property
-    def cache(self) -> Path:
-        """What can be made again from the sessions."""
-        return self.root / "cache"
 
     def bundle(self, name: str) -> Path:
         """Return the folder of a bundle; raises UserError for a name that is not one."""

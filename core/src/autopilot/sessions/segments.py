@@ -132,9 +132,19 @@ def encode(row: Row, index: int) -> bytes:
     return bytes(message)
 
 
+def batches(data: bytes) -> Iterator[tuple[int, int, pa.RecordBatch, pa.Buffer]]:
+    """Yield where each batch begins and ends, the batch, and its frame; CRCs are not checked."""
+    buffer, at = pa.py_buffer(data), data.find(_MARK)
+    while at >= 0:
+        if (found := _decode(buffer, at)) is not None:
+            yield at, *found
+        # Lengths in headers are not trusted: a wrong one would cost the rows that it jumps over.
+        at = data.find(_MARK, at + 1)
+
+
 def scan(data: bytes) -> Iterator[Record]:
     """Yield the intact rows of a segment, sealed or not, damaged or not, in order."""
-    found = list(_decoded(data))
+    found = list(batches(data))
     if not found:
         return
     # All rows at once: to_pylist takes 2 us a row on a table and 40 us on a batch of one row.
@@ -168,20 +178,6 @@ def sealed(records: Iterable[Record]) -> pa.Buffer | None:
     return sink.getvalue()
 
 
-def plain_rows(data: bytes) -> int:
-    """Return how many rows a segment holds, CRCs not checked; 0 when no recorder can have written it.
-
-    None lies within another one, nor has more than 64 KiB beside its frame: else a few bytes could be read
-    as the contents of very many rows.
-    """
-    end = rows = 0
-    for at, stop, batch, frame in _decoded(data):
-        if at < end or batch.nbytes - frame.size > _HEADER_LIMIT:
-            return 0
-        end, rows = stop, rows + 1
-    return rows
-
-
 def segments(folder: Path) -> list[str]:
     """Return the names of the segments, in order, without their endings."""
     return sorted({path.name.partition(".")[0] for path in folder.glob("seg-*")})
@@ -203,16 +199,6 @@ def read_segment(folder: Path, name: str) -> tuple[bytes, bool]:
             raise SessionError(f"cannot read {folder / name} ({e.strerror}): check the disk") from e
         return data, ending == SEALED and data[len(_TAIL) :].endswith(_TAIL)  # a file begins with it, too
     return b"", True
-
-
-def _decoded(data: bytes) -> Iterator[tuple[int, int, pa.RecordBatch, pa.Buffer]]:
-    """Yield where each batch begins and ends, the batch, and its frame; CRCs are not checked."""
-    buffer, at = pa.py_buffer(data), data.find(_MARK)
-    while at >= 0:
-        if (found := _decode(buffer, at)) is not None:
-            yield at, *found
-        # Lengths in headers are not trusted: a wrong one would cost the rows that it jumps over.
-        at = data.find(_MARK, at + 1)
 
 
 def _decode(buffer: pa.Buffer, at: int) -> tuple[int, pa.RecordBatch, pa.Buffer] | None:

@@ -413,7 +413,5 @@ def _is_locked(path: Path) -> bool:
     try:
         with filelock.FileLock(lock, timeout=0.1, poll_interval=0.02):
             return False
-    except filelock.Timeout:
-        return True
-    except OSError:  # a folder that we may only read is not one that we record
-        return False
+    except OSError as e:  # a folder that we may only read is not one that we record
+        return isinstance(e, filelock.Timeout)

@@ -11,12 +11,13 @@ from typing import Any
 from autopilot.api import Action, ActionSpace, SessionError
 from autopilot.sessions.home import check_name
 from autopilot.sessions.info import Edits, Ranges, SessionInfo, merged
-from autopilot.sessions.segments import Record, plain_rows, read_segment, scan, segments
+from autopilot.sessions.segments import Record, batches, read_segment, scan, segments
 from autopilot.sessions.session import Session
 
 _ROWS = 1 << 40
 _TEXT, _WORDS, LABELS = 200, 256, 10_000
 _SMALL, _SWELL = 1 << 30, 200
+_BESIDE = 1 << 16  # bytes of a row but its frame
 
 
 def check_session_at(folder: Path) -> None:
@@ -31,7 +32,7 @@ def check_session_at(folder: Path) -> None:
     stored = sum(p.stat().st_size for p in folder.glob("seg-*"))
     for name in segments(folder):
         data, whole = read_segment(folder, name)
-        found = plain_rows(data)
+        found = _plain_rows(data)
         _need(whole and found > 0, f"{name} is no segment that was recorded")
         records = list(scan(data))
         _need(len(records) == found, f"{name} has damaged rows")
@@ -41,6 +42,20 @@ def check_session_at(folder: Path) -> None:
             _need(last < record.index < _ROWS, f"{name} has rows out of order")
             last = record.index
             _check_row(record, info, space)
+
+
+def _plain_rows(data: bytes) -> int:
+    """Return how many rows a segment holds, CRCs not checked; 0 when no recorder can have written it.
+
+    None lies within another one, nor has more than 64 KiB beside its frame: else a few bytes could be read
+    as the contents of very many rows.
+    """
+    end = rows = 0
+    for start, stop, batch, frame in batches(data):
+        if start < end or batch.nbytes - frame.size > _BESIDE:
+            return 0
+        end, rows = stop, rows + 1
+    return rows
 
 
 def _check_info(info: SessionInfo) -> None:

@@ -16,6 +16,7 @@ import filelock
 from autopilot.api import SessionError, UserError
 from autopilot.sessions.home import Home, sync_folder
 from autopilot.sessions.session import Session
+from autopilot.sessions.store import SessionStore
 
 from autopilot_sharing.checks import check_session_at
 from autopilot_sharing.form import Kind, Manifest, Member, chunks, read_manifest
@@ -135,7 +136,7 @@ class _Session:
         return _digest(self._session)
 
     def known(self, target: Path) -> bool | None:
-        here, came = Session.open(target), self._session
+        here, came = SessionStore.of(Home(target.parents[1])).open(target.name), self._session
         if not _same(came, here) or self._digest != _digest(here):
             return None
         return here.edits().state() != came.edits().state()
