@@ -11,7 +11,7 @@ from autopilot.api.interfaces import (
     Backend, Clock, Demonstrator, FrameSource, HudReader, LabelMap, OutputDevice, Reader, Referee, Trial, World,
 )
 from autopilot.api.labels import MOST_ACTIONS, Choice, ChoiceAxis, ChoiceLabelMap, check_label_map
-from autopilot.api.registry import KINDS, Fault, Plugin, Registry
+from autopilot.api.registry import KINDS, Fault, Plugin, Registry, versions
 from autopilot.api.specs import (
     SOME, CheckSpec, ClockName, CommandSpec, DeviceSpec, EngineSpec, FrameSourceSpec, GameSpec, HudSpec, LabelMapSpec,
     ModelSpec, Pattern, Pixels, Program, RaceSpec, RaceText, Recovery, Reference, ScreenSpec, SimulatorSpec,
@@ -21,7 +21,6 @@ from autopilot.api.types import (
     NOTHING, Action, ActionSpace, Axis, Bindings, Box, Decision, Frame, Held, Image, Manoeuvre, Must, Positive, Probe,
     Reading, Rectangle, SourceSettings, Step, Window, WorldRequest,
 )
-from autopilot.api.versions import versions
 
 __all__ = [
     "API_VERSION", "GROUP", "KINDS", "MOST_ACTIONS", "NOTHING", "SOME", "Action", "ActionSpace", "AutopilotError",

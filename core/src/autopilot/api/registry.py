@@ -11,6 +11,7 @@ from typing import Any
 
 import pluggy
 
+from autopilot import __version__
 from autopilot.api import hookspecs, specs
 from autopilot.api.errors import PluginError, suggest
 from autopilot.api.guard import Calling, Guard, one_line
@@ -204,3 +205,8 @@ def _entry_points() -> Iterable[tuple[Plugin, importlib.metadata.EntryPoint]]:
 def _fault(stage: str, e: BaseException) -> Fault:
     said = str(e) if isinstance(e, Misfit) else one_line(e)
     return Fault(stage, said, "".join(traceback.format_exception(e)))
+
+
+def versions(plugins: Iterable[Plugin]) -> dict[str, str]:
+    """Return which versions made something: distribution -> version, of core and the plugins that took part."""
+    return {"autopilot-core": __version__} | {p.dist: p.version for p in plugins}

@@ -12,8 +12,8 @@ from typing import Any
 from autopilot.api.errors import SessionError
 from autopilot.api.game import Game
 from autopilot.api.interfaces import LabelMap
+from autopilot.api.registry import versions
 from autopilot.api.types import Step, WorldRequest
-from autopilot.api.versions import versions
 from autopilot.drive.run import Ending, Observer, Run
 from autopilot.sessions.info import SessionInfo
 from autopilot.sessions.laps import Lap, LapFinder, LapRule
