@@ -133,7 +133,7 @@ class Table:
             del drivers[1]
         self.seen.setdefault(model, set()).update(drivers)
         what = ["--model", model, "--actions", self.label_map, "--name", name, "--driver", ",".join(drivers)]
-        last = ["--epochs", epochs, "--keep-best", epochs, "--bundle-from", bundle_from or epochs]
+        last = ["--epochs", epochs, "--keep-best", epochs, "--average-epochs", bundle_from or epochs]
         how = ["--batch-size", "64", "--validation", "0.05", *NETWORKS[model][1:]]
         self.run("train", *GAME, *what, *last, *how, *more)
         return name
@@ -153,7 +153,7 @@ class Table:
         for number, (epochs, select, seconds) in enumerate(ROUNDS):
             taught = [*taught, self.train("nvidia", f"round-{number}", taught, epochs, *begin)]
             self.teach(taught[-1], number, select, TRACKS[::-1], seconds)
-            begin = ("--from", taught[-1])
+            begin = ("--init-from", taught[-1])
         self.train("nvidia", "nvidia-0", taught, GROWN_EPOCHS, *begin)
         return self.further("nvidia", taught, further)
 
@@ -164,12 +164,12 @@ class Table:
             self.teach(taught[-1], len(ROUNDS) + number, "argmax", FURTHER_TRACKS[self.demonstrator], 120)
             if number + 1 < rounds:
                 epochs, mean_of = FURTHER_EPOCHS
-                name, begin = f"{model}-{number + 1}", ("--from", taught[-1])
+                name, begin = f"{model}-{number + 1}", ("--init-from", taught[-1])
                 self.train(model, name, taught, epochs, *begin, *STAYS, bundle_from=mean_of)
         network = taught[-1]
         for number, (epochs, mean_of, how) in enumerate(LAST[model], start=1):
             name = model if number == len(LAST[model]) else f"{model}-last-{number}"
-            network = self.train(model, name, taught, epochs, "--from", network, *how, bundle_from=mean_of)
+            network = self.train(model, name, taught, epochs, "--init-from", network, *how, bundle_from=mean_of)
         return taught
 
     def minutes(self, drivers: Iterable[str]) -> float:
@@ -205,8 +205,9 @@ class Table:
         begun = rows.t_ns[np.argmax(rows.race_time_s > 0)]
         lines = [rows.t_ns[np.argmax((rows.lap > lap) | (rows.flags & FINISHED > 0))] for lap in range(3)]
         stopwatch_s = np.diff([begun, *lines]) / 1e9
-        off = np.array(rows.lap_times_s) / stopwatch_s - 1
-        told = {"laps_s": rows.lap_times_s, "stopwatch_s": stopwatch_s.round(2).tolist()}
+        laps_s = rows.lap_times[rows.times[-1]]
+        off = np.array(laps_s) / stopwatch_s - 1
+        told = {"laps_s": laps_s, "stopwatch_s": stopwatch_s.round(2).tolist()}
         return told | {"largest_difference": round(float(np.abs(off).max()), 4), "timing": drive["timing"]}
 
 

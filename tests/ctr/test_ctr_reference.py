@@ -16,7 +16,7 @@ from autopilot_ctr.game import CTR
 
 @pytest.fixture
 def result() -> RaceResult:
-    game = {"game": "ctr", "title": CTR.title, "stamp": CTR.stamp, "hz": 10.0}
+    game = {"game": "ctr", "title": CTR.title, "stamp": CTR.race.disclaimer, "hz": 10.0}
     run = RunResult("coco", "coco-park", 0, (44.0, 42.0, 43.0), (1,), 1, True, None)
     mine = RaceResult(**game, drivers=("coco",), tracks=("coco-park",), laps=3, races=1, runs=(run,))
     (published,) = find_references(Game(Registry(), "ctr"), "ctr-ai", ["coco-park", "crash-cove"], 3)
