@@ -42,7 +42,7 @@ def test_what_is_not_finite_from_the_first_step_is_the_networks_fault(
     assert done.code == 2
     assert (
         f"autopilot: step {step}: the loss is not a finite number, at a learning rate of {rate}: "
-        f"{says}network brittle is at fault, or its --set or --from\n"
+        f"{says}network brittle is at fault, or its --set or --init-from\n"
     ) in done.err
     assert "Traceback" not in done.err
     assert not checkpoints(home)
@@ -115,7 +115,7 @@ def test_a_bundle_that_is_not_finite_neither_drives_nor_begins_a_training(
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["weights_sha256"] = hashlib.sha256(data).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    further = "train --model tiny --name more --epochs 1 --batch-size 64 --set width=8 --from tiny".split()
+    further = "train --model tiny --name more --epochs 1 --batch-size 64 --set width=8 --init-from tiny".split()
     for command in ("drive --game ribbon --bundle tiny".split(), further):
         done = run(*command, home=home)
         assert done.code == 2, done.err

@@ -79,7 +79,7 @@ def test_a_bundle_of_another_epoch_that_was_kept(patient: Path, patience: list[s
     assert read_manifest(patient / "bundles/tiny").metrics["epoch"] == best
     best_loss = read_manifest(patient / "bundles/tiny").metrics["loss"]
     two = next([a, b] for a, b in itertools.pairwise(epochs) if b == a + 1)
-    chosen = ["--bundle-from", "{}-{}".format(*two)]
+    chosen = ["--average-epochs", "{}-{}".format(*two)]
     mean = run(*patience, *chosen, home=patient)
     assert mean.code == 0, mean.err
     files = [load_file(patient / f"runs/tiny/epoch-{e:04d}.safetensors") for e in two]
@@ -90,12 +90,12 @@ def test_a_bundle_of_another_epoch_that_was_kept(patient: Path, patience: list[s
     assert metrics["mean_of"] == two
     assert metrics["loss"] not in {manifest.metrics["loss"], best_loss}, "it was measured"
     assert f"epoch {two} of" in run(*(word for word in patience if word != "--json"), *chosen, home=patient).out
-    assert run(*patience, "--bundle-from", "2-3-4", home=patient).code == 2
-    none = run(*patience, "--bundle-from", "39", home=patient)
+    assert run(*patience, "--average-epochs", "2-3-4", home=patient).code == 2
+    none = run(*patience, "--average-epochs", "39", home=patient)
     assert none.code == 2
     assert none.err.count("\n") == 1
     assert f"{best}" in none.err
-    never = run(*patience, "--bundle-from", "41", home=patient)
+    never = run(*patience, "--average-epochs", "41", home=patient)
     assert (never.code, never.err.count("\n")) == (2, 1)
     assert "from 1 to 40" in never.err
 

@@ -71,7 +71,7 @@ def test_a_training_begins_with_the_weights_of_a_bundle(trained: Path, run: Run,
     begun = json.loads(run(*how, "more", "--from", "tiny", home=home).out)
     tiny = json.loads((trained / "bundles/tiny/manifest.json").read_text())["metrics"]
     assert begun["best"]["loss"] < tiny["loss"] + 0.05, "as good as it was, where a new one knows nothing yet"
-    still = [*how, "mean", "--from", "tiny,more", "--learning-rate", "1e-12"]
+    still = [*how, "mean", "--init-from", "tiny,more", "--learning-rate", "1e-12"]
     assert run(*still, home=home).code == 0
     mean, *two = (load_file(home / f"bundles/{name}/weights.safetensors") for name in ("mean", "tiny", "more"))
     assert all(np.allclose(mean[k], (two[0][k] + two[1][k]) / 2, atol=1e-7) for k in mean)
@@ -83,11 +83,11 @@ def test_a_training_begins_with_the_weights_of_a_bundle(trained: Path, run: Run,
     other.write_text(json.dumps(manifest))
     for wrong, said in (
         (["more"], "was made with other start"),
-        (["twist", "--from", "turned"], "bundle turned has other actions, of label map ribbon-turned: see --actions"),
-        (["thin", "--from", "tiny", "--set", "width=4"], "the weights do not fit the network"),
-        (["other", "--from", "none"], "no bundle 'none'"),
-        (["other", "--from", "tiny,none"], "no bundle 'none'"),
-        (["other", "--from", "../tiny"], "../tiny"),
+        (["twist", "--init-from", "turned"], "bundle turned has other actions, of label map ribbon-turned: see --actions"),
+        (["thin", "--init-from", "tiny", "--set", "width=4"], "the weights do not fit the network"),
+        (["other", "--init-from", "none"], "no bundle 'none'"),
+        (["other", "--init-from", "tiny,none"], "no bundle 'none'"),
+        (["other", "--init-from", "../tiny"], "../tiny"),
     ):
         refused = run(*how, *wrong, home=home)
         assert refused.code == 2

@@ -36,8 +36,20 @@ def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]
     return found
 
 
+class _Renamed(click.Option):
+    """An option whose last name is its old one, which works and is not listed."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return what is listed."""
+        old = self.opts.pop()
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts.append(old)
+
+
 DATA = (
-    click.option("--model", help="Which network (default: that of --from, or the only one)."),
+    click.option("--model", help="Which network (default: that of --init-from, or the only one)."),
     click.option("--game", help="Train on sessions of this game (default: the only one with sessions)."),
     click.option("--session", "sessions", multiple=True, help="Only this session; may be repeated."),
     click.option("--tracks", help="Only what was recorded on these: a,b,… or, where they are numbers, 0-4."),
@@ -70,12 +82,26 @@ LEARNING = (
     ),
     click.option("--patience", type=click.IntRange(0), default=0, metavar="N", help="Stop after N epochs no better."),
     click.option("--keep-best", type=COUNT, default=1, metavar="K", help="Keep the weights of the K best epochs."),
-    click.option("--bundle-from", callback=_epochs, metavar="EPOCH", help="Bundle this, if kept; 2-5: their mean."),
+    click.option(
+        "--average-epochs",
+        "--bundle-from",
+        cls=_Renamed,
+        callback=_epochs,
+        metavar="EPOCH",
+        help="Bundle this, if kept; 2-5: their mean.",
+    ),
     click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help="To compute in."),
     click.option("--validation", type=SHARE, default=0.1, show_default=True, help="Share held out."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
     click.option("--name", help="Name of the bundle (default: GAME-MODEL)."),
-    click.option("--from", "start", metavar="BUNDLE", help="Begin with its weights; a,b,…: with their mean."),
+    click.option(
+        "--init-from",
+        "--from",
+        "start",
+        cls=_Renamed,
+        metavar="BUNDLE",
+        help="Begin with its weights; a,b,…: with their mean.",
+    ),
     click.option("--set", "settings", multiple=True, callback=_settings, metavar="NAME=VALUE", help="Network setting."),
     click.option("--check/--no-check", default=True, help="Look through the sessions first; see `autopilot check`."),
     click.option("--restart", is_flag=True, help="Throw away an earlier run of this name."),

@@ -149,7 +149,7 @@ class Fit:
         if all(np.isfinite(array).all() for array in arrays):
             return
         rate, slower = f"{learning_rate(self._state):.2g}", f"{self._options.learning_rate / 10:.2g}"
-        fault = f"network {self._options.model} is at fault, or its --set or --from"
+        fault = f"network {self._options.model} is at fault, or its --set or --init-from"
         mend = f"try --learning-rate {slower} or a longer --warmup, with --restart; if that does not help, {fault}"
         if number == 1:  # nothing was learned before
             mend = fault
@@ -170,7 +170,7 @@ class Fit:
             return next(iter(found.values())), load(self.files[BEST])
         epochs = range(min(chosen), max(chosen) + 1)
         if gone := set(epochs) - set(found):
-            raise UserError(f"epoch {min(gone)} was not kept; --bundle-from takes those of {sorted(found)}")
+            raise UserError(f"epoch {min(gone)} was not kept; --average-epochs takes those of {sorted(found)}")
         every = [load(self.files[epoch_file(found[epoch])]) for epoch in epochs]
         weights = {name: np.mean([of[name] for of in every], axis=0, dtype=a.dtype) for name, a in every[0].items()}
         states = self._state.weights, self._state.other

@@ -82,45 +82,43 @@ def _settings(spec: ModelSpec, config: Mapping[str, Any]) -> dict[str, Any]:
     return {**spec.config, **config}
 
 
-def _misfit(module: Any, size: tuple[int, int], space: ActionSpace) -> str:
+def _misfit(module: nnx.Module, size: tuple[int, int], space: ActionSpace) -> str:
     """Return how a network's logits do not fit the axes, in words, or nothing.
 
     Shapes are all that it sees: of two axes with as many values, it cannot tell whose logits are whose. An array that
     is in no variable does not fit either: it would be neither trained nor stored.
     """
     for path, part in nnx.iter_modules(module):
-        for name, value in vars(part).items():
-            if isinstance(value, jax.Array | jax.ShapeDtypeStruct):
-                where = ".".join([*map(str, path), name])
-                return f"keeps an array in {where!r}: wrap it, in nnx.Param to train it, else in another nnx.Variable"
-    images = jax.ShapeDtypeStruct((2, size[1], size[0], 3), jax.numpy.float32)
+        for name in (n for n, v in vars(part).items() if isinstance(v, jax.Array | jax.ShapeDtypeStruct)):
+            where = ".".join([*map(str, path), name])
+            return f"keeps an array in {where!r}: wrap it, in nnx.Param to train it, else in another nnx.Variable"
+    graph, state = nnx.split(module)
 
-    added: set[Any] = set()
-
-    def heads(network: Any, images: jax.Array) -> list[Any]:
-        before = {path for path, _ in nnx.to_flat_state(nnx.state(network))}
+    def call(state: Any, images: jax.Array) -> tuple[list[Any], Any]:
+        network: Any = nnx.merge(graph, state)
         network.eval()
-        found = [network(images)]
+        decided = network(images)
         network.train()
-        if hasattr(network, "training_logits"):
-            found += [logits for _, logits in network.training_logits(images)]
-        else:
-            found.append(network(images))
-        added.update({path for path, _ in nnx.to_flat_state(nnx.state(network))} - before)
-        return found
+        taught = getattr(network, "training_logits", lambda images: [(1.0, network(images))])
+        return [decided, *(logits for _, logits in taught(images))], nnx.state(network)
 
+    heads, after = jax.eval_shape(call, state, jax.ShapeDtypeStruct((2, size[1], size[0], 3), jax.numpy.float32))
+    if added := _paths(after).keys() - _paths(state).keys():
+        return f"adds the variable {min(added)!r} when it is called: make it in __init__"
     wanted = [f"(N, {n})" for n in space.sizes]
-    every = nnx.eval_shape(heads, module, images)
-    if added:
-        return f"adds the variable {'.'.join(map(str, min(added)))!r} when it is called: make it in __init__"
-    for logits in every:
+    for logits in heads:
         several = isinstance(logits, tuple | list)
-        found = [_shape(array) for array in (logits if several else [logits])]
-        if found != wanted or not several:
-            gives = f"{' and '.join(found) or 'nothing'}{'' if several else ', no tuple'}"
+        shapes = [_shape(array) for array in (logits if several else [logits])]
+        if shapes != wanted or not several:
+            gives = f"{' and '.join(shapes) or 'nothing'}{'' if several else ', no tuple'}"
             axes = " and ".join(f"{w} for axis {a.name}" for w, a in zip(wanted, space.axes, strict=True))
             return f"gives logits {gives}; the axes need a tuple of {axes}"
     return ""
+
+
+def _paths(state: Any) -> dict[str, Any]:
+    """Return the variables of a network's state by dotted path."""
+    return {".".join(map(str, path)): variable for path, variable in nnx.to_flat_state(state)}
 
 
 def _shape(array: Any) -> str:
@@ -148,8 +146,7 @@ def split(module: nnx.Module) -> tuple[Any, Any, Any]:
 
 def to_weights(state: Any) -> Weights:
     """Return the arrays of a network's state by dotted path."""
-    flat = nnx.to_flat_state(state)
-    return {".".join(map(str, path)): np.asarray(v[...]) for path, v in flat}
+    return {path: np.asarray(variable[...]) for path, variable in _paths(state).items()}
 
 
 def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
@@ -157,19 +154,19 @@ def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
 
     Raises BundleError when names, types or shapes differ.
     """
-    own = {".".join(map(str, path)): v for path, v in nnx.to_flat_state(state)}
+    own = _paths(state)
     if own.keys() != weights.keys():
         odd = sorted(own.keys() ^ weights.keys())[0]
         raise BundleError(f"the weights do not fit the network: {odd!r} is on one side only")
     for name, array in own.items():
-        found, wanted = ((str(a.dtype), a.shape) for a in (weights[name], array))
-        if found != wanted:
+        given, wanted = ((str(a.dtype), a.shape) for a in (weights[name], array))
+        if given != wanted:
             raise BundleError(
-                f"the weights do not fit the network: {name!r} is {found[0]} {found[1]}, not {wanted[0]} {wanted[1]}"
+                f"the weights do not fit the network: {name!r} is {given[0]} {given[1]}, not {wanted[0]} {wanted[1]}"
             )
-    return nnx.from_flat_state(
-        [(p, v.replace(jax.numpy.asarray(weights[".".join(map(str, p))]))) for p, v in nnx.to_flat_state(state)]
-    )
+    paths = [path for path, _ in nnx.to_flat_state(state)]
+    pairs = zip(paths, own.items(), strict=True)
+    return nnx.from_flat_state([(path, v.replace(jax.numpy.asarray(weights[name]))) for path, (name, v) in pairs])
 
 
 def probability_function(module: nnx.Module) -> Callable[[Any, Any], tuple[jax.Array, ...]]:

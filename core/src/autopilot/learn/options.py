@@ -107,13 +107,13 @@ class Invocation:
     """How `train` is called, which does not change what is learned.
 
     `restart` throws an earlier run of the name away; `check` lets the sessions be looked through first;
-    `bundle_from` is an epoch whose weights are kept, or a first and a last one, whose mean is bundled
+    `average_epochs` is an epoch whose weights are kept, or a first and a last one, whose mean is bundled
     (arXiv:1803.05407), in place of the best; so many `processes` were joined by `jax.distributed`.
     """
 
     restart: bool = False
     check: bool = True
-    bundle_from: Sequence[int] | None = None
+    average_epochs: Sequence[int] | None = None
     processes: int = 1
 
 

@@ -17,8 +17,7 @@ from flax import nnx
 
 from autopilot.api.errors import UserError
 from autopilot.api.game import Game
-from autopilot.api.registry import Registry
-from autopilot.api.versions import versions
+from autopilot.api.registry import Registry, versions
 from autopilot.bundle.manifest import read_manifest, read_weights, save_bundle
 from autopilot.learn import network
 from autopilot.learn.checkpoint import Checkpoint, Checkpoints
@@ -60,7 +59,7 @@ ONCE, NOBODY = Invocation(), TrainListener()
 def train(
     registry: Registry, home: Home, options: TrainOptions, how: Invocation = ONCE, listener: TrainListener = NOBODY
 ) -> TrainResult:
-    """Train a network on recorded sessions and write a bundle, of the best epoch or of `how.bundle_from`.
+    """Train a network on recorded sessions and write a bundle, of the best epoch or of `how.average_epochs`.
 
     The sessions are looked through first: what is refused ends it, what is only worth a look is said.
     A run of the same name and options that was cut short goes on from its last checkpoint, to the
@@ -70,8 +69,8 @@ def train(
     the weights to begin with do not fit it.
     """
     options.check()
-    if how.bundle_from is not None and not (options.keep_best > 1 and max(how.bundle_from) <= options.epochs):
-        raise UserError(f"--bundle-from: epochs from 1 to {options.epochs}, with --keep-best 2 or more")
+    if how.average_epochs is not None and not (options.keep_best > 1 and max(how.average_epochs) <= options.epochs):
+        raise UserError(f"--average-epochs: epochs from 1 to {options.epochs}, with --keep-best 2 or more")
     return _Training(registry, home, options, how, listener).run()
 
 
@@ -94,26 +93,26 @@ class _Training:
         size = data.preprocess.size
         self._module = network.build(registry, options.model, options.config, size, data.space, options.seed)
         self._team = ProcessGroup(self._mesh)
-        self._what = _what(data, options, self._mesh.size, how.processes)
+        self._fingerprint = run_fingerprint(data, options, self._mesh.size, how.processes)
         self._made_by = versions([self._game.plugin, self._plugin])
         if options.start is not None:
             names = [check_name(one.strip(), "bundle") for one in options.start.split(",")]
-            self._what["start"] = _start(self._module, [home.bundles / one for one in names], data)
+            self._fingerprint["start"] = _start(self._module, [home.bundles / one for one in names], data)
 
     def run(self) -> TrainResult:
         """Agree with the other processes, look through the sessions, make the steps, write the bundle."""
         data, team, run = self._data, self._team, self._run
-        team.agree({**self._what, "versions": {**self._made_by, "jax": jax.__version__}})
+        team.agree({**self._fingerprint, "versions": {**self._made_by, "jax": jax.__version__}})
         self._check_sessions()
         with _alone(run) if team.leads else nullcontext():
-            checkpoints = Checkpoints(run / "checkpoints", self._what)
+            checkpoints = Checkpoints(run / "checkpoints", self._fingerprint)
             found = team.share(self._begin(checkpoints) if team.leads else b"")
             if team.leads:
                 plot_labels(run / "labels.png", {p: data.counts(getattr(data, p)) for p in ("train", "validation")})
             watch = Forecast(self._registry, self._options, data, self._listener)
             fit = Fit(self._module, data, self._options, Place(run, self._mesh, team, checkpoints), watch)
             fit.run(Checkpoint.parse(found) if found else None, self._listener.stop)
-            best, weights = fit.kept(self._how.bundle_from)
+            best, weights = fit.kept(self._how.average_epochs)
             if team.leads:
                 save_bundle(self._home.bundles / self._name, self._manifest(best), weights)
                 plot_confusion(run / "confusion.png", best["confusion"], data.space)
@@ -129,7 +128,7 @@ class _Training:
 
     def _begin(self, checkpoints: Checkpoints) -> bytes:
         """Return the checkpoint to go on from, none for a run that begins, and then with an empty folder."""
-        run, what = self._run, self._what
+        run, what = self._run, self._fingerprint
         found, damaged = (b"", []) if self._how.restart else checkpoints.newest()
         if not found:
             if run.exists():
@@ -207,7 +206,7 @@ def _alone(run: Path) -> Iterator[None]:
         raise UserError(f"a training called {run.name} is running: wait for it, or choose another --name") from None
 
 
-def _what(data: Dataset, options: TrainOptions, devices: int, processes: int) -> dict[str, Any]:
+def run_fingerprint(data: Dataset, options: TrainOptions, devices: int, processes: int) -> dict[str, Any]:
     """Return all that decides the weights, as plain data."""
     frames = hashlib.sha256(json.dumps([c.crc32 for c in data.caches]).encode())
     for part in (data.labels, data.train, data.validation):

@@ -107,7 +107,9 @@ def check_home(
     )
 
 
-def admit(registry: Registry, sessions: Sequence[Session], folder: Path, say: Callable[[str], None]) -> None:
+def check_before_training(
+    registry: Registry, sessions: Sequence[Session], folder: Path, say: Callable[[str], None]
+) -> None:
     """Look through the sessions of a training, and say what is worth a look, a line each.
 
     Raises UserError when one of them is refused, else as `check`.

@@ -20,4 +20,5 @@ def autopilot_commands() -> list[CommandSpec]:
 @hookimpl
 def autopilot_checks() -> list[CheckSpec]:
     """What is looked for before a training."""
-    return [CheckSpec("check", "faults of sessions, alone and against each other", "autopilot_check.check:admit")]
+    title = "faults of sessions, alone and against each other"
+    return [CheckSpec("check", title, "autopilot_check.check:check_before_training")]

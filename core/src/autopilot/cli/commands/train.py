@@ -68,7 +68,7 @@ def _kept(run: Path) -> str:
         "autopilot train --model inception --game ctr --epochs 40 --balance oversample",
         "autopilot train --model nvidia --name try2 --set dropout=0.2",
         'autopilot train --model nvidia --game ctr --laps "best 50%" --driver anna,coco --mode N',
-        "autopilot train --model nvidia --from ctr-nvidia --name ctr-2 --epochs 5 --learning-rate 0.0003",
+        "autopilot train --model nvidia --init-from ctr-nvidia --name ctr-2 --epochs 5 --learning-rate 0.0003",
         "autopilot train --model nvidia --epochs 200 --patience 20 --keep-best 3",
         "tensorboard --logdir HOME/runs             look at the curves",
     )
@@ -81,7 +81,7 @@ def command(
     restart: bool,
     check: bool,
     learning_rate: float | None,
-    bundle_from: tuple[int, ...] | None,
+    average_epochs: tuple[int, ...] | None,
     cluster: ClusterConfig | None,
     **options: Any,
 ) -> None:
@@ -101,7 +101,7 @@ def command(
     model = app.registry.get("model", options["model"])
     name = options["name"] or f"{app.registry.get('game', options['game']).name}-{model.name}"
     chosen = TrainOptions(**options, learning_rate=learning_rate or model.learning_rate, config=settings)
-    how = Invocation(restart, check, bundle_from)
+    how = Invocation(restart, check, average_epochs)
     wrote = cluster is None or cluster.process == 0
     with _listening(chosen.model) as listener:
         try:
