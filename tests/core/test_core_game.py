@@ -12,7 +12,7 @@ from autopilot.api.errors import DeviceError, PluginError, UserError
 from autopilot.api.game import Game
 from autopilot.api.registry import Registry
 from autopilot.api.types import Frame, Reading, SourceSettings, WorldRequest
-from autopilot.desktop.desktop import DEFAULTS, Desktop, DeviceChoice, Readers
+from autopilot.desktop.desktop import DEFAULTS, Desktop, DeviceChoice, Readers, chosen_source
 from autopilot.desktop.emitter import Emitter
 from autopilot.drive.world import HudReferee, NoDevice, OpenWorld, WatchedSource, Worlds
 from autopilot.sessions.home import Home
@@ -334,6 +334,11 @@ def test_the_user_s_file_overrides_the_game_and_the_command_line_both(
         ("[moon.hand.emu]\njump='x'", "unknown name 'jump'; there are: left"),
         ("[moon.hotkeys]\nsafe='x'", "did you mean save"),
         ("moon.hand = 'x'", r"\[moon.hand\] must be a table"),
+        ("[moon.hand.emu]\nleft=3", "moon.hand.emu.left must be the name of a key"),
+        ("[moon.hotkeys]\nquit=3", "moon.hotkeys.quit must be the name of a key"),
+        ("[moon]\nscreen=3", r"\[moon.screen\] must be a table"),
+        ("[moon.screen]\nmonitor=true", "moon.screen.monitor must be a number"),
+        ("[moon.screen]\nregion=[0, 0, 8, '8']", "moon.screen.region must be 4 numbers"),
     ],
 )
 def test_a_file_of_bindings_that_says_something_else(find: Open, tmp_path: Path, text: str, says: str) -> None:
@@ -355,6 +360,17 @@ def test_a_file_of_bindings_that_says_something_else(find: Open, tmp_path: Path,
 def test_bindings_of_the_command_line_that_make_no_sense(find: Open, bind: dict[str, str], says: str) -> None:
     with pytest.raises(UserError, match=says):
         opens(find("moon")[0], request(human=True), DeviceChoice(bind=bind))
+
+
+def test_a_film_is_played_by_the_source_that_says_so(find: Open) -> None:
+    film = DeviceChoice(settings=SourceSettings(video="lap.mp4"))
+    registry = find("moon")[0].registry
+    players = {spec.name for _, spec in registry.provided("frame source") if spec.films}
+    assert chosen_source(registry, film) in players
+    assert chosen_source(registry, DeviceChoice(source="nose", settings=film.settings)) == "nose"
+    assert chosen_source(registry, DEFAULTS) is None
+    with pytest.raises(UserError, match="no plugin plays films"):
+        chosen_source(Registry(safe_mode=True), film)
 
 
 def test_a_human_needs_no_emitter(find: Open) -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 
 import pytest
+from autopilot.api.errors import suggest
 from autopilot.api.specs import GameSpec, load
 from autopilot.api.types import Action, ActionSpace, Axis
 from hypothesis import given
@@ -135,3 +136,16 @@ def test_descriptors_are_frozen_and_load_follows_an_import_string() -> None:
         load("autopilot.nowhere:x")
     with pytest.raises(AttributeError):
         load("autopilot.api.types:Nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "otherwise", "says"),
+    [
+        ("keybord", None, "did you mean keyboard?"),
+        ("xyz", None, "there are: keyboard, gamepad, wheel"),
+        ("zzz", "say --input", "say --input"),
+        ("whel", "say --input", "did you mean wheel?"),
+    ],
+)
+def test_a_name_that_nobody_knows_gets_a_hint(name: str, otherwise: str | None, says: str) -> None:
+    assert suggest(name, ["keyboard", "gamepad", "wheel", "wheel"], otherwise) == says
