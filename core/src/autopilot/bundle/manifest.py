@@ -85,10 +85,10 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(_missing(folder)) from None
     except (OSError, ValueError) as e:
         raise BundleError(f"bundle {folder.name}: {MANIFEST} cannot be read: {e}") from e
-    found = data.get("format") if isinstance(data, dict) else None
-    if isinstance(found, int) and found > FORMAT:
+    its = data.get("format") if isinstance(data, dict) else None
+    if isinstance(its, int) and its > FORMAT:
         raise BundleError(
-            f"bundle {folder.name} was made by a newer autopilot (format {found}; this one reads "
+            f"bundle {folder.name} was made by a newer autopilot (format {its}; this one reads "
             f"{FORMAT}): upgrade autopilot"
         )
     try:

@@ -112,9 +112,9 @@ def _box(data: Any) -> Box:
 
 def boxes(rectangles: Iterable[Rectangle], size: tuple[int, int]) -> tuple[Box, ...]:
     """Return the pixels that rectangles touch in a picture of `size` (width, height)."""
-    found = []
+    touched = []
     for x, y, width, height in rectangles:
         left, top = math.floor(x * size[0] + 1e-6), math.floor(y * size[1] + 1e-6)
         right, bottom = math.ceil((x + width) * size[0] - 1e-6), math.ceil((y + height) * size[1] - 1e-6)
-        found.append((left, top, right - left, bottom - top))
-    return tuple(found)
+        touched.append((left, top, right - left, bottom - top))
+    return tuple(touched)

@@ -82,7 +82,11 @@ class ClusterConfig:
 
 
 class ProcessGroup:
-    """The processes of this training as one of them sees them; usually there is one."""
+    """The processes of this training as one of them sees them; usually there is one.
+
+    Its sums run on the mesh of the training: `jax.experimental.multihost_utils` wants as many devices in each process,
+    and machines have more or fewer cores.
+    """
 
     def __init__(self, mesh: Mesh) -> None:
         self.number, self.size = jax.process_index(), jax.process_count()

@@ -68,13 +68,12 @@ class Dataset:
 
     def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the labels of `rows` as one number each."""
-        found: NDArray[np.int64] = np.ravel_multi_index(tuple(self.labels[rows].T), self.space.sizes).astype(np.int64)
-        return found
+        return np.asarray(np.ravel_multi_index(tuple(self.labels[rows].T), self.space.sizes), np.int64)
 
     def counts(self, rows: NDArray[np.int64]) -> dict[str, int]:
         """Return how often each action occurs among `rows`, in words."""
-        found = np.bincount(self.joint(rows), minlength=self.space.joint_size)
-        return {self.space.describe(self.space.split(i)): int(n) for i, n in enumerate(found)}
+        counts = np.bincount(self.joint(rows), minlength=self.space.joint_size)
+        return {self.space.describe(self.space.split(i)): int(n) for i, n in enumerate(counts)}
 
     def batch(self, rows: NDArray[np.int64], weights: ValueWeights | None = None) -> Batch:
         """Read the frames of `rows`; without `weights` all of them count the same."""

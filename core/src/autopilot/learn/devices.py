@@ -1,10 +1,12 @@
-"""The devices of a training: each batch is split over the axis `data` of a mesh."""
+"""Devices: each batch of a training is split over the axis `data` of a mesh; how XLA compiles for a CPU."""
 
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import jax
@@ -12,13 +14,21 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
 from autopilot.api.errors import UserError
-from autopilot.learn import memory, xla
+from autopilot.learn import memory
 
 ROWS, WHOLE = PartitionSpec("data"), PartitionSpec()
 """Split by rows over the devices; a whole copy on each."""
 
 MOST_BY_DEFAULT = 8
 """CPU devices that are taken unasked: each keeps a copy of weights and optimiser."""
+
+ONEDNN = {
+    "xla_cpu_use_onednn": True,
+    "xla_cpu_experimental_onednn_custom_call": True,
+    # YNNPACK keeps single products and reductions; its convolutions are the slower ones.
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE",
+}
+"""Options of XLA's compiler; they are experimental, so a JAX that knows other ones is met with none."""
 
 
 def make_mesh(count: int | None, batch_size: int, processes: int = 1) -> Mesh:
@@ -65,7 +75,7 @@ def shard(
     `inputs` and `outputs` say of each whether it is split (ROWS) or whole (WHOLE).
     """
     spread = jax.shard_map(function, mesh=mesh, in_specs=tuple(inputs), out_specs=outputs, check_vma=False)
-    return xla.jit(spread, donate)
+    return jit(spread, donate)
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
@@ -83,3 +93,20 @@ def spread(rows: NDArray[Any], mesh: Mesh) -> jax.Array:
     """Return the array that the processes have in pieces, each its own rows, split over the devices."""
     whole: jax.Array = jax.make_array_from_process_local_data(NamedSharding(mesh, ROWS), rows)
     return whole
+
+
+@cache
+def compiler_options() -> dict[str, Any]:
+    """Return what to give `jax.jit` as `compiler_options`; nothing elsewhere than on an x86 CPU."""
+    if jax.default_backend() != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return {}
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=ONEDNN)(0)
+    except (RuntimeError, ValueError):  # XLA's word for an option that it does not know
+        return {}
+    return ONEDNN
+
+
+def jit(function: Callable[..., Any], donate: Sequence[int] = ()) -> Any:
+    """Return `jax.jit(function)` with these options; not for use inside another jitted function."""
+    return jax.jit(function, donate_argnums=tuple(donate), compiler_options=compiler_options())

@@ -80,9 +80,9 @@ class Fit:
         self._measured = 0
         self._seconds = self._waited = 0.0
 
-    def run(self, found: Checkpoint | None, stop: Callable[[], bool]) -> None:
+    def run(self, checkpoint: Checkpoint | None, stop: Callable[[], bool]) -> None:
         """Make the steps that are left; Ctrl-C, or `stop()` in any process, ends it as `Training.run` says."""
-        losses = self._resume(found)
+        losses = self._resume(checkpoint)
         number = self.resumed_at
         saved = time.monotonic()
         if number < self._steps and not self._stopped():
@@ -156,38 +156,38 @@ class Fit:
         raise UserError(f"step {number}: {what} is not a finite number, at a learning rate of {rate}: {mend}")
 
     def _measure(self, number: int, state: TrainState) -> dict[str, Any]:
-        found = self._evaluate(state)
-        self._check_finite(number, "the loss on the validation frames", found["loss"])
-        return found
+        metrics = self._evaluate(state)
+        self._check_finite(number, "the loss on the validation frames", metrics["loss"])
+        return metrics
 
     def _stopped(self) -> bool:
         return schedule.out_of_patience(self.history, self._options.patience)
 
     def kept(self, chosen: Sequence[int] | None) -> tuple[dict[str, Any], network.Weights]:
         """Return metrics and weights of the best epoch, or the mean of those from one to another, all of them kept."""
-        found = {h["epoch"]: dict(h) for h in schedule.best(self.history, self._options.keep_best)}
+        kept = {h["epoch"]: dict(h) for h in schedule.best(self.history, self._options.keep_best)}
         if chosen is None:
-            return next(iter(found.values())), load(self.files[BEST])
+            return next(iter(kept.values())), load(self.files[BEST])
         epochs = range(min(chosen), max(chosen) + 1)
-        if gone := set(epochs) - set(found):
-            raise UserError(f"epoch {min(gone)} was not kept; --average-epochs takes those of {sorted(found)}")
-        every = [load(self.files[epoch_file(found[epoch])]) for epoch in epochs]
+        if gone := set(epochs) - set(kept):
+            raise UserError(f"epoch {min(gone)} was not kept; --average-epochs takes those of {sorted(kept)}")
+        every = [load(self.files[epoch_file(kept[epoch])]) for epoch in epochs]
         weights = {name: np.mean([of[name] for of in every], axis=0, dtype=a.dtype) for name, a in every[0].items()}
         states = self._state.weights, self._state.other
         mean = [network.with_weights(s, {name: weights[name] for name in network.to_weights(s)}) for s in states]
         metrics = self._measure(self._steps, TrainState(*replicate((*mean, None), self._mesh)))
-        return found[epochs[-1]] | metrics | ({"mean_of": list(epochs)} if len(epochs) > 1 else {}), weights
+        return kept[epochs[-1]] | metrics | ({"mean_of": list(epochs)} if len(epochs) > 1 else {}), weights
 
-    def _resume(self, found: Checkpoint | None) -> list[Any]:
+    def _resume(self, checkpoint: Checkpoint | None) -> list[Any]:
         """Take up what a checkpoint holds, the files of its step included."""
-        if found is None:
+        if checkpoint is None:
             return []
-        self.resumed_at, self._state = found.step, found.state(self._state)
-        self._batches.set_state(found.progress["order"])
-        self.history = list(found.progress["history"])
-        for name, data in found.files.items():
+        self.resumed_at, self._state = checkpoint.step, checkpoint.state(self._state)
+        self._batches.set_state(checkpoint.progress["order"])
+        self.history = list(checkpoint.progress["history"])
+        for name, data in checkpoint.files.items():
             self._keep(name, data)
-        return list(found.progress["losses"])
+        return list(checkpoint.progress["losses"])
 
     def _save(self, number: int, losses: list[Any]) -> None:
         self._settle(number, losses)
@@ -207,9 +207,8 @@ class Fit:
 
     def _end_epoch(self, number: int, losses: list[Any], board: Any) -> list[Any]:
         self._settle(number, losses)
-        found = self._measure(number, self._state)
         entry = {
-            **found,
+            **self._measure(number, self._state),
             "epoch": min(number // self._per_epoch, self._options.epochs),
             "step": number,
             "train_loss": float(np.mean([float(x) for x in losses])),

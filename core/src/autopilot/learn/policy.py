@@ -16,7 +16,7 @@ from autopilot.api.registry import Registry
 from autopilot.api.types import ActionSpace, Image
 from autopilot.bundle.manifest import Manifest, read_manifest, read_weights
 from autopilot.bundle.preprocess import Preprocess
-from autopilot.learn import network, xla
+from autopilot.learn import devices, network
 from autopilot.sessions.home import Home
 
 Run = Callable[[Image], tuple[NDArray[np.float32], ...]]
@@ -38,7 +38,7 @@ class Policy:
         _, state, _ = network.split(module)
         self.weights = network.with_weights(state, read_weights(folder, manifest))
         self.function = network.probability_function(module)
-        self._jitted = xla.jit(self.function)
+        self._jitted = devices.jit(self.function)
         self.run: Run = self.run_jax
         width, height = self.preprocess.size
         self.probabilities(np.zeros((height, width, 3), np.uint8))  # compile before driving
@@ -57,10 +57,10 @@ class Policy:
 
         Raises BundleError when the network gives numbers that are not finite: they mean no action.
         """
-        found = self.run(image)
-        if not all(np.isfinite(p).all() for p in found):
+        vectors = self.run(image)
+        if not all(np.isfinite(p).all() for p in vectors):
             raise BundleError(f"bundle {self.manifest.name}: its network gives probabilities that are no numbers (NaN)")
-        return found
+        return vectors
 
     def run_jax(self, image: Image) -> tuple[NDArray[np.float32], ...]:
         """Return the same, computed by JAX whatever `run` is."""

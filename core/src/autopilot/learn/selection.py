@@ -40,8 +40,8 @@ class Chosen:
 
     def leave_out(self, tests: Tests) -> None:
         """Leave out what a test finds."""
-        for reason, found in tests:
-            out = [session for session in self.sessions if found(session)]
+        for reason, useless in tests:
+            out = [session for session in self.sessions if useless(session)]
             self.left_out += [f"{session.info.id}: {reason}" for session in out]
             self.sessions = [session for session in self.sessions if session not in out]
 

@@ -112,8 +112,8 @@ def make_evaluate(
 
     def forward(weights: Any, other: Any, images: jax.Array) -> tuple[jax.Array, ...]:
         network: Any = nnx.merge(graph, weights, rng, other)
-        found: tuple[jax.Array, ...] = jax.lax.all_gather(network(images.astype(jnp.float32)), "data", tiled=True)
-        return found
+        gathered: tuple[jax.Array, ...] = jax.lax.all_gather(network(images.astype(jnp.float32)), "data", tiled=True)
+        return gathered
 
     mesh = mesh or single()
     own = own_rows(batch_size)
@@ -124,11 +124,11 @@ def make_evaluate(
         loss, right = 0.0, 0
         for rows in validation_batches(data, batch_size):
             images = spread(data.batch(np.resize(rows, batch_size)[own]).images, mesh)  # one compiled shape
-            found = [np.asarray(x)[: len(rows)] for x in logits(state.weights, state.other, images)]
+            heads = [np.asarray(x)[: len(rows)] for x in logits(state.weights, state.other, images)]
             labels = data.labels[rows]
-            picked = np.stack([x.argmax(1) for x in found], axis=1)
+            picked = np.stack([x.argmax(1) for x in heads], axis=1)
             right += int((picked == labels).all(axis=1).sum())
-            for a, x in enumerate(found):
+            for a, x in enumerate(heads):
                 np.add.at(confusion[a], (labels[:, a], picked[:, a]), 1)
                 loss += float(optax.softmax_cross_entropy_with_integer_labels(x, labels[:, a]).sum())
         total = len(data.validation)

@@ -106,12 +106,12 @@ class _Training:
         self._check_sessions()
         with _alone(run) if team.leads else nullcontext():
             checkpoints = Checkpoints(run / "checkpoints", self._fingerprint)
-            found = team.share(self._begin(checkpoints) if team.leads else b"")
+            newest = team.share(self._begin(checkpoints) if team.leads else b"")
             if team.leads:
                 plot_labels(run / "labels.png", {p: data.counts(getattr(data, p)) for p in ("train", "validation")})
             watch = Forecast(self._registry, self._options, data, self._listener)
             fit = Fit(self._module, data, self._options, Place(run, self._mesh, team, checkpoints), watch)
-            fit.run(Checkpoint.parse(found) if found else None, self._listener.stop)
+            fit.run(Checkpoint.parse(newest) if newest else None, self._listener.stop)
             best, weights = fit.kept(self._how.average_epochs)
             if team.leads:
                 save_bundle(self._home.bundles / self._name, self._manifest(best), weights)
@@ -129,13 +129,13 @@ class _Training:
     def _begin(self, checkpoints: Checkpoints) -> bytes:
         """Return the checkpoint to go on from, none for a run that begins, and then with an empty folder."""
         run, what = self._run, self._fingerprint
-        found, damaged = (b"", []) if self._how.restart else checkpoints.newest()
-        if not found:
+        data, damaged = (b"", []) if self._how.restart else checkpoints.newest()
+        if not data:
             if run.exists():
                 shutil.rmtree(run)
             write_json(run / "run.json", what)
             return b""
-        newest = Checkpoint.parse(found)
+        newest = Checkpoint.parse(data)
         if newest.run != what:
             words = {k: f"{k} ({newest.run.get(k)} of them)" for k in ("devices", "processes")}
             changed = [words.get(k, k.replace("_", "-")) for k in sorted(what) if newest.run.get(k) != what[k]]
@@ -147,7 +147,7 @@ class _Training:
             self._listener.say(
                 f"damaged checkpoint {' and '.join(damaged)}: going on from the one before, step {newest.step}"
             )
-        return found
+        return data
 
     def _manifest(self, best: dict[str, Any]) -> dict[str, Any]:
         data, options, model = self._data, self._options, self._model
