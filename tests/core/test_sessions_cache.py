@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,9 @@ def assert_cache(found: tuple[Cached, Index], indices: list[int]) -> None:
     assert [index.sets[i] for i in index.held] == [row.held for row in rows]
     assert index.t_ns.dtype == np.int64
     assert index.t_ns.tolist() == [row.frame.t_ns for row in rows]
+    told = json.dumps([[sorted(row.held) for row in rows], [row.frame.t_ns for row in rows]])
+    frames = zlib.crc32(cache.images.tobytes())
+    assert cache.crc32 == zlib.crc32(told.encode(), frames), "of a run that is resumed: no version may change it"
 
 
 @pytest.fixture

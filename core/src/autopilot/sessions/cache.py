@@ -33,7 +33,7 @@ CHUNK = 1 << 22  # bytes read at once to check a file
 class Cached:
     """Frames of one session, N of them: uint8 (N, height, width, 3), read-only, a view of `mapping` where there is one.
 
-    `crc32` sums up them and their rows' numbers.
+    `crc32` sums up them, what was held and when: a training that is resumed asks whether it is as before.
     """
 
     images: NDArray[np.uint8]
@@ -134,7 +134,10 @@ def _load(folder: Path, shape: tuple[int, int, int], rows: Index) -> Cached | No
         return None
     if zlib.crc32(rows.index, crc) != expected:
         return None
-    return Cached(np.frombuffer(mapping or b"", np.uint8).reshape(-1, *shape), mapping, expected)
+    held = list(map(sorted, rows.sets))
+    told = json.dumps([[held[i] for i in rows.held.tolist()], rows.t_ns.tolist()])  # as runs of older versions have it
+    images = np.frombuffer(mapping or b"", np.uint8).reshape(-1, *shape)
+    return Cached(images, mapping, zlib.crc32(told.encode(), crc))
 
 
 def _unfinished(folder: Path) -> Path:

@@ -179,8 +179,8 @@ class Session:
 
     def label_counts(self, include_deleted: bool = False) -> dict[str, int]:
         """Return how many rows have each label in words; `skipped` for those without one."""
-        space, labels = self.action_space, self.labels()
-        found = np.bincount((labels if include_deleted else labels[self.there()]) + 1, minlength=space.joint_size + 1)
+        space, labels = self.action_space, self.labels() if include_deleted else self.remaining().action
+        found = np.bincount(labels + 1, minlength=space.joint_size + 1)
         counts = {space.describe(space.split(i)): int(n) for i, n in enumerate(found[1:])}
         counts["skipped"] = int(found[0])
         return {label: n for label, n in counts.items() if n}
