@@ -160,10 +160,8 @@ class Worlds:
         Raises UserError when a device was chosen for a game that has its own, DeviceError when
         the screen or a device cannot be opened.
         """
-        world, simulator = World(), self.game.spec.simulator
         request = replace(request, lockstep=self.lockstep(request.human), running=self.choice.names_source)
-        if simulator is not None:
-            world = self.game.load(simulator.open_world, World)(request)
+        world = self._of_game(request)
         try:
             self._check(world, request.human)
             return self._complete(world, request, watched)
@@ -173,15 +171,18 @@ class Worlds:
 
     def check_human(self) -> None:
         """Raise UserError where nothing reads what a human holds: neither a device, nor the world, which is opened."""
-        world, simulator = World(), self.game.spec.simulator
-        if simulator is not None and not self.desktop.reads:
-            track, lockstep = self.game.tracks(None)[0], self.lockstep(human=True)
-            request = WorldRequest(track, self.game.mode(None), self.game.spec.hz, human=True, lockstep=lockstep)
-            world = self.game.load(simulator.open_world, World)(request)
+        track, mode, lockstep = self.game.tracks(None)[0], self.game.mode(None), self.lockstep(human=True)
+        request = WorldRequest(track, mode, self.game.spec.hz, human=True, lockstep=lockstep)
+        world = World() if self.desktop.reads else self._of_game(request)
         try:
             self._check(world, human=True)
         finally:
             _close(world)
+
+    def _of_game(self, request: WorldRequest) -> World:
+        simulator = self.game.spec.simulator
+        world: World = self.game.load(simulator.open_world, World)(request) if simulator else World()
+        return world
 
     def _check(self, world: World, human: bool) -> None:
         name, choice = self.game.spec.name, self.choice
