@@ -2,7 +2,7 @@
 
 from autopilot.api import ModelSpec, hookimpl
 
-AUTOPILOT_API = 1
+AUTOPILOT_API = 2
 
 
 @hookimpl
