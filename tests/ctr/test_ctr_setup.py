@@ -109,6 +109,8 @@ def test_the_whole_of_it_in_a_terminal_and_then_record_uses_it(desktop, home, te
     asked.expect("640x480 at 0,30 in 640x534")
     asked.answer("is that the game's picture?", "0,0,641,480")
     asked.expect("0,0,641,480 does not lie in 640x534")
+    asked.answer("is that the game's picture?", "yes")
+    asked.expect("'yes' is no answer")
     asked.answer("is that the game's picture?", "10,30,600,450")
     asked.answer("is that the game's picture?", "again")
     asked.expect("640x480 at 0,30 in 640x534")
