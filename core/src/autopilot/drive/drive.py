@@ -191,7 +191,8 @@ def drive_in_turn(
             report = drive.go(watching(drive))
         except KeyboardInterrupt as e:
             if done and (drive.recorder or drive.laps):
-                e.add_note(f"so is what the {done} before kept")
+                kept = f"so are {done} before it" if drive.recorder else f"so is what the {done} races before it kept"
+                e.add_note(kept)
             raise
         yield drive, report
         if report.ending in BY_HOTKEY:
