@@ -167,7 +167,7 @@ def test_a_picture_that_stands_upright_is_refused_and_one_in_strange_memory_is_n
 
 
 def test_a_probe_that_returns_something_else_is_its_plugin_s_fault(run: Run) -> None:
-    done = run("doctor", "--source", "evil-eye", "--json", **EVIL, EVIL="probe=True")
+    done = run("doctor", "--source", "evil-eye", "--patience", "60", "--json", **EVIL, EVIL="probe=True")
     (row,) = (p for p in json.loads(done.out)["probes"] if p["name"] == "evil-eye")
     assert row["detail"] == "autopilot-evil: frame source 'evil-eye': probe: must be a list, not True"
     assert row["fix"] == "report this to autopilot-evil"
