@@ -54,7 +54,9 @@ class Loop:
         while game.stdout.readline() != "drawn\n":
             pass
         self.desktop.point(640, 480)
-        return Player(self.desktop, game)
+        player = Player(self.desktop, game)
+        player.wait_until_heard()
+        return player
 
     def run(self, line: str, *args: str, at_go: Callable[[], None] = lambda: None, may_fail: bool = False) -> Any:
         """Run a command and return its JSON; `at_go` is called when it counts 3-2-1, else at once."""

@@ -23,6 +23,7 @@ class Player:
         self._held: set[str] = set()
         self._lock = threading.Lock()
         self.laps: list[int] = []
+        self._heard = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -31,6 +32,14 @@ class Player:
         with self._lock:
             self._playing, self._instead = playing, instead
             self._press()
+
+    def wait_until_heard(self) -> None:
+        """Tap a key that does nothing until the game says that it came; before its window has the focus, none does."""
+        for _ in range(100):
+            self.tap("z")
+            if self._heard.wait(0.2):
+                return
+        raise AssertionError("no key comes to the game's window")
 
     def tap(self, key: str) -> None:
         """Press a key for a moment."""
@@ -54,6 +63,8 @@ class Player:
             with self._lock:
                 if word == "lap":
                     self.laps.append(int(rest[0]))
+                elif word == "press":
+                    self._heard.set()
                 elif word == "wish":
                     self._wish = frozenset(rest)
                     self._press()
