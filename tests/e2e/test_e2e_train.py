@@ -83,7 +83,10 @@ def test_a_training_begins_with_the_weights_of_a_bundle(trained: Path, run: Run,
     other.write_text(json.dumps(manifest))
     for wrong, said in (
         (["more"], "was made with other start"),
-        (["twist", "--init-from", "turned"], "bundle turned has other actions, of label map ribbon-turned: see --actions"),
+        (
+            ["twist", "--init-from", "turned"],
+            "bundle turned has other actions, of label map ribbon-turned: see --actions",
+        ),
         (["thin", "--init-from", "tiny", "--set", "width=4"], "the weights do not fit the network"),
         (["other", "--init-from", "none"], "no bundle 'none'"),
         (["other", "--init-from", "tiny,none"], "no bundle 'none'"),
