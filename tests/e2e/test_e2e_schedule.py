@@ -106,8 +106,8 @@ def test_the_mask_of_a_game_is_in_the_cache_in_the_bundle_and_in_driving(
     monkeypatch.syspath_prepend(site)
     game = Game(Registry(), "ribbon")
     plain = load_dataset(game, Home(home), TrainOptions("tiny", batch_size=8))
-    steering = SteerCorrection(per_pixel=0.1, still=((0.4, 0.4, 0.2, 0.2),))
-    game.spec = replace(game.spec, hud=((0.0, 0.0, 0.25, 0.2),), steering=steering)
+    steering = SteerCorrection(per_pixel=0.1, static_regions=((0.4, 0.4, 0.2, 0.2),))
+    game.spec = replace(game.spec, hidden=((0.0, 0.0, 0.25, 0.2),), steering=steering)
     masked = load_dataset(game, Home(home), TrainOptions("tiny", batch_size=8))
     one_sided = load_dataset(game, Home(home), TrainOptions("tiny", batch_size=8, mirror=False))
     left, right = np.s_[:, :18, :40], np.s_[:, :18, 120:]
@@ -119,7 +119,7 @@ def test_the_mask_of_a_game_is_in_the_cache_in_the_bundle_and_in_driving(
         wanted[right] = 0
         assert np.array_equal(after.images, wanted), "else the mask would tell a mirrored picture"
         assert np.array_equal(after.images[:, :, ::-1][left], after.images[left])
-    assert masked.still == ((0, 0, 40, 18), (120, 0, 40, 18), (64, 36, 32, 18))
+    assert masked.static_regions == ((0, 0, 40, 18), (120, 0, 40, 18), (64, 36, 32, 18))
     assert plain.steering is None
     assert masked.steering == steering
     driven = Preprocess.from_json(json.loads(json.dumps(masked.preprocess.to_json())))
