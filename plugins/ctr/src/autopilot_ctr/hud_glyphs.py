@@ -98,8 +98,8 @@ class Glyphs:
 
     `mean` and `sigma` are float32 (glyphs, height, width, 3). A glyph's own pixels are steady and stand out
     from what is behind; those of the background, which shows around it, have a large sigma, so that they
-    count for little. `fit` is how badly a glyph's own pixels may fit and `margin` by how much the likeliest
-    must win.
+    count for little. A character may have several glyphs. `fit` is how badly a glyph's own pixels may fit and
+    `margin` by how much the likeliest must win over those of other characters.
     """
 
     characters: str
@@ -114,7 +114,7 @@ class Glyphs:
         The likelihood is that of a normal distribution for each pixel, cut off at `FAR`; the fit is the
         mean squared distance, in sigmas, over the steadiest pixels; the margin is in nats for a pixel.
         """
-        n = len(self.characters)
+        n, others = len(self.characters), self._others
         mean, sigma, (logs, weights) = self.mean.reshape(n, -1), self.sigma.reshape(n, -1), self._weights
         best = np.zeros(len(patches), np.intp)
         fits, margins = np.full(len(patches), np.inf, np.float32), np.zeros(len(patches), np.float32)
@@ -123,10 +123,9 @@ class Glyphs:
                 continue
             far = np.minimum(np.square((patch - mean) / sigma), FAR)
             likely = -far.mean(1) / 2 - logs
-            order = np.argsort(likely)
-            best[i] = order[-1]
+            best[i] = likely.argmax()
             fits[i] = float((far[best[i]] * weights[best[i]]).sum())
-            margins[i] = likely[order[-1]] - likely[order[-2]] if n > 1 else np.inf
+            margins[i] = likely[best[i]] - likely[others[best[i]]].max(initial=-np.inf)
         return best, fits, margins
 
     def alike(self, picture: Floats) -> Floats:
@@ -137,6 +136,12 @@ class Glyphs:
         light, pairs = picture.mean(2), zip(self.mean.mean(-1), np.exp(-self.sigma.max(-1) / 20), strict=True)
         maps = np.stack([cv2.matchTemplate(light, face, cv2.TM_CCOEFF_NORMED, mask=mask) for face, mask in pairs])
         return np.where(np.abs(maps) <= 1, maps, 0)  # more, or no number: where the picture has one colour
+
+    @cached_property
+    def _others(self) -> NDArray[np.bool_]:
+        """For each glyph, which are those of another character."""
+        characters = np.array(list(self.characters))
+        return np.asarray(characters[:, None] != characters)
 
     @cached_property
     def _weights(self) -> tuple[Floats, Floats]:
@@ -158,20 +163,21 @@ class Glyphs:
     def learn(cls, patches: Patches, labels: NDArray[np.intp], characters: str, behind: Floats) -> Glyphs:
         """Learn the glyphs from patches of which `labels` says the character's place in `characters`.
 
-        `behind` (height, width, 3) is what `background` finds there. Of a character's patches a third may be
-        something else. A character that no patch shows is left out.
+        `behind` (height, width, 3), or one for each character, is what `background` finds there. Of a character's
+        patches a third may be something else. A character that no patch shows is left out.
         """
         seen = [i for i in range(len(characters)) if (labels == i).sum() >= 3]
-        learned = [_moments(patches[labels == i].astype(np.float32)) for i in seen]
-        mean, sigma = (np.stack(parts) for parts in zip(*(let_go(*m, behind) for m in learned), strict=True))
+        around = np.broadcast_to(behind, (len(characters), *behind.shape[-3:]))
+        learned = [let_go(*_moments(patches[labels == i].astype(np.float32)), around[i]) for i in seen]
+        mean, sigma = (np.stack(parts) for parts in zip(*learned, strict=True))
         found = cls("".join(characters[i] for i in seen), mean, sigma, fit=0.0, margin=np.inf)
         best, fits, margins = found.judge(patches)
-        right = np.array([seen[b] for b in best]) == labels
+        right = np.array(list(found.characters))[best] == np.array(list(characters))[labels]
         if not right.any():
             return found
         # More is let in than these very patches need: other backgrounds and noise come later.
         fit = max(2.0, float(np.quantile(fits[right], 0.98)) * 1.6)
-        margin = float(np.quantile(margins[right], 0.02)) * 0.5 if len(seen) > 1 else 0.0
+        margin = float(np.quantile(margins[right], 0.02)) * 0.5 if found._others.any() else 0.0
         return cls(found.characters, mean, sigma, fit, margin)
 
 

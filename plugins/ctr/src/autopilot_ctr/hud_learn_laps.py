@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -137,41 +138,38 @@ def learn_rows(strips: Strips, clock: Clock, lap_of: NDArray[np.intp]) -> tuple[
     if row is None:
         return None
     rows, seen = [row], [(strips[first], row, labels)]
-    glyphs, pitches = _teach(behind, seen), [16, *range(12, 20)]  # 8 of the framebuffer's pixels, or stretched
+    glyphs, pitches, begun = _teach(behind, seen), [16, *range(12, 20)], 0  # 8 of the framebuffer's pixels, stretched
     for lap in (2, 3):
         frames = np.flatnonzero((lap_of == lap) & (clock.shown > 0))[:100]
-        row, read = _next_row(strips, clock.shown, frames, glyphs, [_below(row, pitch) for pitch in pitches])
-        if read:
-            seen.append((strips[[n for n, _ in read]], row, np.array([digits_of(h) for _, h in read])))
+        told = Counter(clock_hundredths(glyphs, row, strip) for strip in strips[frames])
+        begun += next((time for time, _ in told.most_common() if time is not None), 0)
+        # What is cut off to hundredths may add up to two; where that does not matter, four digits are known.
+        sure = frames[(clock.shown[frames] - begun) % 10 >= 2]
+        four = np.array([digits_of(h)[:4] for h in clock.shown[sure] - begun]).reshape(-1, 4)
+        row, share = max(((r, _right(glyphs, strips[sure], r, four)) for r in _below(row, pitches)), key=lambda a: a[1])
+        if share > 0.5:
+            seen.append((strips[sure], row[:4], four))
             glyphs = _teach(behind, seen)
         elif lap == 2:
             return None
         pitch = row[0].y - rows[-1][0].y
-        pitches = [pitch, pitch - 1, pitch + 1]
         rows.append(row)
+        pitches = [pitch, pitch - 1, pitch + 1]
     # A row that no lap was seen in was not learned from, and a lap time must fit the clock anyway: let more in.
     return replace(glyphs, fit=3.5 * glyphs.fit), tuple(rows)
 
 
-def _below(row: Row, pitch: int) -> Row:
-    return tuple(box.moved(0, pitch) for box in row)
+def _below(row: Row, pitches: Sequence[int]) -> list[Row]:
+    return [tuple(box.moved(0, pitch) for box in row) for pitch in pitches]
 
 
-def _next_row(
-    strips: Strips, shown: NDArray[np.intp], frames: NDArray[np.intp], glyphs: Glyphs, rows: Sequence[Row]
-) -> tuple[Row, list[tuple[int, int]]]:
-    """Return that of the rows which goes with the clock since the first of the frames, and what these show there.
-
-    Where most of them cannot be read, it is the first row, and no frame.
-    """
-    lenient = replace(glyphs, fit=max(8.0, glyphs.fit * 2.5), margin=glyphs.margin / 4)
-    best: tuple[Row, list[tuple[int, int]]] = rows[0], []
-    for row in rows:
-        read = [(int(n), clock_hundredths(lenient, row, strips[n])) for n in frames]
-        good = [(n, h) for n, h in read if h is not None and abs(h - (shown[n] - shown[frames[0]])) < 30]
-        if len(good) >= max(0.7 * len(frames), len(best[1]) + 1):
-            best = row, good
-    return best
+def _right(glyphs: Glyphs, strips: Strips, row: Row, labels: NDArray[np.intp]) -> float:
+    """Return which share of a row's first digits is likeliest to be what `labels` (n, 4) say."""
+    if len(strips) < 20:
+        return 0.0
+    digits = np.array([int(c) for c in glyphs.characters])
+    found = [digits[glyphs.judge(box.of(strips))[0]] == labels[:, place] for place, box in enumerate(row[:4])]
+    return float(np.mean(found))
 
 
 def _first_row(strips: Strips, labels: NDArray[np.intp], behind: Floats, seconds: Box) -> Row | None:
@@ -200,8 +198,11 @@ def _first_row(strips: Strips, labels: NDArray[np.intp], behind: Floats, seconds
 
 
 def _teach(behind: Floats, seen: Sequence[tuple[Strips, Row, NDArray[np.intp]]]) -> Glyphs:
-    """Learn the digits from all places of rows: frames, the five places and the digits (n, 5) there."""
+    """Learn the digits of rows, each its own, for they fall on other pixels and scanlines of the window.
+
+    `seen` has frames, the places of five digits or less, and the digits there, (n, 5) or less.
+    """
     patches = np.concatenate([box.of(strips) for strips, row, _ in seen for box in row])
-    labels = np.concatenate([labels.T.reshape(-1) for _, _, labels in seen])
-    around = np.mean([box.at(behind) for _, row, _ in seen for box in row], 0)
-    return Glyphs.learn(patches, labels, DIGITS, around)
+    labels = np.concatenate([10 * number + labels.T.reshape(-1) for number, (_, _, labels) in enumerate(seen)])
+    around = np.repeat([np.mean([box.at(behind) for box in row], 0) for _, row, _ in seen], 10, axis=0)
+    return Glyphs.learn(patches, labels, DIGITS * len(seen), around)
