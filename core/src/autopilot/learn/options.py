@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, FiniteFloat, PositiveInt, TypeAdapter, ValidationError
 
 from autopilot.api.errors import UserError
 
-BALANCES = ("none", "oversample", "weights")
-SCHEDULES = ("cosine", "step", "constant")
-PRECISIONS = ("float32", "bfloat16")
+
+def _warmup(value: float) -> float:
+    if not (0 <= value < 1 or (1 <= value <= 1e9 and value == int(value))):
+        raise ValueError("say a share of the steps below 1, or a number of steps")
+    return value
+
+
+Share = Annotated[FiniteFloat, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -37,46 +44,35 @@ class TrainOptions:
     modes: str | None = None
     laps: str | None = None
     actions: str | None = None
-    epochs: int = 20
-    batch_size: int = 256
-    balance: str = "none"
+    epochs: PositiveInt = 20
+    batch_size: PositiveInt = 256
+    balance: Literal["none", "oversample", "weights"] = "none"
     mirror: bool = True
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     name: str | None = None
-    learning_rate: float = 1e-3
-    validation: float = 0.1
-    brightness: float = 0.2
-    shift: int = 0
-    rotate: float = 0.0
-    label_shift: float = 0.0
-    schedule: str = "cosine"
-    warmup: float = 0.02
-    patience: int = 0
-    keep_best: int = 1
-    precision: str = "float32"
-    devices: int | None = None
+    learning_rate: Share = 1e-3
+    validation: Share = 0.1
+    brightness: Annotated[FiniteFloat, Field(ge=0, le=1)] = 0.2
+    shift: Annotated[int, Field(ge=0)] = 0
+    rotate: Annotated[FiniteFloat, Field(ge=0, le=45)] = 0.0
+    label_shift: Annotated[FiniteFloat, Field(ge=-1000, le=1000)] = 0.0
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    warmup: Annotated[FiniteFloat, AfterValidator(_warmup)] = 0.02
+    patience: Annotated[int, Field(ge=0)] = 0
+    keep_best: PositiveInt = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    devices: PositiveInt | None = None
     start: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise UserError for a value that makes no sense."""
-        for option, known in (("balance", BALANCES), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
-            if (value := getattr(self, option)) not in known:
-                raise UserError(f"--{option} {value!r}: say {', '.join(known[:-1])} or {known[-1]}")
-        steps = 0 <= self.warmup < 1 or (1 <= self.warmup <= 1e9 and self.warmup == int(self.warmup))
-        for right, words in (
-            (self.epochs >= 1 and self.batch_size >= 1, "--epochs and --batch-size must be 1 or more"),
-            (0 <= self.seed < 2**32, f"--seed {self.seed} must be from 0 to {2**32 - 1}"),
-            (0 < self.learning_rate < 1, f"--learning-rate {self.learning_rate} must be between 0 and 1"),
-            (steps, f"--warmup {self.warmup:g}: say a share of the steps below 1, or a number of steps"),
-            (self.patience >= 0 and self.keep_best >= 1, "--patience must be 0 or more, --keep-best 1 or more"),
-            (0 <= self.brightness <= 1, f"--brightness {self.brightness} must be from 0 to 1"),
-            (self.shift >= 0 and 0 <= self.rotate <= 45, "--shift must be 0 or more, --rotate from 0 to 45 degrees"),
-            (abs(self.label_shift) <= 1000, f"--label-shift {self.label_shift:g} must be from -1000 to 1000 ms"),
-            (0 < self.validation < 1, f"--validation {self.validation} must be between 0 and 1"),
-        ):
-            if not right:
-                raise UserError(words)
+        try:
+            TypeAdapter(TrainOptions).validate_python(vars(self))
+        except ValidationError as e:
+            first = e.errors()[0]
+            option = str(first["loc"][0]).replace("_", "-")
+            raise UserError(f"--{option} {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from e
 
     def recipe(self) -> dict[str, Any]:
         """Return all that decides the weights besides the data: stored in run and bundle."""

@@ -71,7 +71,7 @@ def _content(s: Studio, asked: dict[str, str]) -> dict[str, Any]:
         tracks=asked.get("tracks") or None,
         actions=asked.get("actions") or None,
         batch_size=1,
-        balance=asked.get("balance", "none"),
+        balance=asked.get("balance", "none"),  # type: ignore[arg-type]  # checked below
         mirror="mirror" in asked,
         validation=_real(asked.get("validation") or "0.1"),
         label_shift=_real(asked.get("label_shift") or "0"),
