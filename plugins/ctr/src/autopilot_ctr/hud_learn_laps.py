@@ -143,15 +143,14 @@ def learn_rows(strips: Strips, clock: Clock, lap_of: NDArray[np.intp]) -> tuple[
         frames = np.flatnonzero((lap_of == lap) & (clock.shown > 0))[:100]
         told = Counter(clock_hundredths(glyphs, row, strip) for strip in strips[frames])
         begun += next((time for time, _ in told.most_common() if time is not None), 0)
-        # What is cut off to hundredths may add up to two; where that does not matter, four digits are known.
-        sure = frames[(clock.shown[frames] - begun) % 10 >= 2]
-        four = np.array([digits_of(h)[:4] for h in clock.shown[sure] - begun]).reshape(-1, 4)
-        row, share = max(((r, _right(glyphs, strips[sure], r, four)) for r in _below(row, pitches)), key=lambda a: a[1])
-        if share > 0.5:
-            seen.append((strips[sure], row[:4], four))
+        below = [tuple(box.moved(0, pitch) for box in row) for pitch in pitches]
+        found = _next_row(strips[frames], clock.shown[frames] - begun, glyphs, below)
+        if found is not None:
+            seen.append((strips[frames], found[0][:4], found[1]))
             glyphs = _teach(behind, seen)
         elif lap == 2:
             return None
+        row = below[0] if found is None else found[0]
         pitch = row[0].y - rows[-1][0].y
         rows.append(row)
         pitches = [pitch, pitch - 1, pitch + 1]
@@ -159,17 +158,27 @@ def learn_rows(strips: Strips, clock: Clock, lap_of: NDArray[np.intp]) -> tuple[
     return replace(glyphs, fit=3.5 * glyphs.fit), tuple(rows)
 
 
-def _below(row: Row, pitches: Sequence[int]) -> list[Row]:
-    return [tuple(box.moved(0, pitch) for box in row) for pitch in pitches]
+def _next_row(
+    strips: Strips, since: NDArray[np.intp], glyphs: Glyphs, rows: Sequence[Row]
+) -> tuple[Row, NDArray[np.intp]] | None:
+    """Find which of the rows shows in these frames what the clock counted `since` the lap began, in hundredths.
 
-
-def _right(glyphs: Glyphs, strips: Strips, row: Row, labels: NDArray[np.intp]) -> float:
-    """Return which share of a row's first digits is likeliest to be what `labels` (n, 4) say."""
+    Return it and its first four digits (n, 4), or None. What is cut off to hundredths may add up to two.
+    """
     if len(strips) < 20:
-        return 0.0
-    digits = np.array([int(c) for c in glyphs.characters])
-    found = [digits[glyphs.judge(box.of(strips))[0]] == labels[:, place] for place, box in enumerate(row[:4])]
-    return float(np.mean(found))
+        return None
+    characters = np.array([int(c) for c in glyphs.characters])
+    best: tuple[float, tuple[Row, NDArray[np.intp]] | None] = 0.0, None
+    for row in rows:
+        judged = [glyphs.judge(box.of(strips)) for box in row[:4]]
+        read = np.stack([characters[likeliest] for likeliest, _, _ in judged], 1)
+        margins = np.stack([margin for _, _, margin in judged], 1)
+        for cut in range(3):
+            digits = np.array([digits_of(max(0, h))[:4] for h in (since - cut).tolist()])
+            right = read == digits
+            if right.mean() > 0.5 and (right * margins).mean() > best[0]:
+                best = float((right * margins).mean()), (row, digits)
+    return best[1]
 
 
 def _first_row(strips: Strips, labels: NDArray[np.intp], behind: Floats, seconds: Box) -> Row | None:
