@@ -114,7 +114,7 @@ def _segments(
         left, lap, some = frames, n, after[:60]
         while 1 <= lap <= total and len(left) >= 5:
             known = one(box, some)
-            other = known.judge(box.of(laps[left]))[1] > max(known.fit * 2, 3.0)
+            other = known.judge(box.of(laps[left]))[1] > max(known.fit * 1.5, 3.0)
             gone = np.convolve(other, np.ones(5), "valid") >= 5  # five in a row
             end = int(gone.argmax()) if gone.any() else len(left)
             lap_of[left[:end]] = lap
@@ -151,9 +151,8 @@ def learn_rows(strips: Strips, clock: Clock, lap_of: NDArray[np.intp]) -> tuple[
         elif lap == 2:
             return None
         row = below[0] if found is None else found[0]
-        pitch = row[0].y - rows[-1][0].y
+        pitches[0] = row[0].y - rows[-1][0].y
         rows.append(row)
-        pitches = [pitch, pitch - 1, pitch + 1]
     # A row that no lap was seen in was not learned from, and a lap time must fit the clock anyway: let more in.
     return replace(glyphs, fit=3.5 * glyphs.fit), tuple(rows)
 
