@@ -160,21 +160,18 @@ def learn_rows(strips: Strips, clock: Clock, lap_of: NDArray[np.intp]) -> tuple[
 def _next_row(
     strips: Strips, since: NDArray[np.intp], glyphs: Glyphs, rows: Sequence[Row]
 ) -> tuple[Row, NDArray[np.intp]] | None:
-    """Find which of the rows shows in these frames what the clock counted `since` the lap began, in hundredths.
-
-    Return it and its first four digits (n, 4), or None. What is cut off to hundredths may add up to two.
-    """
+    """Return which row shows in these frames what the clock counted `since` the lap began, in hundredths, and its first
+    four digits (n, 4); None where none does. What is cut off to hundredths may add up to two."""
     if len(strips) < 20:
         return None
     characters = np.array([int(c) for c in glyphs.characters])
     best: tuple[float, tuple[Row, NDArray[np.intp]] | None] = 0.0, None
     for row in rows:
         judged = [glyphs.judge(box.of(strips)) for box in row[:4]]
-        read = np.stack([characters[likeliest] for likeliest, _, _ in judged], 1)
-        margins = np.stack([margin for _, _, margin in judged], 1)
+        read, _, margins = (np.stack(each, 1) for each in zip(*judged, strict=True))
         for cut in range(3):
             digits = np.array([digits_of(max(0, h))[:4] for h in (since - cut).tolist()])
-            right = read == digits
+            right = characters[read] == digits
             if right.mean() > 0.5 and (right * margins).mean() > best[0]:
                 best = float((right * margins).mean()), (row, digits)
     return best[1]
