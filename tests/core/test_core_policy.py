@@ -449,43 +449,41 @@ def test_a_pack_with_numbers_that_are_not_finite_is_not_unpacked(
     assert not (tmp_path / "theirs/bundles/b").exists()
 
 
-def brittle(write_plugin: Any, folder: Path, fault: str) -> tuple[Registry, Path]:
-    """Return a bundle of a network with a fault that no shape shows, and a registry that knows it."""
-    write_plugin("autopilot-brittle", BRITTLE)
-    registry = Registry()
-    module = network.build(registry, "brittle", {}, (160, 90), SPACE)
-    about = manifest(model="brittle", config={"fault": fault})
-    save_bundle(folder / "bundles/b", about, network.to_weights(network.split(module)[1]))
-    return registry, folder / "bundles/b"
-
-
-def test_a_network_that_gives_no_numbers_is_not_loaded(
+@pytest.fixture
+def brittle(
     write_plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    registry, folder = brittle(write_plugin, tmp_path, "nan")
+) -> Callable[[str], tuple[Path, Registry]]:
+    """Returns a bundle of a network with a fault that no shape shows, and a registry that knows it."""
+
+    def make(fault: str) -> tuple[Path, Registry]:
+        monkeypatch.syspath_prepend(tmp_path / "site")
+        write_plugin("autopilot-brittle", BRITTLE)
+        registry = Registry()
+        module = network.build(registry, "brittle", {}, (160, 90), SPACE)
+        about = manifest(model="brittle", config={"fault": fault})
+        save_bundle(tmp_path / "bundles/b", about, network.to_weights(network.split(module)[1]))
+        return tmp_path / "bundles/b", registry
+
+    return make
+
+
+def test_a_network_that_gives_no_numbers_is_not_loaded(brittle: Callable[[str], tuple[Path, Registry]]) -> None:
     with pytest.raises(BundleError, match=r"bundle b: its network gives probabilities that are no numbers"):
-        Policy.load(folder, registry)
+        Policy.load(*brittle("nan"))
 
 
 def test_a_network_that_gives_no_numbers_for_one_frame_chooses_nothing(
-    write_plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    brittle: Callable[[str], tuple[Path, Registry]],
 ) -> None:
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    registry, folder = brittle(write_plugin, tmp_path, "white")
-    policy = Policy.load(folder, registry)
+    policy = Policy.load(*brittle("white"))
     assert policy.probabilities(picture(160, 90))[0].sum() == pytest.approx(1, abs=1e-5)
     with pytest.raises(BundleError, match="no numbers"):
         policy.probabilities(np.full((90, 160, 3), 255, np.uint8))
 
 
-def test_a_bundle_of_a_network_with_other_heads_is_refused(
-    write_plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    registry, folder = brittle(write_plugin, tmp_path, "single")
+def test_a_bundle_of_a_network_with_other_heads_is_refused(brittle: Callable[[str], tuple[Path, Registry]]) -> None:
     with pytest.raises(PluginError, match=r"^autopilot-brittle: network 'brittle' gives logits \(N, 3\), no tuple"):
-        Policy.load(folder, registry)
+        Policy.load(*brittle("single"))
 
 
 def test_a_flipped_bit_or_missing_weights(bundle: Bundle, registry: Registry) -> None:

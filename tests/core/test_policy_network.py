@@ -95,4 +95,5 @@ def test_a_setting_of_another_type_than_its_default(registry: Registry, setting:
 
 
 def test_settings_of_the_right_type(registry: Registry) -> None:
-    build(registry, scale=2, layers=3, deep=True, sizes=(1,), fault="none at all")
+    module = build(registry, scale=2, layers=3, deep=True, sizes=(1,), fault="none at all")
+    assert module.fault == "none at all"

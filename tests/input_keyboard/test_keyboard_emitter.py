@@ -143,6 +143,7 @@ def test_a_loop_that_does_not_decide_loses_the_keys_until_it_does(desktop, wait_
 
 def test_the_owner_of_the_keys_lets_go_on_sigterm(desktop, wait_until):
     process, owner, _ = driver()
+    assert desktop.down() == {"Left", "x"}
     os.kill(owner, signal.SIGTERM)
     wait_until(lambda: desktop.down() == set(), 1.5)
     end(process)
@@ -151,6 +152,7 @@ def test_the_owner_of_the_keys_lets_go_on_sigterm(desktop, wait_until):
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSTOP"])
 def test_no_key_stays_down_when_the_owner_of_the_keys_is_killed_or_stopped(desktop, wait_until, name):
     process, owner, _ = driver()
+    assert desktop.down() == {"Left", "x"}
     os.kill(process.pid, signal.SIGSTOP)  # so that only the guard can release
     os.kill(owner, getattr(signal, name))
     wait_until(lambda: desktop.down() == set(), 1.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from autopilot.api.interfaces import Demonstrator, LabelMap, Reader
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from autopilot.learn.policy import Policy
 
 
-class Driver:
+class Driver(ABC):
     """Decides on each frame what to hold. Of the world it sees the frame and nothing else."""
 
+    @abstractmethod
     def decide(self, frame: Frame) -> Decision:
         """Return what to hold, given the frame as it is recorded; raises Away where nothing may be held."""
-        raise NotImplementedError
 
     def meanwhile(self) -> bool:
         """Look at the human between two decisions; return whether everything must be let go of at once."""
@@ -29,7 +30,7 @@ class Driver:
         """Hear the pause key; return whether it was meant for this driver, so that nothing pauses."""
         return False
 
-    def released(self) -> None:
+    def released(self) -> None:  # noqa: B027 - most drivers need not know
         """Hear that everything was let go of: the run is paused, or the game away."""
 
 
