@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from autopilot.drive.film import ordinary_threads
 
 os.environ.setdefault("SVT_LOG", "1")  # else that encoder tells of each film it begins
 
@@ -35,6 +36,8 @@ def film(
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pix_fmt
         stream.codec_context.time_base = Fraction(1, ticks)
+        with ordinary_threads():
+            stream.codec_context.open()
         for time, image in zip(times, pictures, strict=True):
             frame = av.VideoFrame.from_ndarray(image, "rgb24")
             frame.pts, frame.time_base = round(time * ticks), Fraction(1, ticks)
