@@ -1,4 +1,4 @@
-"""How long `autopilot --help` and `autopilot plugins` take, beside an empty Python; prints JSON."""
+"""How long `autopilot --help`, `train --help` and `plugins` take, beside an empty Python; prints JSON."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "autopilot --help": ["-m", "autopilot", "--help"],
+    "autopilot train --help": ["-m", "autopilot", "train", "--help"],
     "autopilot plugins": ["-m", "autopilot", "plugins"],
 }
 

@@ -10,7 +10,7 @@ import click
 import pytest
 from autopilot.api.specs import load
 from autopilot.cli import COMMANDS
-from autopilot.commands.app import Finite
+from autopilot.commands.options import Finite
 
 
 def fractions() -> Iterator[Any]:
@@ -34,7 +34,7 @@ def test_there_are_such_options_and_their_own_values_pass() -> None:
     assert len(found) >= 12
     assert all(math.isfinite(o.type.convert(o.default, o, None)) for o in found if isinstance(o.default, float))
     assert Finite().convert("-2.5", None, None) == -2.5
-    with pytest.raises(click.BadParameter, match="not a number to count with"):
+    with pytest.raises(click.BadParameter, match="not a finite number"):
         Finite().convert("nan", None, None)
 
 

@@ -304,7 +304,11 @@ class DeviceSpec:
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """A command of the command line: `command` imports a `click.Command`."""
+    """A command of the command line: `command` imports a `click.Command`.
+
+    With `autopilot.commands.common` it has the general options and gets an `App`. With `cls=GroupedCommand` its help
+    lists options in groups: `option_group("Rarely used", click.option(...), ...)` adds some under a heading.
+    """
 
     name: str
     help: str

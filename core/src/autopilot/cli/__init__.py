@@ -89,7 +89,7 @@ def _named(command: click.Command, who: str) -> click.Command:
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
     epilog="""\b
 Examples:
   autopilot demo                            see the whole thing work

@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 
-from autopilot.commands.app import Finite, add_options
+from autopilot.commands.options import Finite, option_group
 from autopilot.sessions.home import read_json
 
-COUNT, SHARE = click.IntRange(1), Finite(0, 1, min_open=True, max_open=True)
+COUNT, NATURAL = click.IntRange(1), click.IntRange(0)
+SHARE = Finite(0, 1, min_open=True, max_open=True)
 
 
 def _count(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
-    return None if value == "all" else int(click.IntRange(1).convert(value, param, ctx))  # type: ignore[arg-type]  # takes text
+    return None if value == "all" else int(COUNT.convert(value, param, ctx))  # type: ignore[arg-type]  # takes text
 
 
 def _epochs(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -48,76 +49,101 @@ class _Renamed(click.Option):
             self.opts.append(old)
 
 
-DATA = (
-    click.option("--model", help="Which network (default: that of --init-from, or the only one)."),
-    click.option("--game", help="Train on sessions of this game (default: the only one with sessions)."),
-    click.option("--session", "sessions", multiple=True, help="Only this session; may be repeated."),
-    click.option("--tracks", help="Only what was recorded on these: a,b,… or, where they are numbers, 0-4."),
-    click.option("--driver", "drivers", help="Only what these drove: a,b,…"),
-    click.option("--mode", "modes", help="Only what was recorded in these modes: N,A,…"),
-    click.option("--laps", metavar="RULE", help='Only these laps, by track: "best 50%", "time < 41.5 and clean".'),
-    click.option("--actions", help="Which label map of the game; see `autopilot plugins`."),
-)
-"""What to learn from."""
+_renamed = functools.partial(click.option, cls=_Renamed)
 
-LEARNING = (
-    click.option("--epochs", type=COUNT, default=20, show_default=True),
-    click.option("--batch-size", type=COUNT, default=256, show_default=True),
+OPTIONS = (
+    click.option("--model", metavar="NAME", help="Which network (default: that of --init-from, or the only one)."),
+    click.option("--game", metavar="NAME", help="Which game's sessions (default: the only one with sessions)."),
+    click.option("--name", metavar="NAME", help="Name of the bundle (default: GAME-MODEL)."),
+    click.option("--epochs", metavar="N", type=COUNT, default=20, help="Passes over the training data."),
+    _renamed("--init-from", "--from", "start", metavar="BUNDLE", help="Start from its weights; a,b,…: their mean."),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_settings,
+        help="A setting of the network; repeatable.",
+    ),
+    click.option("--restart", is_flag=True, help="Discard an unfinished run of this name instead of resuming it."),
+)
+"""Chosen most often."""
+
+DATA = option_group(
+    "Training data",
+    click.option("--session", "sessions", metavar="ID", multiple=True, help="Only this session; repeatable."),
+    click.option("--tracks", metavar="LIST", help="Only these tracks: a,b,… or, where they are numbers, 0-4."),
+    click.option("--driver", "drivers", metavar="LIST", help="Only these drivers: a,b,…"),
+    click.option("--mode", "modes", metavar="LIST", help="Only these recording modes: N,A,…"),
+    click.option("--laps", metavar="RULE", help='Only these laps of each track: "best 50%", "time < 41.5 and clean".'),
+    click.option("--actions", metavar="NAME", help="Label map of the game; see `autopilot plugins`."),
+    click.option("--label-shift", metavar="MS", type=Finite(), default=0.0, help="Label with what was held MS later."),
     click.option(
         "--balance",
         type=click.Choice(["none", "oversample", "weights"]),
         default="none",
-        show_default=True,
-        help="What to do about rare actions.",
+        help="Show rare actions more often, or weigh them more in the loss.",
     ),
-    click.option("--mirror/--no-mirror", default=True, show_default=True, help="Flip at random."),
-    click.option("--brightness", type=Finite(0, 1), default=0.2, show_default=True, help="Re-light at random."),
-    click.option("--shift", type=click.IntRange(0, 32), default=0, help="Shift sideways at random, pixels."),
-    click.option("--rotate", type=Finite(0, 45), default=0.0, help="Turn at random, degrees."),
-    click.option("--label-shift", type=Finite(), default=0.0, metavar="MS", help="Learn what was held MS later."),
-    click.option("--learning-rate", type=SHARE, help="Adam's peak rate (default: what suits the network)."),
-    click.option("--schedule", type=click.Choice(["cosine", "step", "constant"]), default="cosine", show_default=True),
+    click.option("--validation", metavar="SHARE", type=SHARE, default=0.1, help="Share held out for validation."),
+    click.option("--check/--no-check", default=True, help="Check the sessions first; see `autopilot check`."),
+)
+
+AUGMENTATION = option_group(
+    "Augmentation (at random, in training only)",
+    click.option("--mirror/--no-mirror", default=True, help="Mirror frame and action."),
+    click.option("--brightness", metavar="SHARE", type=Finite(0, 1), default=0.2, help="Change brightness."),
+    click.option("--shift", metavar="PIXELS", type=click.IntRange(0, 32), default=0, help="Shift sideways."),
+    click.option("--rotate", metavar="DEGREES", type=Finite(0, 45), default=0.0, help="Rotate."),
+)
+
+OPTIMISATION = option_group(
+    "Optimisation",
+    click.option("--batch-size", metavar="N", type=COUNT, default=256, help="Frames in each step."),
+    click.option("--learning-rate", metavar="RATE", type=SHARE, help="Adam's peak (default: the network's own)."),
     click.option(
-        "--warmup", type=Finite(), default=0.02, show_default=True, help="Share of the steps; from 1 on: steps."
+        "--schedule",
+        type=click.Choice(["cosine", "step", "constant"]),
+        default="cosine",
+        help="How the learning rate falls after the warm-up.",
     ),
-    click.option("--patience", type=click.IntRange(0), default=0, metavar="N", help="Stop after N epochs no better."),
-    click.option("--keep-best", type=COUNT, default=1, metavar="K", help="Keep the weights of the K best epochs."),
+    click.option("--warmup", metavar="N", type=Finite(), default=0.02, help="N steps; below 1: a share of all steps."),
     click.option(
+        "--precision",
+        type=click.Choice(["float32", "bfloat16"]),
+        default="float32",
+        help="Number format of the computation.",
+    ),
+    click.option("--seed", metavar="N", type=NATURAL, default=0, help="Of all random choices."),
+)
+
+EPOCHS = option_group(
+    "Stopping and choosing epochs",
+    click.option(
+        "--patience",
+        metavar="N",
+        type=NATURAL,
+        default=0,
+        show_default=False,
+        help="Stop after N epochs without improvement.",
+    ),
+    click.option("--keep-best", metavar="K", type=COUNT, default=1, help="Keep weights of the K best epochs."),
+    _renamed(
         "--average-epochs",
         "--bundle-from",
-        cls=_Renamed,
+        metavar="EPOCHS",
         callback=_epochs,
-        metavar="EPOCH",
-        help="Bundle this, if kept; 2-5: their mean.",
-    ),
-    click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help="To compute in."),
-    click.option("--validation", type=SHARE, default=0.1, show_default=True, help="Share held out."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
-    click.option("--name", help="Name of the bundle (default: GAME-MODEL)."),
-    click.option(
-        "--init-from",
-        "--from",
-        "start",
-        cls=_Renamed,
-        metavar="BUNDLE",
-        help="Begin with its weights; a,b,…: with their mean.",
-    ),
-    click.option("--set", "settings", multiple=True, callback=_settings, metavar="NAME=VALUE", help="Network setting."),
-    click.option("--check/--no-check", default=True, help="Look through the sessions first; see `autopilot check`."),
-    click.option("--restart", is_flag=True, help="Throw away an earlier run of this name."),
-    click.option(
-        "--devices", metavar="N|all", callback=_count, default="all", show_default=True, help="They share each batch."
+        help="Bundle this kept epoch; 2-5: their mean.",
     ),
 )
-"""How to learn it."""
 
-CLUSTER = (
-    click.option("--coordinator", metavar="HOST:PORT", help="Several machines: where process 0 listens."),
-    click.option("--process", type=click.IntRange(0), help="Which one this is, from 0."),
-    click.option("--processes", type=click.IntRange(1), help="How many there are."),
-    click.option("--join-wait", type=Finite(1), default=60, show_default=True, help="Wait so long for all, seconds."),
+MACHINES = option_group(
+    "Several devices and machines",
+    click.option("--devices", metavar="N|all", callback=_count, default="all", help="Devices that share each batch."),
+    click.option("--coordinator", metavar="HOST:PORT", help="Address where process 0 listens."),
+    click.option("--process", metavar="N", type=NATURAL, help="Number of this process, from 0."),
+    click.option("--processes", metavar="N", type=COUNT, help="How many processes there are."),
+    click.option("--join-wait", metavar="S", type=Finite(1), default=60, help="How long to wait for all processes."),
 )
-"""With whom."""
 
 
 def training_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -142,4 +168,7 @@ def training_options(command: Callable[..., None]) -> Callable[..., None]:
             cluster = ClusterConfig(coordinator, process, processes, join_wait)
         command(*args, cluster=cluster, **options)
 
-    return add_options(*DATA, *LEARNING, *CLUSTER)(wrapped)
+    made: Callable[..., None] = wrapped
+    for options in reversed((*OPTIONS, DATA, AUGMENTATION, OPTIMISATION, EPOCHS, MACHINES)):
+        made = options(made)
+    return made

@@ -9,16 +9,16 @@ import time
 from contextlib import redirect_stdout
 
 import click
-from autopilot.commands import App, common, examples
+from autopilot.commands import App, GroupedCommand, common, examples
 
 RACE_TRACKS = "10000-10004"
 """Never recorded, and nothing was chosen by how anything drives on them."""
 
 
-@click.command(epilog=examples("autopilot demo", "autopilot demo --home ./demo --model inception"))
-@click.option("--model", default="nvidia", show_default=True)
-@click.option("--tracks", type=click.IntRange(2), default=24, show_default=True, help="To record.")
-@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True)
+@click.command(cls=GroupedCommand, epilog=examples("autopilot demo", "autopilot demo --home ./demo --model inception"))
+@click.option("--model", metavar="NAME", default="nvidia", help="Which network.")
+@click.option("--tracks", metavar="N", type=click.IntRange(2), default=24, help="Tracks to record.")
+@click.option("--epochs", metavar="N", type=click.IntRange(1), default=8, help="Epochs of training.")
 @common
 def command(app: App, model: str, tracks: int, epochs: int) -> None:
     """Record CarRacing's demonstrator, train a network on it, film it, race it.

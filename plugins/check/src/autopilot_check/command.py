@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import click
-from autopilot.commands import App, common, examples
+from autopilot.commands import App, GroupedCommand, common, examples
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot check",
         "autopilot check --game ctr",
         "autopilot check --session ID --session ID      only these, compared with each other",
         "autopilot check --json",
-    )
+    ),
 )
-@click.option("--session", "sessions", multiple=True, metavar="ID", help="Only this session; may be repeated.")
-@click.option("--game", help="Only sessions of this game.")
+@click.option("--session", "sessions", multiple=True, metavar="ID", help="Only this session; repeatable.")
+@click.option("--game", metavar="NAME", help="Only sessions of this game.")
 @common
 @click.pass_context
 def command(ctx: click.Context, app: App, sessions: tuple[str, ...], game: str | None) -> None:

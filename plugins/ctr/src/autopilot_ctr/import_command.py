@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from autopilot.commands import App, common, examples
+from autopilot.commands import App, GroupedCommand, common, examples
 
 
 @click.command(
+    cls=GroupedCommand,
     name="import",
     epilog=examples(
         "autopilot import ctr-ai training_data/validated",
@@ -20,10 +21,10 @@ from autopilot.commands import App, common, examples
 )
 @click.argument("kind", metavar="FORMAT")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--driver", help="Who drove, where the files do not say.")
-@click.option("--track", help="On which track, where the files do not say.")
-@click.option("--mode", help="In which mode, where the files do not say.")
-@click.option("--channels", type=click.Choice(["rgb", "bgr"]), help="Order of the colours, if you know better.")
+@click.option("--driver", metavar="NAME", help="Who drove, where the files do not say.")
+@click.option("--track", metavar="NAME", help="On which track, where the files do not say.")
+@click.option("--mode", metavar="MODE", help="In which mode, where the files do not say.")
+@click.option("--channels", type=click.Choice(["rgb", "bgr"]), help="Order of the colour channels (default: detected).")
 @common
 def command(app: App, kind: str, folder: Path, **options: Any) -> None:
     """Make sessions of what the original CTR-AI recorded (FORMAT ctr-ai); nothing in a file is run.

@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from autopilot.commands import App, Finite, common, examples, world_options
+from autopilot.commands import App, Finite, GroupedCommand, common, examples, world_options
 
 if TYPE_CHECKING:
     from autopilot.desktop.desktop import DeviceChoice
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot learn-hud --game ctr                             click on the emulator's window, then drive",
         "autopilot learn-hud --game ctr --profile pcsx-redux --window process:pcsx",
         "autopilot learn-hud --game ctr --region 240,0,1440,1080    the game's picture alone, without borders",
-    )
+    ),
 )
-@click.option("--game", help="Which game (default: the only one whose display can be learned).")
-@click.option("--seconds", type=Finite(1, 900), default=90.0, show_default=True, help="Look on for so long.")
+@click.option("--game", metavar="NAME", help="Which game (default: the only one whose display can be learned).")
+@click.option("--seconds", metavar="S", type=Finite(1, 900), default=90.0, help="How long to watch.")
 @world_options
 @common
 def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -> None:

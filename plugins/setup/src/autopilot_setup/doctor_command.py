@@ -6,19 +6,20 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from autopilot.commands import App, Finite, common, examples, world_options
+from autopilot.commands import App, Finite, GroupedCommand, common, examples, world_options
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot doctor",
         "autopilot doctor --game ctr --window duckstation    can this game be recorded and driven?",
         "autopilot doctor --video 0                          what does the camera show?",
         "autopilot doctor --json",
-    )
+    ),
 )
-@click.option("--game", help="Only what this game needs; see `autopilot plugins`.")
-@click.option("--patience", type=Finite(1, 600), default=8.0, show_default=True, help="Seconds in all.")
+@click.option("--game", metavar="NAME", help="Only what this game needs; see `autopilot plugins`.")
+@click.option("--patience", metavar="S", type=Finite(1, 600), default=8.0, help="Time limit, seconds.")
 @world_options
 @common
 @click.pass_context

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
-from autopilot.commands import App, Finite, common, examples, world_options
+from autopilot.commands import App, Finite, GroupedCommand, common, examples, world_options
 
 if TYPE_CHECKING:
     from autopilot.api import GameSpec
@@ -15,19 +15,24 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot setup --game ctr                                    asks for everything",
         "autopilot setup --game ctr --emulator duckstation --window click",
         "autopilot setup --game ctr --window process:duckstation --region 160,24,960,720",
         "autopilot setup --game ctr --emulator epsxe --bind accelerate=x --bind brake=z",
         "autopilot setup --game ctr --emulator duckstation --window process:duckstation --yes     asks for nothing",
-    )
+    ),
 )
-@click.option("--game", help="Which game (default: the only one that is played on the screen).")
-@click.option("--yes", is_flag=True, help="Ask nothing: take --window, the likely answers and the known keys.")
-@click.option("--try-key/--no-try-key", default=None, help="Press one key into the game, to see that it arrives.")
-@click.option("--learn-hud/--no-learn-hud", default=None, help="Learn the race clock while you drive.")
-@click.option("--seconds", type=Finite(1, 900), default=90.0, show_default=True, help="Learn it from so many.")
+@click.option("--game", metavar="NAME", help="Which game (default: the only one that is played on the screen).")
+@click.option("--yes", is_flag=True, help="Ask nothing: accept --window, the proposed answers and the known keys.")
+@click.option(
+    "--try-key/--no-try-key", default=None, help="Press one key, to see that it reaches the game (default: ask)."
+)
+@click.option(
+    "--learn-hud/--no-learn-hud", default=None, help="Learn to read the race clock while you drive (default: ask)."
+)
+@click.option("--seconds", metavar="S", type=Finite(1, 900), default=90.0, help="How long to learn it.")
 @world_options
 @common
 def command(app: App, game: str | None, yes: bool, devices: DeviceChoice, seconds: float, **options: Any) -> None:

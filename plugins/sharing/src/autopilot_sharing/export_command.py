@@ -5,20 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from autopilot.commands import App, common, examples, force_option
+from autopilot.commands import App, GroupedCommand, common, examples, force_option
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot export                                 the newest bundle, as onnx",
         "autopilot export --bundle carracing-nvidia --format onnx --out nvidia.onnx",
         "autopilot export ID ID --format lerobot --out dataset",
-    )
+    ),
 )
 @click.argument("session_ids", nargs=-1, metavar="[SESSION...]")
-@click.option("--bundle", help="Which bundle, for an engine (default: the newest).")
-@click.option("--format", "kind", metavar="FORMAT", help="onnx, or lerobot (default: lerobot of sessions, else onnx).")
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Where (default: onnx into the bundle).")
+@click.option("--bundle", metavar="NAME", help="Which bundle, for onnx (default: the newest).")
+@click.option(
+    "--format",
+    "kind",
+    metavar="FORMAT",
+    help="onnx (a bundle) or lerobot (sessions); the default follows from what is given.",
+)
+@click.option(
+    "--out",
+    "-o",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Where to write (default, of onnx: into the bundle).",
+)
 @force_option
 @common
 def command(

@@ -6,24 +6,25 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from autopilot.commands import App, common, examples, force_option
+from autopilot.commands import App, GroupedCommand, common, examples, force_option
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot pack ID ID -o anna.pack",
         "autopilot pack --game carracing --driver anna -o anna.pack",
         "autopilot pack --game supertuxkart --track lighthouse -o lighthouse.pack",
         "autopilot pack --bundle carracing-nvidia -o nvidia.pack",
-    )
+    ),
 )
 @click.argument("session_ids", nargs=-1, metavar="[SESSION...]")
-@click.option("--game", help="All sessions of this game.")
-@click.option("--track", help="Of these, what was recorded on this track.")
-@click.option("--driver", help="Of these, what this driver drove.")
-@click.option("--mode", help="Of these, what was recorded in this mode.")
-@click.option("--bundle", help="Not sessions, but this bundle.")
-@click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@click.option("--game", metavar="NAME", help="All sessions of this game.")
+@click.option("--track", metavar="NAME", help="Of these, only this track.")
+@click.option("--driver", metavar="NAME", help="Of these, only this driver.")
+@click.option("--mode", metavar="MODE", help="Of these, only this recording mode.")
+@click.option("--bundle", metavar="NAME", help="This bundle instead of sessions.")
+@click.option("--out", "-o", metavar="FILE", type=click.Path(path_type=Path), required=True, help="The file to write.")
 @force_option
 @common
 def command(

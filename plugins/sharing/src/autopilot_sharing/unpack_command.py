@@ -6,10 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from autopilot.commands import App, common, examples
+from autopilot.commands import App, GroupedCommand, common, examples
 
 
-@click.command(epilog=examples("autopilot unpack anna.pack", "autopilot unpack anna.pack --home ~/together"))
+@click.command(
+    cls=GroupedCommand, epilog=examples("autopilot unpack anna.pack", "autopilot unpack anna.pack --home ~/together")
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @common
 def command(app: App, file: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from autopilot.commands import App, common, examples, force_option
+from autopilot.commands import App, GroupedCommand, common, examples, force_option
 
 
 @click.command(
-    epilog=examples("autopilot view ID", "autopilot view ID --save lap.rrd      for later, without a screen")
+    cls=GroupedCommand,
+    epilog=examples("autopilot view ID", "autopilot view ID --save lap.rrd      for later, without a screen"),
 )
 @click.argument("session_id", metavar="SESSION")
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE.rrd", help="Write a file instead.")

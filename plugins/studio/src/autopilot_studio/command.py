@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import click
-from autopilot.commands import App, common, examples
+from autopilot.commands import App, GroupedCommand, common, examples
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot studio", "autopilot studio --port 8800 --no-browser", "autopilot studio --home demo --json"
-    )
+    ),
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen there (default: a free one).")
+@click.option(
+    "--port",
+    metavar="N",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=False,
+    help="Port to listen on (default: a free one).",
+)
 @click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
 @common
 def studio(app: App, port: int, browser: bool) -> None:

@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autopilot.commands.app import App, Finite, common, driving_options, examples, force_option, world_options
+from autopilot.commands import (
+    App,
+    Finite,
+    GroupedCommand,
+    common,
+    driving_options,
+    examples,
+    force_option,
+    option_group,
+    world_options,
+)
 
 if TYPE_CHECKING:
     from autopilot.drive.run import Observer
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot drive --input gamepad                       the newest bundle, in the game that it knows",
         "autopilot drive --bundle carracing-nvidia --track 3 --laps 1 --show",
@@ -23,28 +34,32 @@ if TYPE_CHECKING:
         "autopilot drive --game ctr --bundle coco --select argmax --bind accelerate=x --engine onnx",
         "autopilot drive --game ctr --bundle coco --record     correct it by hand, then train on that",
         'autopilot drive --game ctr --bundle coco --laps 3 --races 10 --keep-laps "time < 41.5 and clean"',
-    )
+    ),
 )
-@click.option("--game", help="Which game (default: the bundle's).")
-@click.option("--bundle", help="Which bundle drives, or demonstrator, random (default: the newest bundle).")
-@click.option("--track")
-@click.option("--mode")
-@click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
-@click.option("--seconds", "max_s", type=Finite(0, min_open=True), help="Stop after.")
-@driving_options
-@click.option("--show", is_flag=True, help="Show the frame with the probability bars, in real time.")
-@click.option("--film", type=click.Path(path_type=Path), help="Write that as an mp4.")
-@force_option
-@click.option("--record", is_flag=True, help="Keep the drive as a session; what you took over is trained on.")
-@click.option("--keep-laps", metavar="RULE", help="Keep each lap that passes as a session: time < 41.5 and clean.")
-@click.option("--races", type=click.IntRange(1), default=1, show_default=True, help="So many, one after another.")
+@click.option(
+    "--bundle", metavar="NAME", help="Who drives: a bundle, demonstrator or random (default: the newest bundle)."
+)
+@click.option("--game", metavar="NAME", help="Which game (default: the bundle's).")
+@click.option("--track", metavar="NAME", help="Which track (default: the game's first).")
+@click.option("--mode", metavar="MODE", help="Recording mode, by letter or name (default: the game's first).")
+@click.option("--laps", metavar="N", type=click.IntRange(0), default=0, show_default=False, help="Stop after N laps.")
+@click.option("--seconds", "max_s", metavar="S", type=Finite(0, min_open=True), help="Stop after S seconds.")
+@click.option("--races", metavar="N", type=click.IntRange(1), default=1, help="Races, one after another.")
+@click.option("--show", is_flag=True, help="Show the frames with bars of the probabilities, in real time.")
 @click.option(
     "--takeover",
     type=click.Choice(["handback", "pause", "off"]),
     default="handback",
-    show_default=True,
-    help="When you press a key of the game: drive until you let go, or until the pause key.",
+    help="When you press a key of the game, you drive: until you let go, or until the pause key.",
 )
+@option_group(
+    "What is kept",
+    click.option("--film", metavar="FILE", type=click.Path(path_type=Path), help="Write what --show shows, as an mp4."),
+    force_option,
+    click.option("--record", is_flag=True, help="Keep the drive as a session; training uses the part that you drove."),
+    click.option("--keep-laps", metavar="RULE", help="Keep as a session each lap that passes: time < 41.5 and clean."),
+)
+@driving_options
 @world_options
 @common
 def command(
@@ -57,7 +72,7 @@ def command(
     force: bool,
     **options: Any,
 ) -> None:
-    """Let a bundle drive until the race is over, P is pressed or Ctrl-C; all is released then."""
+    """Let a bundle drive until the race is over, P is pressed or Ctrl-C; then all keys are released."""
     from autopilot.api import Game
     from autopilot.commands import ui
     from autopilot.commands.choices import game_of, newest_bundle

@@ -9,13 +9,14 @@ import click
 from autopilot import __version__
 from autopilot.api.hookspecs import API_VERSION
 from autopilot.api.registry import KINDS
-from autopilot.commands.app import App, common, examples
+from autopilot.commands import App, GroupedCommand, common, examples
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot plugins", "autopilot plugins --errors     why a plugin is broken", "autopilot plugins --json"
-    )
+    ),
 )
 @click.option("--errors", is_flag=True, help="Show the traceback of each fault.")
 @common

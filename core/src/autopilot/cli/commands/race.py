@@ -10,33 +10,47 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autopilot.commands.app import App, common, driving_options, examples, force_option, world_options
+from autopilot.commands import (
+    App,
+    GroupedCommand,
+    common,
+    driving_options,
+    examples,
+    force_option,
+    option_group,
+    world_options,
+)
 
 if TYPE_CHECKING:
     from autopilot.drive.run import Observer
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot race --tracks 100-104 --laps 1           the newest bundle, after its game's demonstrator",
         "autopilot race --game carracing --drivers demonstrator,carracing-nvidia,random --tracks 100-104 --laps 1",
         "autopilot race --game carracing --drivers human,carracing-nvidia --laps 3 --races 5",
         "autopilot race --game ctr --drivers human,coco --tracks coco --races 5 --reference ctr-ai",
-    )
+    ),
 )
-@click.option("--game", help="Which game (default: the first bundle's).")
 @click.option(
     "--drivers",
+    metavar="LIST",
     help="Bundles, demonstrator, random, human: a,b,… (default: the demonstrator, if any, and the newest bundle).",
 )
-@click.option("--tracks", help="Tracks: a,b,… or, where they are numbers, 0-4.")
-@click.option("--laps", type=int, default=3, show_default=True)
-@click.option("--races", type=int, default=1, show_default=True, help="Races on each track.")
+@click.option("--game", metavar="NAME", help="Which game (default: the first bundle's).")
+@click.option("--tracks", metavar="LIST", help="Tracks: a,b,… or, where they are numbers, 0-4.")
+@click.option("--laps", metavar="N", type=int, default=3, help="Laps of each race.")
+@click.option("--races", metavar="N", type=int, default=1, help="Races on each track.")
+@option_group(
+    "What is kept",
+    click.option("--name", metavar="NAME", help="Folder of the race (default: the time)."),
+    force_option,
+    click.option("--films", is_flag=True, help="Film each race of each driver."),
+    click.option("--reference", metavar="NAME", help="Add the game's published times of that name to the table."),
+)
 @driving_options
-@click.option("--films", is_flag=True, help="Film every run.")
-@click.option("--reference", metavar="NAME", help="Add the game's published times of that name to the table.")
-@click.option("--name", help="Name of the race's folder (default: the time).")
-@force_option
 @world_options
 @common
 def command(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autopilot.commands.app import App, Finite, common, examples, world_options
+from autopilot.commands import App, Finite, GroupedCommand, common, examples, option_group, world_options
 
 if TYPE_CHECKING:
     from autopilot.drive.run import Observer
@@ -15,34 +15,50 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot record --game ctr --driver anna --track coco --region 0,0,1280,720",
         "autopilot record --game ctr --track coco --mode A     recoveries, on purpose",
         "autopilot record --game carracing --track 7           play with the arrow keys",
         "autopilot record --game carracing --driver demonstrator --track 0-14 --laps 1",
         "autopilot record --game carracing --driver my-bundle --teacher demonstrator --track 0-9",
-    )
+    ),
 )
-@click.option("--game", help="Which game (default: the only one that --driver can drive).")
+@click.option("--game", metavar="NAME", help="Which game (default: the only one that --driver can drive).")
 @click.option(
-    "--driver", default="human", show_default=True, help="Your name, or demonstrator; or a bundle that has a teacher."
+    "--driver", metavar="NAME", default="human", help="Your name, or demonstrator; or a bundle, with --teacher."
 )
-@click.option("--teacher", help="A demonstrator that says what should be done while a bundle drives.")
+@click.option("--track", metavar="NAME", help="A track; where tracks are numbers also 0-4,7: a session each.")
 @click.option(
-    "--select", type=click.Choice(["weighted", "argmax"]), default="weighted", help="How that bundle chooses."
+    "--mode", metavar="MODE", help="Recording mode, by letter or name (default: the game's first); some games take any."
 )
-@click.option("--actions", help="Which label map of the game; see `autopilot plugins`.")
-@click.option("--track", help="A track; where tracks are numbers also 0-4,7: a session each.")
-@click.option("--mode", help="Recording mode, by letter or name (default: the game's first); some games take your own.")
-@click.option("--hz", type=Finite(0.5, 120), help="Frames a second (default: the game's).")
-@click.option("--laps", type=click.IntRange(0), default=0, help="Stop after so many laps.")
-@click.option("--seconds", "max_s", type=Finite(0, min_open=True), help="Stop after this long.")
-@click.option(
-    "--discard-seconds", "discard_s", type=Finite(0.1, 600), default=5.0, show_default=True, help="What U discards."
+@click.option("--laps", metavar="N", type=click.IntRange(0), default=0, show_default=False, help="Stop after N laps.")
+@click.option("--seconds", "max_s", metavar="S", type=Finite(0, min_open=True), help="Stop after S seconds.")
+@option_group(
+    "What is recorded",
+    click.option("--actions", metavar="NAME", help="Label map of the game; see `autopilot plugins`."),
+    click.option("--hz", metavar="HZ", type=Finite(0.5, 120), help="Frames a second (default: the game's)."),
+    click.option(
+        "--discard-seconds",
+        "discard_s",
+        metavar="S",
+        type=Finite(0.1, 600),
+        default=5.0,
+        help="How much the hotkey U discards.",
+    ),
 )
-@click.option("--noise", type=Finite(), default=0.0, help="Disturb a demonstrator: share of decisions.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--show", is_flag=True, help="Show the game's window for a demonstrator too.")
+@option_group(
+    "Demonstrators and teachers",
+    click.option("--show", is_flag=True, help="Show the game's window for a demonstrator too."),
+    click.option(
+        "--noise", metavar="SHARE", type=Finite(), default=0.0, help="Disturb this share of a demonstrator's decisions."
+    ),
+    click.option("--teacher", metavar="NAME", help="A demonstrator that labels the frames while a bundle drives."),
+    click.option(
+        "--select", type=click.Choice(["weighted", "argmax"]), default="weighted", help="How that bundle chooses."
+    ),
+    click.option("--seed", metavar="N", type=click.IntRange(0), default=0, help="Of all random choices."),
+)
 @world_options
 @common
 def command(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autopilot.commands.app import App, common, examples
+from autopilot.commands import App, GroupedCommand, common, examples
 
 
 def _span(text: str) -> tuple[int, int]:
@@ -17,6 +17,7 @@ def _span(text: str) -> tuple[int, int]:
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot sessions",
         "autopilot sessions --json",
@@ -25,14 +26,14 @@ def _span(text: str) -> tuple[int, int]:
         "autopilot sessions ID --review rejected     leave all of it out of training",
         "autopilot sessions ID --undo",
         "autopilot sessions ID --purge               remove what was deleted for good",
-    )
+    ),
 )
 @click.argument("session_id", required=False)
-@click.option("--game", help="Only sessions of this game.")
+@click.option("--game", metavar="NAME", help="Only sessions of this game.")
 @click.option("--delete", metavar="A-B", help="Mark frames A to B as deleted (can be undone).")
 @click.option("--restore", metavar="A-B", help="Undo a deletion.")
-@click.option("--review", type=click.Choice(["new", "approved", "rejected"]), help="Say what it is worth.")
-@click.option("--undo", is_flag=True, help="Take the newest change back.")
+@click.option("--review", type=click.Choice(["new", "approved", "rejected"]), help="Set the review.")
+@click.option("--undo", is_flag=True, help="Undo the newest change.")
 @click.option("--purge", is_flag=True, help="Remove deleted frames for good.")
 @common
 def command(app: App, session_id: str | None, game: str | None, **do: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autopilot.cli.training import training_options
-from autopilot.commands.app import App, common, examples
+from autopilot.commands import App, GroupedCommand, common, examples
 from autopilot.learn import memory
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def _kept(run: Path) -> str:
 
 
 @click.command(
+    cls=GroupedCommand,
     epilog=examples(
         "autopilot train                           asks where there is a choice of network or game",
         "autopilot train --model nvidia",
@@ -71,7 +72,7 @@ def _kept(run: Path) -> str:
         "autopilot train --model nvidia --init-from ctr-nvidia --name ctr-2 --epochs 5 --learning-rate 0.0003",
         "autopilot train --model nvidia --epochs 200 --patience 20 --keep-best 3",
         "tensorboard --logdir HOME/runs             look at the curves",
-    )
+    ),
 )
 @training_options
 @common
