@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import closing
 from fractions import Fraction
@@ -59,16 +58,6 @@ def test_a_disk_that_is_full_costs_the_film_alone(disk: SmallDisk, when: str) ->
     assert told.startswith(f"the film {path} is lost (")
     assert told.endswith("): free space, or film elsewhere")
     assert not path.exists(), "and its room is free again"
-
-
-def test_an_encoder_makes_no_thread_real_time(tmp_path: Path) -> None:
-    tasks = Path("/proc/self/task")
-    if not tasks.exists():
-        pytest.skip("only Linux tells of the threads of a process")
-    with FilmWriter(tmp_path / "x.mp4", Fraction(10), "libsvtav1", {}) as writer:
-        writer.add(noise())
-        assert len(list(tasks.iterdir())) > 5, "the encoder's own"
-        assert {os.sched_getscheduler(int(task.name)) for task in tasks.iterdir()} == {os.SCHED_OTHER}
 
 
 def test_a_film_that_cannot_be_encoded_is_lost_as_well(tmp_path: Path) -> None:

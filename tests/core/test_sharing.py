@@ -456,6 +456,14 @@ def test_a_data_sets_films_and_tables_say_the_same(shared: Path, tmp_path: Path)
     assert len(SPACE.axes) == info["features"]["label"]["shape"][0]
 
 
+def test_the_encoder_of_a_data_set_leaves_no_thread_real_time(shared: Path, tmp_path: Path) -> None:
+    if not hasattr(os, "sched_getscheduler"):
+        pytest.skip("only Linux tells of it")
+    export_lerobot([Session.open(shared / "two")], tmp_path / "set", lambda n: None)
+    threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
+
+
 def test_what_does_not_fit_into_one_data_set_is_refused(shared: Path, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     for changes, words in (({"hz": 12.5}, "differ in their hz"), ({"game": "other"}, "differ in their game")):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from autopilot.drive.film import ordinary_threads
+from autopilot_sharing.lerobot import ordinary_threads
 
 os.environ.setdefault("SVT_LOG", "1")  # else that encoder tells of each film it begins
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
@@ -41,8 +40,6 @@ class FilmWriter:
                 self._stream = self._container.add_stream(codec, rate=rate, options=options)
                 self._stream.height, self._stream.width = image.shape[:2]
                 self._stream.pix_fmt = "yuv420p"
-                with ordinary_threads():
-                    self._stream.codec_context.open()
             self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
 
     def close(self) -> None:
@@ -78,26 +75,6 @@ class FilmWriter:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         with nullcontext() if error is None else suppress(OSError):  # the one on its way out is the one to report
             self.close()
-
-
-@contextmanager
-def ordinary_threads() -> Iterator[None]:
-    """Keep threads from staying real-time that were not so before.
-
-    SVT-AV1 makes the thread that opens it real-time where it may, which is as root, and its own threads too. All that
-    this thread starts later would be so as well: games and trainings that let nobody else run.
-    """
-    tasks = Path("/proc/self/task")
-    if not tasks.exists():  # not Linux
-        yield
-        return
-    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        yield
-    finally:
-        for task in tasks.iterdir() if os.sched_getscheduler(0) != policy else ():
-            with suppress(ProcessLookupError):
-                os.sched_setscheduler(int(task.name), policy, priority)
 
 
 class _File:

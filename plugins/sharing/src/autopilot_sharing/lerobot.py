@@ -10,6 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import repeat
@@ -298,4 +299,16 @@ def _film(path: Path, frames: Iterator[NDArray[np.uint8]], fps: int) -> None:
     os.environ.setdefault("SVT_LOG", "1")  # else the encoder tells of each film it begins
     with FilmWriter(path, Fraction(fps), "libsvtav1", CODEC) as film:
         for image in frames:
-            film.add(image)
+            with ordinary_threads():
+                film.add(image)
+
+
+@contextmanager
+def ordinary_threads() -> Iterator[None]:
+    """Keep SVT-AV1 from making this thread real-time, and all that it starts later, as it does where root runs it."""
+    tasks = Path("/proc/self/task")  # Linux
+    before = (os.sched_getscheduler(0), os.sched_getparam(0)) if tasks.exists() else None
+    yield
+    for task in tasks.iterdir() if before and os.sched_getscheduler(0) != before[0] else ():
+        with suppress(ProcessLookupError):
+            os.sched_setscheduler(int(task.name), *before)
