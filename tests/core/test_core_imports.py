@@ -91,11 +91,11 @@ BUDGETS = {
 
 PLUGINS = {
     "check": (1100, "what is wrong with a session, alone and among others"),
-    "ctr": (2100, "tracks, emulators, a display that is learned, the original's recordings and times"),
+    "ctr": (2105, "tracks, emulators, a display that is learned, the original's recordings and times"),
     "input_keyboard": (700, "the keyboards of four systems, pressed and read"),
     "screen": (1300, "pictures and windows, of X11 and of other desktops"),
     "setup": (1400, "finding a game's picture, its keys and its clock; doctor"),
-    "sharing": (1255, "packs, LeRobot with its encoder's threads kept ordinary, Rerun"),
+    "sharing": (1270, "packs, LeRobot with its encoder's threads kept ordinary, Rerun; four commands with grouped options"),
     "studio": (1450, "six pages, and who may ask for them"),
     "supertuxkart": (1450, "two modes of a game, demonstrators, ghosts, and reading its screen"),
 }

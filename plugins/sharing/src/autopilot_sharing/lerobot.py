@@ -307,8 +307,8 @@ def _film(path: Path, frames: Iterator[NDArray[np.uint8]], fps: int) -> None:
 def ordinary_threads() -> Iterator[None]:
     """Keep SVT-AV1 from making this thread real-time, and all that it starts later, as it does where root runs it."""
     tasks = Path("/proc/self/task")  # Linux
-    policy = os.sched_getscheduler(0) if tasks.exists() else None
+    policy = os.sched_getscheduler(0) if tasks.exists() else 0
     yield
-    for task in tasks.iterdir() if policy is not None and os.sched_getscheduler(0) != policy else ():
+    for task in tasks.iterdir() if tasks.exists() and os.sched_getscheduler(0) != policy else ():
         with suppress(ProcessLookupError):
             os.sched_setscheduler(int(task.name), policy, os.sched_param(0))
