@@ -95,7 +95,7 @@ PLUGINS = {
     "input_keyboard": (700, "the keyboards of four systems, pressed and read"),
     "screen": (1300, "pictures and windows, of X11 and of other desktops"),
     "setup": (1400, "finding a game's picture, its keys and its clock; doctor"),
-    "sharing": (1270, "packs, LeRobot with its encoder's threads kept ordinary, Rerun; four commands with grouped options"),
+    "sharing": (1270, "packs, LeRobot with its encoder's threads kept ordinary, Rerun"),
     "studio": (1450, "six pages, and who may ask for them"),
     "supertuxkart": (1450, "two modes of a game, demonstrators, ghosts, and reading its screen"),
 }
