@@ -10,7 +10,7 @@ import pytest
 
 # A shell starts background jobs with Ctrl-C ignored, and nohup ignores the hang-up; what is ignored
 # is inherited, and the tests send both to the programs that they start.
-for number in (signal.SIGINT, signal.SIGHUP):
+for number in [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]:
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 

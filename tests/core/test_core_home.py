@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import platformdirs
 import pytest
+from autopilot.api import files
 from autopilot.api.errors import UserError
-from autopilot.sessions.home import Home, check_name, new_folder, write_json
+from autopilot.api.files import patiently
+from autopilot.sessions.home import Home, check_name, new_folder, put_in_place, write_json
 
 
 def test_the_option_wins_over_the_environment_over_the_platform(
@@ -41,6 +44,14 @@ def test_names_that_could_leave_the_folder_are_refused(name: str, tmp_path: Path
     assert "\n" not in str(e.value)
 
 
+@pytest.mark.parametrize("name", "CON nul aux.txt com1 LPT9.a.b prn anna. a..".split())
+def test_names_that_windows_cannot_have_are_refused_everywhere(name: str) -> None:
+    with pytest.raises(UserError, match=r"session name .* cannot be used"):
+        check_name(name, "session")
+    for near in (f"x{name.rstrip('.')}", "com10", "nul-1", "auxiliary", "a.con"):
+        assert check_name(near, "session") == near
+
+
 def test_json_is_replaced_at_once(tmp_path: Path) -> None:
     path = tmp_path / "new" / "x.json"
     write_json(path, {"b": 1, "a": [1, 2]})
@@ -49,6 +60,37 @@ def test_json_is_replaced_at_once(tmp_path: Path) -> None:
         write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": [1, 2], "b": 1}
     assert [p.name for p in path.parent.iterdir()] == ["x.json"], "no half-written file is left"
+
+
+def test_what_windows_refuses_for_a_moment_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def refused(times: int) -> int:
+        tries.append(1)
+        if len(tries) <= times:
+            raise PermissionError(13, "another program has it open")
+        return 7
+
+    with pytest.raises(PermissionError):
+        patiently(partial(refused, 1))
+    assert len(tries) == 1, "elsewhere a refusal is meant"
+    with monkeypatch.context() as windows:
+        windows.setattr(files.os, "name", "nt")
+        assert patiently(partial(refused, 4)) == 7
+        windows.setattr(files, "PATIENCE_S", 0.05)
+        with pytest.raises(PermissionError):
+            patiently(partial(refused, 10_000))
+        assert 5 < len(tries) < 100
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
+    target, old = tmp_path / "bundle", tmp_path / ".old"
+    target.mkdir()
+    (target / "weights").write_text("1")
+    with pytest.raises(FileNotFoundError):
+        put_in_place(tmp_path / "part", target, old)
+    assert (target / "weights").read_text() == "1"
+    assert not old.exists()
 
 
 def test_two_processes_may_write_one_file_at_once(tmp_path: Path) -> None:

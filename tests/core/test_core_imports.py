@@ -77,7 +77,10 @@ def test_import_contracts_hold() -> None:
 
 
 BUDGETS = {
-    "api": (1750, "the whole vocabulary, documented field by field, and the guard around foreign code"),
+    "api": (
+        1770,
+        "the whole vocabulary, documented field by field, the guard around foreign code, patience with Windows",
+    ),
     "bundle": (340, "a manifest, one preprocessing, one selector"),
     "cli": (1000, "six commands, their options in groups and examples, and a line for every error"),
     "commands": (680, "shared options in groups, choices, status lines, tables"),
@@ -85,7 +88,7 @@ BUDGETS = {
     "drive": (1710, "worlds, drivers, the run and all that observes it"),
     "learn": (2510, "networks, data, the jitted step, checkpoints and clusters"),
     "race": (430, "heats, a table in three forms, published times"),
-    "sessions": (1820, "rows on disk that survive a crash, their index, cache, laps and review"),
+    "sessions": (1840, "rows on disk that survive a crash, their index, cache, laps and review"),
 }
 """Room of core -> its most lines, all counted, and what it has them for. Whoever raises one says here for what."""
 

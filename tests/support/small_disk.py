@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 
 class SmallDisk:
@@ -16,6 +17,7 @@ class SmallDisk:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder
+        self._resource = resource = pytest.importorskip("resource", reason="Windows has no file system in memory")
         mount = ["mount", "-t", "tmpfs", "-o", "size=52m", "none", str(folder)]
         self.mounted = subprocess.run(mount, capture_output=True).returncode == 0
         self.limit = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -24,7 +26,7 @@ class SmallDisk:
         if self.mounted:
             (self.path / "ballast").write_bytes(bytes(45_000_000))
         else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, self.limit[1]))
+            self._resource.setrlimit(self._resource.RLIMIT_FSIZE, (5_000_000, self.limit[1]))
 
     def choke(self) -> None:
         """Leave no room at all; only where it is mounted."""
@@ -34,7 +36,7 @@ class SmallDisk:
 
     def free(self) -> None:
         (self.path / "ballast").unlink(missing_ok=True)
-        resource.setrlimit(resource.RLIMIT_FSIZE, self.limit)
+        self._resource.setrlimit(self._resource.RLIMIT_FSIZE, self.limit)
 
     def close(self) -> None:
         self.free()

@@ -5,6 +5,7 @@
 from autopilot.api.errors import (
     AutopilotError, Away, BundleError, DeviceError, PluginError, SessionError, UserError, suggest,
 )
+from autopilot.api.files import patiently
 from autopilot.api.game import Game
 from autopilot.api.hookspecs import API_VERSION, GROUP, hookimpl
 from autopilot.api.interfaces import (
@@ -31,5 +32,5 @@ __all__ = [
     "PluginError", "Positive", "Probe", "Program", "RaceSpec", "RaceText", "Reader", "Reading", "Recovery",
     "Rectangle", "Referee", "Reference", "Registry", "ScreenSpec", "SessionError", "SimulatorSpec", "SourceSettings",
     "SteerCorrection", "Step", "Target", "Tracks", "Trial", "UserError", "Window", "World", "WorldRequest",
-    "check_label_map", "hookimpl", "load", "suggest", "versions",
+    "check_label_map", "hookimpl", "load", "patiently", "suggest", "versions",
 ]

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autopilot.api.errors import BundleError
+from autopilot.api.files import patiently
 from autopilot.api.types import ActionSpace
-from autopilot.sessions.home import read_json, sync_folder, write_atomic, write_json
+from autopilot.sessions.home import put_in_place, read_json, sync_folder, write_atomic, write_json
 
 FORMAT = 1
 MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
@@ -66,9 +67,7 @@ def save_bundle(folder: Path, manifest: dict[str, Any], weights: dict[str, NDArr
     digest = hashlib.sha256(data).hexdigest()
     checked = Manifest(format=FORMAT, weights_sha256=digest, **manifest)
     write_json(part / MANIFEST, checked.model_dump())
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
+    put_in_place(part, folder, old)
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -80,7 +79,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        data = read_json(path.read_bytes())
+        data = read_json(patiently(path.read_bytes))
     except FileNotFoundError:
         raise BundleError(_missing(folder)) from None
     except (OSError, ValueError) as e:

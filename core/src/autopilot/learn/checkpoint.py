@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from autopilot.api.errors import UserError
+from autopilot.api.files import patiently
 from autopilot.learn.step import TrainState
 from autopilot.sessions.home import read_json, write_atomic
 
@@ -114,7 +115,7 @@ class Checkpoints:
             self._intact = [*(p for p in self._intact if p != path), path][-KEPT:]
             for other in self._folder.iterdir():
                 if other not in self._intact:
-                    other.unlink()
+                    patiently(other.unlink)
         except OSError as e:
             raise UserError(
                 f"cannot write a checkpoint in {self._folder} ({e.strerror}): free some space, then "

@@ -27,6 +27,7 @@ from jax.sharding import Mesh, NamedSharding
 from numpy.typing import NDArray
 
 from autopilot.api.errors import AutopilotError, UserError
+from autopilot.api.files import patiently
 from autopilot.learn.devices import WHOLE, spread
 from autopilot.learn.options import Invocation, TrainListener, TrainOptions, TrainProgress
 from autopilot.sessions.home import Home
@@ -145,11 +146,11 @@ def train_in_cluster(
     with on_ctrl_c(member.stop):
         what, rest = member.listen(listener)
     if what in ("stopped", "gone") and (what == "stopped" or member.asked):
-        member.log.unlink()
+        patiently(member.log.unlink)
         raise KeyboardInterrupt
     if what == "gone":
         raise member.loss()
-    member.log.unlink()
+    patiently(member.log.unlink)
     if what == "failed":
         raise rest[0]
     result: TrainResult = rest[0]

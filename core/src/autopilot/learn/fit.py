@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from jax.sharding import Mesh
 from safetensors.numpy import load, save
 
 from autopilot.api.errors import UserError
+from autopilot.api.files import patiently
 from autopilot.learn import network, schedule
 from autopilot.learn.augment import make_augment
 from autopilot.learn.checkpoint import Checkpoint, Checkpoints
@@ -228,7 +230,7 @@ class Fit:
                 self._keep(epoch_file(entry), weights)
         for other in {epoch_file(h) for h in self.history} - {epoch_file(h) for h in kept}:
             if self.files.pop(other, None) and self._team.leads:
-                (self._run / other).unlink(missing_ok=True)
+                patiently(partial((self._run / other).unlink, missing_ok=True))
         return []
 
     def _report(self, number: int) -> None:

@@ -16,6 +16,7 @@ import jax
 from flax import nnx
 
 from autopilot.api.errors import UserError
+from autopilot.api.files import patiently
 from autopilot.api.game import Game
 from autopilot.api.registry import Registry, versions
 from autopilot.bundle.manifest import read_manifest, read_weights, save_bundle
@@ -132,7 +133,7 @@ class _Training:
         data, damaged = (b"", []) if self._how.restart else checkpoints.newest()
         if not data:
             if run.exists():
-                shutil.rmtree(run)
+                _remove(run)
             write_json(run / "run.json", what)
             return b""
         newest = Checkpoint.parse(data)
@@ -221,3 +222,10 @@ def run_fingerprint(data: Dataset, options: TrainOptions, devices: int, processe
         "processes": processes,
     }
     return dict(json.loads(json.dumps(what, allow_nan=False)))
+
+
+def _remove(run: Path) -> None:
+    try:
+        patiently(lambda: shutil.rmtree(run))
+    except OSError as e:
+        raise UserError(f"cannot remove {run} ({e.strerror}): close what reads it, such as TensorBoard") from e

@@ -18,6 +18,7 @@ import filelock
 import numpy as np
 
 from autopilot.api.errors import SessionError
+from autopilot.api.files import patiently
 from autopilot.sessions.index import Index
 from autopilot.sessions.session import Session
 
@@ -70,7 +71,9 @@ def cached(
         with filelock.FileLock(root / f".{name}.lock"):
             if (found := _load(folder, shape, rows)) is None:
                 for old in root.glob(f"{name}-*"):
-                    shutil.rmtree(old)
+                    shutil.rmtree(
+                        old, ignore_errors=True
+                    )  # Windows keeps what a training reads; the next one tries again
                 _build(session, folder, shape, transform, len(rows))
                 found = _load(folder, shape, rows)
     except OSError as e:
@@ -118,7 +121,7 @@ def _build(
         f.flush()
         os.fsync(f.fileno())
     (tmp / "crc32").write_text(str(zlib.crc32(numbers, crc)))
-    tmp.rename(folder)
+    patiently(lambda: tmp.rename(folder))
 
 
 def _load(folder: Path, shape: tuple[int, int, int], rows: Index) -> Cached | None:

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from autopilot.api.errors import UserError
+from autopilot.api.files import patiently
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_WINDOWS = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?|.*\.", re.IGNORECASE)
+"""What Windows takes for a device, or shortens: no folder's name anywhere, since sessions and bundles travel."""
 
 
 class _Under:
@@ -86,6 +89,8 @@ def check_name(name: str, what: str) -> str:
     """Return a name that is safe as a folder's; raises UserError for `../x` and the like."""
     if not _NAME.fullmatch(name) or ".." in name:
         raise UserError(f"{what} name {name!r} cannot be used: take letters, digits, '-', '_' and '.' only")
+    if _WINDOWS.fullmatch(name):
+        raise UserError(f"{what} name {name!r} cannot be used: no folder may be called so on Windows; take another")
     if what == "bundle" and is_scripted(name):
         raise UserError(f"{name!r} is a driver already: name the bundle otherwise")
     return name
@@ -147,9 +152,7 @@ def new_output(path: Path, force: bool = False, holds: Collection[str] = ()) -> 
         check_output(path, force, holds)
         if part.is_file() and not force:
             target.touch(exist_ok=False)  # of two that write the same file, creating it decides
-        elif target.is_dir():
-            target.rename(old)
-        part.replace(target)
+        put_in_place(part, target, old)
         sync_folder(target.parent)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as e:
@@ -158,6 +161,19 @@ def new_output(path: Path, force: bool = False, holds: Collection[str] = ()) -> 
         shutil.rmtree(part, ignore_errors=True)
         with suppress(OSError):
             part.unlink()
+
+
+def put_in_place(part: Path, target: Path, old: Path) -> None:
+    """Let `part` take the place of `target`, which becomes `old` if it is a folder; an OSError leaves all as it was."""
+    aside = target.is_dir()
+    if aside:
+        patiently(lambda: target.rename(old))
+    try:
+        patiently(lambda: part.replace(target))
+    except OSError:
+        if aside:
+            old.rename(target)
+        raise
 
 
 def read_json(data: bytes) -> Any:
@@ -184,7 +200,7 @@ def write_atomic(path: Path, data: Buffer) -> None:
             f.write(data)
             f.flush()
             os.fsync(f.fileno())
-        tmp.replace(path)
+        patiently(lambda: tmp.replace(path))
     except BaseException:
         tmp.unlink(missing_ok=True)
         raise

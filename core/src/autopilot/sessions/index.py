@@ -1,7 +1,7 @@
 """A session's rows as columns, without their pictures: what lists, laps, checks, training and seeking need.
 
-They are kept in one Arrow file, all rows in one batch, which is mapped into memory; what else is known of
-them is JSON in the metadata of its schema.
+They are kept in one Arrow file, all rows in one batch; what else is known of them is JSON in the metadata
+of its schema.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ def _save(path: Path, rows: pa.RecordBatch) -> None:
 def _load(path: Path, now: list[list[Any]]) -> pa.RecordBatch | None:
     """Return what the file holds; None where it is missing, damaged, of another version or stale."""
     try:
-        with pa.memory_map(str(path)) as file:
-            rows = pa.ipc.open_file(file).get_batch(0)
+        # Not mapped: Windows would let nobody replace it while we have it.
+        rows = pa.ipc.open_file(path.read_bytes()).get_batch(0)
         rows.validate(full=True)  # else a damaged length would be followed out of the file
         about = rows.schema.metadata[_ABOUT]
         if not rows.schema.equals(SCHEMA) or int(rows.schema.metadata[_CRC]) != _crc32(rows, about):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from autopilot.api.errors import SessionError, UserError
+from autopilot.api.files import patiently
 from autopilot.api.types import ActionSpace
 from autopilot.sessions.home import check_name, read_json, write_atomic
 
@@ -35,7 +36,7 @@ class _Versioned(BaseModel):
     def load(cls, path: Path, advice: str) -> Self:
         """Read and check the file; raises SessionError that names it and ends with `advice`."""
         try:
-            return cls.model_validate(read_json(path.read_bytes()))
+            return cls.model_validate(read_json(patiently(path.read_bytes)))
         except UserError as e:
             raise SessionError(f"{path}: {e}") from None
         except OSError as e:

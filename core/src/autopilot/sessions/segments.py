@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from autopilot.api.errors import SessionError
+from autopilot.api.files import patiently
 from autopilot.api.types import Action, Frame, Held, Reading
 from autopilot.sessions.home import write_atomic
 from autopilot.sessions.info import Ranges, contains
@@ -163,7 +164,7 @@ def seal(data: bytes, target: Path, purged: Ranges) -> None:
     if kept is not None:
         write_atomic(target, kept)
     else:
-        target.unlink(missing_ok=True)
+        patiently(lambda: target.unlink(missing_ok=True))
 
 
 def sealed(records: Iterable[Record]) -> pa.Buffer | None:
@@ -192,7 +193,7 @@ def read_segment(folder: Path, name: str) -> tuple[bytes, bool]:
     # may be sealing the part meanwhile.
     for ending in (SEALED, PART, SEALED):
         try:
-            data = (folder / (name + ending)).read_bytes()
+            data = patiently((folder / (name + ending)).read_bytes)
         except FileNotFoundError:
             continue
         except OSError as e:

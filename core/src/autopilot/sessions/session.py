@@ -16,6 +16,7 @@ import filelock
 import numpy as np
 
 from autopilot.api.errors import SessionError
+from autopilot.api.files import patiently
 from autopilot.api.types import Action, ActionSpace, Held
 from autopilot.sessions.home import check_name, sync_folder
 from autopilot.sessions.index import Index, read_index, segment_fingerprint
@@ -301,7 +302,7 @@ class Session:
                     seal(data, self.path / (name + SEALED), edits.deleted)
                 removed += doomed
             for leftover in [*self.path.glob("*.part"), *self.path.glob("*.tmp")]:
-                leftover.unlink()
+                patiently(leftover.unlink)
             if edits.deleted:
                 self._save(edits, deleted=[], purged=merged(edits.purged + edits.deleted), undo=[], redo=[])
         self.__dict__.pop("index", None)
@@ -356,7 +357,7 @@ class Session:
         info = {"id": target.name, "part_of": self.info.part_of or self.info.id}
         self.info.model_copy(update=info).save(part / "session.json")
         edits.save(part / "edits.json")
-        part.rename(target)
+        patiently(lambda: part.rename(target))
         sync_folder(target.parent)
 
     def _hide(self, id: str, edits: Edits) -> Path | None:
@@ -371,7 +372,7 @@ class Session:
             raise SessionError(f"{part.info.id} has been changed since it was split off: undo its changes first")
         hidden = self.path.with_name(f".{id}.undone")
         shutil.rmtree(hidden, ignore_errors=True)
-        part.path.rename(hidden)
+        patiently(lambda: part.path.rename(hidden))
         return hidden
 
     def _split_off(self, id: str, edits: Edits) -> Session | None:

@@ -16,6 +16,7 @@ from typing import NoReturn, Self
 import filelock
 
 from autopilot.api.errors import SessionError
+from autopilot.api.files import patiently
 from autopilot.api.types import ActionSpace
 from autopilot.sessions.home import make_folder, sync_folder
 from autopilot.sessions.info import Ranges, SessionInfo
@@ -165,7 +166,7 @@ class SessionWriter:
         part = segment.with_suffix(PART)
         with suppress(OSError):  # a part is read as well as a sealed segment, and `purge` seals it
             seal(part.read_bytes(), segment.with_suffix(SEALED), [])
-            part.unlink()
+            patiently(part.unlink)
 
     def _check_tasks(self) -> None:
         """Raise what a finished task of the background raised."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from autopilot.api import UserError
+from autopilot.api import UserError, patiently
 
 from autopilot_ctr.hud_glyphs import Box, Glyphs, Patches
 
@@ -57,7 +57,7 @@ class Templates:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".tmp")
         new.write_bytes(data.getvalue())
-        new.replace(path)
+        patiently(lambda: new.replace(path))
 
     def _places(self) -> dict[str, Box | None]:
         return {"lap": self.lap, "total": self.total, "banner": self.banner}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 import filelock
-from autopilot.api import SessionError, UserError
+from autopilot.api import SessionError, UserError, patiently
 from autopilot.sessions.home import Home, sync_folder
 from autopilot.sessions.session import Session
 from autopilot.sessions.store import SessionStore
@@ -156,7 +156,7 @@ def _place(folder: Path, come: Come, root: Path, undo: ExitStack) -> Unpacked:
             if (review := come.known(target)) is not None:
                 return Unpacked(folder.name, id, "known", review)
     come.call(id)
-    folder.rename(target)
+    patiently(lambda: folder.rename(target))
     undo.callback(target.rename, folder)
     sync_folder(root)
     return Unpacked(folder.name, id, "new" if n == 1 else "renamed")
