@@ -17,7 +17,7 @@ from autopilot.sessions.store import SessionStore
 from autopilot_studio.catalogue import Catalogue
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.studio import HEIGHT, LABELS, ROWS, WIDTH, Client, frame, make_race, make_session
+from support.studio import HEIGHT, LABELS, ROWS, WIDTH, Client, frame, make_race, make_scored_race, make_session
 
 A, B = "20260101-000000-a", "20260101-000001-b"
 
@@ -195,6 +195,19 @@ def test_a_race_is_shown_with_its_films(client: Client, home: Home) -> None:
     (home.races / "bad").mkdir()
     (home.races / "bad" / "race.json").write_text("{}")
     assert "cannot be read" in client.get("/races").text
+
+
+def test_a_race_without_laps_is_shown_by_its_scores(client: Client, home: Home) -> None:
+    make_scored_race(home, "points")
+    text = client.get("/races/points").text
+    assert '<th class="num">median score</th>' in text
+    assert '<td class="num">-0.25</td>' in text, "the ratio of the scores"
+    assert "score -3.0" in text, "under its film"
+    assert not [word for word in ("Incomplete", "finished", "median lap", "0 lap") if word in text]
+    assert text.count("<circle") == 4, "a dot and a legend for each"
+    listed = client.get("/races").text
+    assert "mean score" in listed
+    assert "median lap" in listed, "of the race with laps"
 
 
 def make_bundle(home: Home, registry: Registry) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 from autopilot.api.types import Frame, Reading
+from autopilot.race.result import RaceResult, RunResult
 from autopilot.sessions.home import Home, write_json
 from autopilot.sessions.segments import Row
 from autopilot.sessions.writer import SessionWriter
@@ -81,6 +82,17 @@ def make_race(home: Home, name: str) -> None:
     write_json(home.races / name / "race.json", race | {"runs": runs, "summary": summary, "stamp": "AI / emulator"})
     for driver in ("human", "net"):
         (home.races / name / f"{driver}-7-1.mp4").write_bytes(bytes(range(256)) * 8)
+
+
+def make_scored_race(home: Home, name: str) -> None:
+    """Scores of -3 and 12, and no laps, as `autopilot race` writes them."""
+    scores = {"human": 12.0, "net": -3.0}
+    runs = tuple(RunResult(driver, "7", 0, (), (), 0, True, score) for driver, score in scores.items())
+    write_json(
+        home.races / name / "race.json",
+        RaceResult("enduro", "Enduro", tuple(scores), ("7",), 0, 1, 15.0, runs).to_json(),
+    )
+    (home.races / name / "net-7-1.mp4").write_bytes(b"film")
 
 
 @dataclass

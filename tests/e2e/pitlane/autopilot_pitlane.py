@@ -104,6 +104,23 @@ class Lane:
         return frozenset(self.plan.get("held", ["left"] if self.frames % 4 else ["right"]))
 
 
+class Arena(Lane):
+    """Points and no laps: a frame with the left key held is worth one; over after twenty, or never."""
+
+    def __init__(self, request):
+        super().__init__(request)
+        self.score = 0
+
+    def hold(self, controls):
+        self.score += "left" in controls
+
+    def reading(self):
+        return Reading(score=self.score, finished=self.frames == 20 and self.request.track != "endless")
+
+    def decide(self):
+        return frozenset({"left"} if self.frames % 4 else ())
+
+
 class Pad:
     """A device whose process hangs at its first press, and prints."""
 
@@ -134,6 +151,11 @@ def open_padded(request):
 def open_world(request):
     lane = Lane(request)
     return World(source=lane, device=lane, reader=lane, referee=lane, demonstrator=lane)
+
+
+def open_arena(request):
+    arena = Arena(request)
+    return World(source=arena, device=arena, reader=arena, referee=arena, demonstrator=arena)
 
 
 def labels():
@@ -174,6 +196,9 @@ def autopilot_games():
         game("other-axes", "pit-other"),
         game("other-size", "pit-size", frame_size=(80, 45)),
         game("wild", "pit-wild", teaches=False),
+        game(
+            "arena", "arena", target="autopilot_pitlane:open_arena", race=RaceSpec(True, scored=True, lap_limit_s=0.6)
+        ),
         game("gone", "pit-gone", "autopilot_pitlane_no_such:open_world"),
     ]
 
@@ -186,6 +211,7 @@ def autopilot_label_maps():
         LabelMapSpec("pit-other", "p", "other-axes", "autopilot_pitlane:other_labels"),
         LabelMapSpec("pit-size", "p", "other-size", "autopilot_pitlane:labels"),
         LabelMapSpec("pit-wild", "p", "wild", "autopilot_pitlane:labels"),
+        LabelMapSpec("arena", "p", "arena", "autopilot_pitlane:labels"),
         LabelMapSpec("pit-gone", "p", "gone", "autopilot_pitlane:labels"),
     ]
 

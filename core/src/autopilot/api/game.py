@@ -106,6 +106,15 @@ class Game:
         known = ", ".join(f"{k} ({v})" for k, v in modes.items())
         raise UserError(f"{self.spec.name} has no mode {given!r}: there are {known}")
 
+    def laps(self, given: int | None) -> int:
+        """Return over how many laps a race is driven: 3 unless one says otherwise, 0 where the game has none.
+
+        Raises UserError where one says otherwise of such a game.
+        """
+        if given and self.spec.race.scored:
+            raise UserError(f"{self.spec.name} has no laps, its races are scored: leave out --laps")
+        return 0 if self.spec.race.scored else 3 if given is None else given
+
     @property
     def demonstrators(self) -> dict[str, str]:
         """The game's scripted drivers, each with its label map."""

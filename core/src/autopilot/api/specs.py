@@ -179,8 +179,10 @@ class RaceSpec:
 
     referee: bool = False
     """Whether its world has a referee of its own."""
+    scored: bool = False
+    """Whether a race has no laps: it is over when the referee says so, and the drivers compare by `Reading.score`."""
     lap_limit_s: Positive = 300.0
-    """A lap that takes longer is given up, in seconds."""
+    """A lap that takes longer is given up, in seconds; of a game without laps, a race ends after so long."""
     restart: Manoeuvre = ()
     """What starts another race from where the last one ended, where opening a world does not."""
     recovery: Recovery | None = None

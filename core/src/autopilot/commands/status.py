@@ -92,10 +92,10 @@ class RecordingStatus(Observer):
         self._state = state
 
 
-def describe_drive(step: Step) -> str:
-    """Return who drives, how far, and what is held, in a line."""
+def describe_drive(step: Step, scored: bool = False) -> str:
+    """Return who drives, how far, and what is held, in a line; a `scored` game has no laps."""
     r, held = step.reading, " ".join(sorted(step.decision.sent))
     score = "" if r is None or r.score is None else f"  score {r.score:.0f}"
-    lap = "" if r is None else f"  lap {r.lap + 1}"
+    lap = "" if r is None or scored else f"  lap {r.lap + 1}"
     who = "YOU DRIVE" if step.decision.by_human else "driving"
     return f"{who}: {step.index} decisions{lap}{score}  [{held}]"

@@ -127,7 +127,7 @@ def race_tables(result: Any, folder: Any) -> None:
         out.print(source, soft_wrap=True, markup=False)
     kept = ", ".join(name for name in ("race.json", "race.md", "race.png") if (folder / name).exists())
     saved = f"; saved in {folder} ({kept})" if kept else ""
-    out.print(f"{result.stamp}; * = incident{saved}", soft_wrap=True)
+    out.print(f"{result.stamp}{'; * = incident' * bool(result.laps)}{saved}", soft_wrap=True)
 
 
 def preview(path: Path, width: int = 64, console: Console = out) -> None:

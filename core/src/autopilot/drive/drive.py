@@ -68,12 +68,14 @@ class DriveReport:
     laps_kept: list[dict[str, Any]] | None = None
     labels: dict[str, int] = field(default_factory=dict)
     discarded: int = 0
+    scored: bool = False
 
     def __str__(self) -> str:
         """Return what a person wants to know, in some lines."""
         text = f"{self.driver} on {self.track}: {self.ending}"
         if self.reading is not None:
-            text += "; " + (", ".join(f"{t:.2f} s" for t in self.reading.lap_times_s) or "no lap finished")
+            laps = ", ".join(f"{t:.2f} s" for t in self.reading.lap_times_s)
+            text += f"; {laps or 'no lap finished'}" * (not self.scored)
             if self.reading.score is not None:
                 text += f"; score {self.reading.score:.1f}"
             text += f" ({self.stamp})"
@@ -94,11 +96,13 @@ class Drive:
     def __init__(self, worlds: Worlds, entrant: Entrant, options: DriveOptions) -> None:
         self.worlds, self.entrant, self.options = worlds, entrant, options
         game = self.game = worlds.game
+        if options.keep_laps and game.spec.race.scored:
+            raise UserError(f"{game.spec.name} has no laps to keep: --record keeps the whole drive")
         self.request = WorldRequest(
             track=game.tracks(options.track)[0],
             mode=game.mode(options.mode),
             hz=entrant.hz,
-            laps=options.laps,
+            laps=game.laps(options.laps),
             seed=options.seed,
             window=options.window or entrant.human,
             human=entrant.human,
@@ -148,7 +152,7 @@ class Drive:
         found: list[Observer] = [Restart(spec.race.restart)] if options.restart else []
         if options.screens.film is not None or options.screens.show:
             title = f"{self.entrant.name} on {spec.name} {self.request.track} ({spec.race.disclaimer})"
-            found.append(Overlay(self.entrant.label_map, title, options.screens))
+            found.append(Overlay(self.entrant.label_map, title, options.screens, spec.race.scored))
         return found + [o for o in (self.recorder, self.laps) if o is not None]
 
     def go(self, observers: Sequence[Observer] = ()) -> DriveReport:
@@ -168,7 +172,8 @@ class Drive:
     def _report(self, run: Run, ending: Ending) -> DriveReport:
         timing = run.timing.report(run.world.emitter.replaced if run.world.emitter else 0)
         report = DriveReport(self.entrant.name, self.request.track, ending, run.reading, timing)
-        report.human_frames, report.stamp = run.human_frames, self.game.spec.race.disclaimer
+        rules = self.game.spec.race
+        report.human_frames, report.stamp, report.scored = run.human_frames, rules.disclaimer, rules.scored
         if self.recorder is not None:
             report.session = self.recorder.writer.path.name
             report.labels, report.discarded = dict(self.recorder.counts), self.recorder.discarded
@@ -210,7 +215,8 @@ def each_race(game: Game, options: DriveOptions, races: int) -> list[DriveOption
 
     Raises UserError for several races where the game says not how to begin another, or of no end.
     """
-    if races > 1 and (options.screens.film or not (options.laps or options.max_s)):
+    ends = options.laps or options.max_s or game.spec.race.scored
+    if races > 1 and (options.screens.film or not ends):
         raise UserError("--races: say when a race is over by --laps or --seconds, and leave out --film")
     if races > 1 and not (game.spec.race.restart or game.spec.simulator):
         raise UserError(f"{game.spec.name} says not how to begin another race: leave out --races")

@@ -39,7 +39,8 @@ class Screens:
 class Overlay(Observer):
     """Shows each step, in a window or as a film: who drives, the referee, the picture, a bar per value of each axis."""
 
-    def __init__(self, label_map: LabelMap, title: str, screens: Screens) -> None:
+    def __init__(self, label_map: LabelMap, title: str, screens: Screens, scored: bool = False) -> None:
+        self._scored = scored
         self._label_map, self._space, self._title = label_map, label_map.action_space, title
         self._wanted = screens
         self._screens: list[Film | Window] = []
@@ -101,7 +102,7 @@ class Overlay(Observer):
         if r is None:
             return
         parts = [] if r.race_time_s is None else [f"{r.race_time_s:6.2f} s"]
-        parts += [f"lap {r.lap + 1}"] + [f"{t:.2f}" for t in r.lap_times_s[-1:]]
+        parts += [] if self._scored else [f"lap {r.lap + 1}", *(f"{t:.2f}" for t in r.lap_times_s[-1:])]
         parts += [] if r.score is None else [f"score {r.score:.0f}"]
         text = "   ".join(parts)
         width = cv2.getTextSize(text, FONT, 0.5, 1)[0][0]

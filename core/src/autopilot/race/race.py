@@ -20,12 +20,13 @@ from autopilot.race.result import RaceResult, RunResult
 class RaceOptions:
     """Who races where. `drive` carries what applies to each run: seed, recovery, mode.
 
-    `reference` names published times of the game, which join the table.
+    `laps` is None for what the game is usually raced over: 3, or none where it is scored. `reference` names published
+    times of the game, which join the table.
     """
 
     drivers: tuple[str, ...]
     tracks: str | None = None
-    laps: int = 3
+    laps: int | None = None
     races: int = 1
     drive: DriveOptions = field(default_factory=DriveOptions)
     films: Path | None = None
@@ -33,7 +34,7 @@ class RaceOptions:
 
     def check(self) -> None:
         """Raise UserError for numbers or names that make no race."""
-        if self.laps < 1 or self.races < 1:
+        if self.races < 1 or (self.laps is not None and self.laps < 1):
             raise UserError("--laps and --races must be 1 or more")
         if not self.drivers or len(set(self.drivers)) != len(self.drivers):
             raise UserError("--drivers needs a list of different names")
@@ -67,14 +68,15 @@ class Race:
         worlds.desktop.check_referee("to race by")
         options.check()
         self._worlds, self._options, game = worlds, options, worlds.game
+        self._laps = game.laps(options.laps)
         tracks = tuple(game.tracks(options.tracks))
         entrants = [lineup.find(name) for name in options.drivers]
         self._heats = [(t, n, e) for t in tracks for n in range(options.races) for e in entrants]
         spec = game.spec
-        about = (spec.name, spec.title, options.drivers, tracks, options.laps, options.races, spec.hz)
+        about = (spec.name, spec.title, options.drivers, tracks, self._laps, options.races, spec.hz)
         self.result = RaceResult(*about, runs=(), stamp=spec.race.disclaimer)
         wanted = options.reference
-        self._references = find_references(game, wanted, list(tracks), options.laps) if wanted else []
+        self._references = find_references(game, wanted, list(tracks), self._laps) if wanted else []
 
     def go(
         self,
@@ -95,7 +97,7 @@ class Race:
             if report.ending in BY_HOTKEY:
                 raise KeyboardInterrupt
             if report.human_frames and not entrant.human:
-                say(f"{entrant.name} on {track}, race {number + 1}: a human helped, so its laps do not count")
+                say(f"{entrant.name} on {track}, race {number + 1}: a human helped, so it does not count")
             run = self._run_result(report, number, counter)
             for line in run.warnings:
                 say(f"{entrant.name} on {track}, race {number + 1}: warning: {line}")
@@ -111,15 +113,15 @@ class Race:
         return replace(
             drive,
             track=track,
-            laps=options.laps,
-            max_s=self._worlds.game.spec.race.lap_limit_s * options.laps,
+            laps=self._laps,
+            max_s=self._worlds.game.spec.race.lap_limit_s * max(self._laps, 1),
             seed=drive.seed + number,
             screens=replace(drive.screens, film=film),
             restart=heat > 0 and not entrant.human,
         )
 
     def _run_result(self, report: DriveReport, number: int, counter: IncidentCounter) -> RunResult:
-        laps, last = self._options.laps, (None if report.human_frames else report.reading) or Reading()
+        laps, last = self._laps, (None if report.human_frames else report.reading) or Reading()
         times = last.lap_times_s[:laps]
         return RunResult(
             driver=report.driver,
@@ -128,7 +130,7 @@ class Race:
             laps_s=times,
             incident_laps=tuple(sorted(i for i in counter.laps if i < laps)),
             incidents=counter.incidents,
-            finished=len(times) == laps,
+            finished=len(times) == laps if laps else last.score is not None,
             score=last.score,
             tallies=last.counters,
             warnings=tuple(report.timing["warnings"]),

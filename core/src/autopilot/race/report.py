@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +17,57 @@ MOST_PLOTS = 6
 def table_rows(result: RaceResult) -> list[tuple[str, list[str], Rows]]:
     """Return the tables as (title, head, rows): by driver, by track where there are several, and every run."""
     tallies = list(dict.fromkeys(name for run in result.runs for name in run.tallies))
-    scored = any(run.score is not None for run in result.runs)
-
-    def cells(r: dict[str, Any]) -> list[str]:
-        found = [r["driver"], f"{r['finished']}/{r['runs']}", _number(r["median_lap_s"], 2)]
-        found += [_number(r["lap_ratio"], 2), _number(r["median_race_s"], 2), str(r["incident_laps"])]
-        found += [f"{r['tallies'][name]:g}" for name in tallies]
-        return found + [_number(r["mean_score"], 1), _number(r["score_ratio"], 2)] * scored
-
-    head = ["driver", "finished", "median lap", "lap ratio", "median race", "laps with incident", *tallies]
-    head += ["mean score", "score ratio"] * scored
-    tables = [("Drivers", head, [cells(r) for r in summarise(result)])]
+    scored = _is_scored(result)
+    columns = _columns(result, tallies)
+    head, cells = list(columns), [[cell(r) for cell in columns.values()] for r in summarise(result)]
+    tables = [("Drivers", head, cells)]
     if len(result.tracks) > 1:
-        rows = [[track, *cells(r)] for track in result.tracks for r in summarise(result, track) if r["runs"]]
+        found = [(track, r) for track in result.tracks for r in summarise(result, track) if r["runs"]]
+        rows = [[track, *(cell(r) for cell in columns.values())] for track, r in found]
         tables.append(("Tracks", ["track", *head], rows))
     runs: Rows = []
     for run in result.runs:
-        own = [run.track, str(run.race + 1), run.driver, *run.cells(result.laps), _number(run.total_s, 2)]
+        own = [run.track, str(run.race + 1), run.driver]
+        own += [*run.cells(result.laps), _number(run.total_s, 2)] if result.laps else []
         own += [f"{run.tallies.get(name, 0):g}" for name in tallies]
         runs.append(own + [_number(run.score, 1)] * scored)
-    laps = [f"lap {i + 1}" for i in range(result.laps)]
-    return [*tables, ("Runs", ["track", "race", "driver", *laps, "total", *tallies, *["score"] * scored], runs)]
+    laps = [*(f"lap {i + 1}" for i in range(result.laps)), "total"] if result.laps else []
+    return [*tables, ("Runs", ["track", "race", "driver", *laps, *tallies, *["score"] * scored], runs)]
+
+
+def _columns(result: RaceResult, tallies: Sequence[str]) -> dict[str, Callable[[dict[str, Any]], str]]:
+    """Return the columns of a summary: heading -> what it shows of a row."""
+
+    def number(key: str, digits: int) -> Callable[[dict[str, Any]], str]:
+        return lambda r: _number(r[key], digits)
+
+    by_laps = {
+        "finished": lambda r: f"{r['finished']}/{r['runs']}",
+        "median lap": number("median_lap_s", 2),
+        "lap ratio": number("lap_ratio", 2),
+        "median race": number("median_race_s", 2),
+        "laps with incident": lambda r: str(r["incident_laps"]),
+    }
+    by_score = {
+        "races": lambda r: str(r["finished"]),
+        "median score": number("median_score", 1),
+        "best score": number("best_score", 1),
+    }
+    score = {"mean score": number("mean_score", 1), "score ratio": number("score_ratio", 2)}
+    counted = {name: (lambda r, name=name: f"{r['tallies'][name]:g}") for name in tallies}
+    found = (by_laps if result.laps else by_score) | counted | (score if _is_scored(result) else {})
+    return {"driver": lambda r: r["driver"], **found}
+
+
+def _is_scored(result: RaceResult) -> bool:
+    return not result.laps or any(run.score is not None for run in result.runs)
 
 
 def markdown(result: RaceResult) -> str:
     """Return the tables in the form of the original project: laps, totals, `*`, `Incomplete`."""
     lines = [f"# {result.title}, {_lengths(result)}", ""]
-    lines += [f"Times in seconds of game time, stamped: {result.stamp}. `*` = incident. "]
+    what = "Times in seconds of game time" if result.laps else "Scores of the game's own"
+    lines += [f"{what}, stamped: {result.stamp}. {'`*` = incident. ' if result.laps else ''}"]
     lines[-1] += f"Ratios compare with {result.drivers[0]}."
     lines += [f"\n{source}" for source in result.references]
     lines += [
@@ -56,8 +80,8 @@ def markdown(result: RaceResult) -> str:
 
 
 def _lengths(result: RaceResult) -> str:
-    laps, races = "lap" if result.laps == 1 else "laps", "race" if result.races == 1 else "races"
-    return f"{result.laps} {laps}, {result.races} {races} a track"
+    races = f"{result.races} {'race' if result.races == 1 else 'races'} a track"
+    return f"{result.laps} {'lap' if result.laps == 1 else 'laps'}, {races}" if result.laps else races
 
 
 def _row(cells: list[str]) -> str:
@@ -72,9 +96,9 @@ def chart(path: Path, result: RaceResult) -> None:
     """Draw every lap of every driver, track by track, and their scores where the game keeps one."""
     from matplotlib.figure import Figure
 
-    scored = any(run.score is not None for run in result.runs)
+    scored = _is_scored(result)
     apart = len(result.tracks) <= MOST_PLOTS and not scored
-    tracks = [(track,) for track in result.tracks] if apart else [result.tracks]
+    tracks = [(track,) for track in result.tracks] if apart else [result.tracks] * bool(result.laps)
     count = len(tracks) + scored
     figure = Figure(figsize=(max(6, 3.6 * count), 4), layout="constrained")
     plots = figure.subplots(1, count, squeeze=False)[0]
@@ -84,7 +108,7 @@ def chart(path: Path, result: RaceResult) -> None:
             plot.set_title(*shown)
     if scored:
         _plot(plots[-1], {driver: _scores(result, driver) for driver in result.drivers}, "score")
-    figure.suptitle(f"{result.title}, {_lengths(result)} ({result.stamp}; star = incident)")
+    figure.suptitle(f"{result.title}, {_lengths(result)} ({result.stamp}{'; star = incident' if result.laps else ''})")
     figure.savefig(path, dpi=120)
 
 
@@ -95,8 +119,8 @@ def _laps(result: RaceResult, driver: str, tracks: Sequence[str]) -> list[tuple[
     return laps if runs else None
 
 
-def _scores(result: RaceResult, driver: str) -> list[tuple[float, bool]]:
-    return [(run.score, False) for run in result.runs if run.driver == driver and run.score is not None]
+def _scores(result: RaceResult, driver: str) -> list[tuple[float, bool]] | None:
+    return [(run.score, False) for run in result.runs if run.driver == driver and run.score is not None] or None
 
 
 def _plot(plot: Any, values: dict[str, list[tuple[float, bool]] | None], label: str) -> None:

@@ -13,8 +13,8 @@ class RunResult:
     """One driver, once, on one track. Times in seconds of game time.
 
     `incident_laps` are the numbers (from 0) of laps with an incident; a run that gave up is not
-    `finished`, and has fewer laps than were asked. `tallies` is what the referee counted besides, `warnings` what made
-    it a poor run.
+    `finished`, and has fewer laps than were asked; one without laps is, if it has a score.
+    `tallies` is what the referee counted besides, `warnings` what made it a poor run.
     """
 
     driver: str
@@ -31,7 +31,7 @@ class RunResult:
     @property
     def total_s(self) -> float | None:
         """The race time, if it was finished."""
-        return sum(self.laps_s) if self.finished else None
+        return sum(self.laps_s) if self.finished and self.laps_s else None
 
     def cells(self, laps: int) -> list[str]:
         """Return the laps as text: `*` marks an incident, `Incomplete` the lap given up."""
@@ -43,7 +43,10 @@ class RunResult:
 
 @dataclass(frozen=True)
 class RaceResult:
-    """All runs of a race, and what was asked; `references` say where published ones among them are from."""
+    """All runs of a race, and what was asked; `references` say where published ones among them are from.
+
+    With `laps` 0 it is scored: drivers compare by their scores alone.
+    """
 
     game: str
     title: str
@@ -99,6 +102,8 @@ def _summary(driver: str, track: str | None, runs: Sequence[RunResult]) -> dict[
         "incident_laps": sum(len(run.incident_laps) for run in runs),
         "incidents": sum(run.incidents for run in runs),
         "mean_score": round(statistics.mean(scores), 1) if scores else None,
+        "median_score": _median(scores),
+        "best_score": round(max(scores), 1) if scores else None,
         "tallies": {name: round(sum(run.tallies.get(name, 0) for run in runs), 1) for name in names},
     }
 

@@ -86,21 +86,26 @@ def _curve(name: str, path: Sequence[tuple[float, float]], shade: int) -> Markup
     return line + Markup("").join(dot.format(shade, x, y, name) for x, y in path)
 
 
-def laps(title: str, groups: Sequence[str], rows: Sequence[tuple[str, str, float, bool]]) -> Markup:
-    """Draw lap times as dots: rows are (group, name, seconds, incident), a column for each group.
+def runs(title: str, groups: Sequence[str], rows: Sequence[tuple[str, str, float, bool]]) -> Markup:
+    """Draw lap times or scores as dots: rows are (group, name, value, incident), a column for each group.
 
     The colour says the name, a star the incident.
     """
     if not rows:
-        return Markup("<p>no lap was finished</p>")
+        return Markup("<p>there are no {}</p>").format(title)
     names = list(dict.fromkeys(name for _, name, _, _ in rows))
     height, left, top = 250, 46, 22
     width = max(880, left + 110 * len(groups))
-    ys = _ticks(0.0, max(t for _, _, t, _ in rows))
+    values = [value for _, _, value, _ in rows]
+    ys = _ticks(min(0.0, *values), max(0.0, *values))
     plot_h, column = height - top - 26, (width - left) / len(groups)
+
+    def height_of(value: float) -> float:
+        return top + plot_h * (1 - (value - ys[0]) / (ys[-1] - ys[0]))
+
     parts = [Markup('<text class="title" x="{}" y="13">{}</text>').format(left, title)]
     for tick in ys:
-        y = top + plot_h * (1 - tick / ys[-1])
+        y = height_of(tick)
         parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(left, width, y, y))
         parts.append(Markup('<text class="tick end" x="{}" y="{:.1f}">{:g}</text>').format(left - 6, y + 4, tick))
     for g, group in enumerate(groups):
@@ -110,8 +115,8 @@ def laps(title: str, groups: Sequence[str], rows: Sequence[tuple[str, str, float
             mine = [(t, star) for where, who, t, star in rows if (where, who) == (group, name)]
             for k, (t, star) in enumerate(mine):
                 x = middle + (i - (len(names) - 1) / 2) * min(28, column / (len(names) + 1)) + (k % 5 - 2) * 1.5
-                y = top + plot_h * (1 - t / ys[-1])
-                mark = f"{name}: {t:.2f} s" + (", incident" if star else "")
+                y = height_of(t)
+                mark = f"{name}: {t:.2f}" + (", incident" if star else "")
                 shape = (
                     Markup('<text class="star f{}" x="{:.1f}" y="{:.1f}">★<title>{}</title></text>')
                     if star

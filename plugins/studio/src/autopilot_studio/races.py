@@ -37,7 +37,7 @@ def _read(path: Path) -> dict[str, Any]:
         for key in ("title", "drivers", "tracks", "laps", "runs", "summary", "stamp", "game"):
             race[key]
         for run in race["runs"]:
-            run["total_s"] = sum(run["laps_s"]) if run["finished"] else None
+            run["total_s"] = sum(run["laps_s"]) if run["finished"] and race["laps"] else None
             run["cells"] = [(t, i in run["incident_laps"]) for i, t in enumerate(run["laps_s"])]
             run["score"]
     except (OSError, ValueError, KeyError, TypeError) as e:
@@ -60,7 +60,9 @@ def show(request: Request) -> Response:
             starts = [0.0, *accumulate(run["laps_s"])]
             one = {"file": film.name, "run": run, "starts": [round(s, 2) for s in starts]}
             films.setdefault(f"{run['track']}, race {run['race'] + 1}", []).append(one)
-    chart = charts.laps("lap times, s", race["tracks"], laps)
+    scores = [(r["track"], r["driver"], r["score"], False) for r in race["runs"] if r["score"] is not None]
+    what, dots = ("lap times, s", laps) if race["laps"] else ("scores", scores)
+    chart = charts.runs(what, race["tracks"], dots)
     return page(request, "race.html", name=name, race=race, chart=chart, films=films)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ def command(
     real_time = not worlds.lockstep()
     try:
         with ui.status() as line:
-            status = Status(line, describe_drive)
+            status = Status(line, partial(describe_drive, scored=found.spec.race.scored))
 
             def watching(drive: Drive) -> list[Observer]:
                 return [Countdown(), status] if real_time and not drive.options.restart else [status]

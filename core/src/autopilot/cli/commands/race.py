@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--game", metavar="NAME", help="Which game (default: the first bundle's).")
 @click.option("--tracks", metavar="LIST", help="Tracks: a,b,… or, where they are numbers, 0-4.")
-@click.option("--laps", metavar="N", type=int, default=3, help="Laps of each race.")
+@click.option("--laps", metavar="N", type=int, help="Laps of each race (default: 3, or none where it is scored).")
 @click.option("--races", metavar="N", type=int, default=1, help="Races on each track.")
 @option_group(
     "What is kept",
@@ -58,7 +58,7 @@ def command(
     game: str | None,
     drivers: str | None,
     tracks: str | None,
-    laps: int,
+    laps: int | None,
     races: int,
     films: bool,
     reference: str | None,
@@ -67,8 +67,8 @@ def command(
     devices: Any,
     **driving: Any,
 ) -> None:
-    """Let each driver race in turn; lap times by the referee, `*` for an incident."""
-    from autopilot.api import Game, Step
+    """Let each driver race in turn; lap times or scores by the referee, `*` for an incident."""
+    from autopilot.api import Game, Reading, Step
     from autopilot.commands import ui
     from autopilot.commands.choices import game_of, newest_bundle
     from autopilot.commands.status import Countdown, Status
@@ -104,9 +104,9 @@ def command(
 
         def watching(drive: Drive, number: int) -> list[Observer]:
             def describe(step: Step) -> str:
-                lap = step.reading.lap + 1 if step.reading else 1
-                where = f"{drive.entrant.name} on {drive.request.track}, race {number + 1}"
-                return f"{where}: lap {lap}, {step.index} decisions"
+                now = step.reading or Reading()
+                far = f"lap {now.lap + 1}" if race.result.laps else f"score {now.score or 0:.0f}"
+                return f"{drive.entrant.name} on {drive.request.track}, race {number + 1}: {far}, decision {step.index}"
 
             status = Status(line, describe)
             return [Countdown(), status] if real_time and not drive.options.restart else [status]

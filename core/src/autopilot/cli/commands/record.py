@@ -87,16 +87,17 @@ def command(
     from autopilot.drive.world import Worlds
     from autopilot.sessions.home import is_scripted
 
-    by_itself = [driver] if teacher is not None or is_scripted(driver) else []
-    found = Game(app.registry, game or game_of(app, by_itself))
+    alone = [driver] if teacher is not None or is_scripted(driver) else []
+    found = Game(app.registry, game or game_of(app, alone))
     scripted = teacher is not None or driver in found.demonstrators
-    laps = options.pop("laps") or (1 if scripted and options["max_s"] is None else 0)
+    by_itself = scripted and options["max_s"] is None and not found.spec.race.scored
+    laps = found.laps(options.pop("laps")) or int(by_itself)
     if options["noise"] and options["mode"] is None and found.spec.simulator is not None:
         options["mode"] = found.spec.simulator.noise_mode
     takeover: TakeoverMode | None = None if teacher is None else "off"
     chosen = DriveOptions(**options, laps=laps, teacher=teacher, window=show, record=True, takeover=takeover)
     if teacher is not None and chosen.max_s is None:
-        chosen = replace(chosen, max_s=found.spec.race.lap_limit_s * laps)
+        chosen = replace(chosen, max_s=found.spec.race.lap_limit_s * max(laps, 1))
     lineup, worlds = app.lineup(found, select), Worlds(found, app.home, devices)
     entrant = lineup.scripted(driver, actions, hz) if teacher is None else lineup.find(driver)
     data: list[dict[str, Any]] = []
