@@ -92,7 +92,7 @@ BUDGETS = {
 PLUGINS = {
     "check": (1100, "what is wrong with a session, alone and among others"),
     "ctr": (2105, "tracks, emulators, a display that is learned, the original's recordings and times"),
-    "input_keyboard": (700, "the keyboards of four systems, pressed and read"),
+    "input_keyboard": (980, "the keyboards of four systems, pressed and read; of Windows by calls of its own"),
     "screen": (1300, "pictures and windows, of X11 and of other desktops"),
     "setup": (1400, "finding a game's picture, its keys and its clock; doctor"),
     "sharing": (1270, "packs, LeRobot with its encoder's threads kept ordinary, Rerun"),

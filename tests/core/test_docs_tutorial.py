@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -75,6 +74,7 @@ def masked(printed: str) -> str:
 @pytest.fixture(scope="module")
 def autopilot(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     root = tmp_path_factory.mktemp("tutorial")
+    venv = pytest.importorskip("venv", reason="an embedded Python makes no environments")
     venv.create(root / "venv", symlinks=os.name != "nt")
     python = root / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     page = (ROOT / "docs/plugins/tutorial.md").read_text(encoding="utf-8")

@@ -39,7 +39,7 @@ def open_backend(names: Sequence[str]) -> Backend:
 
 
 class X11Keys:
-    """XTest, by keysym: to every program like the real keyboard.
+    """XTest: to every program like the real keyboard.
 
     Not pynput's controller: it sends characters as synthetic events, which games ignore.
     """

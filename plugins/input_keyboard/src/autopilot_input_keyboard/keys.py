@@ -1,4 +1,8 @@
-"""The names of keys: which there are, and what each system calls them."""
+"""The names of keys: which there are, and what each system calls them.
+
+A name is a place on the keyboard, called by what a US keyboard has there, whatever layout is in use and whatever
+is printed on the key: games and emulators know keys by place too, and a layout or Shift changes no binding.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +52,10 @@ KEYS: Mapping[str, tuple[str, str]] = {
     **_PUNCTUATION,
     **{c: (c, c.upper()) for c in string.ascii_lowercase + string.digits},
 }
-"""Name -> what X calls its keysym, and the Linux kernel its key (less `KEY_`)."""
+"""Name -> what X calls its keysym on a US keyboard, and the Linux kernel its key (less `KEY_`)."""
+
+X11_OFFSET = 8
+"""What X servers add to the kernel's numbers of keys (xkeyboard-config's keycodes `evdev`)."""
 
 
 def check(names: Iterable[str]) -> None:
@@ -71,7 +78,7 @@ def open_display() -> Display:
 
 
 def available() -> list[str]:
-    """Return the names of all keys, less those that the layout of an X11 keyboard has not.
+    """Return the names of all keys, less those that an X11 keyboard has not.
 
     Raises DeviceError as `open_display` does.
     """
@@ -87,22 +94,31 @@ def available() -> list[str]:
 def x11_codes(display: Display, names: Iterable[str]) -> dict[str, int]:
     """Return the number by which the X server knows each key.
 
-    Raises UserError for an unknown key, and for one that the keyboard layout does not have.
+    Raises UserError for an unknown key, and for one that the keyboard does not have.
     """
     names = tuple(names)
     check(names)
     codes = {name: _x11_code(display, name) for name in names}
     for name, code in codes.items():
         if not code:
-            raise UserError(f"this keyboard layout has no key {name!r}: bind another one")
+            raise UserError(f"this keyboard has no key {name!r}: bind another one")
     return codes
 
 
 def _x11_code(display: Display, name: str) -> int:
+    """Return the server's number of the key, 0 for none: by place where it numbers keys as the kernel does.
+
+    Servers that do not (XQuartz, some for remote desktops) are asked which key types the character.
+    """
     from Xlib import XK
 
-    symbol = KEYS[name][0].replace("Ctrl_", "Control_")
-    return int(display.keysym_to_keycode(XK.string_to_keysym(symbol)))
+    def by_symbol(symbol: str) -> int:
+        return int(display.keysym_to_keycode(XK.string_to_keysym(symbol)))
+
+    code = evdev_codes([name])[name] + X11_OFFSET
+    if by_symbol("Up") == evdev_codes(["up"])["up"] + X11_OFFSET:
+        return code if display.display.info.min_keycode <= code <= display.display.info.max_keycode else 0
+    return by_symbol(KEYS[name][0].replace("Ctrl_", "Control_"))
 
 
 def evdev_codes(names: Iterable[str]) -> dict[str, int]:
