@@ -22,14 +22,17 @@ test: lint ## Lint, then all tests; PYTEST_ARGS="-k name" chooses some
 test-qemu: setup ## Keyboards and pads on a real kernel's uinput, inside QEMU
 	@$(BIN)/python tests/qemu/boot.py
 
-lint: setup ## ruff, mypy and the import contracts
+lint: setup ## ruff, mypy, the import contracts, and the links of the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/site.py
 
-docs: setup ## Regenerate the generated pages of docs/
+docs: setup ## Regenerate the generated pages of docs/, and build the site into site/
 	@$(BIN)/python scripts/gen_docs.py
+	@$(BIN)/python scripts/site.py
+	@echo 'to read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site'
 
 bench: setup ## Run benchmarks/*.py; each prints JSON
 	@set -e; for script in $(filter-out %/torch_networks.py,$(wildcard benchmarks/*.py)); do echo "$$script" >&2; $(BIN)/python "$$script"; done

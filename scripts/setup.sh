@@ -162,5 +162,5 @@ for member in core plugins/*/; do
 done
 # Byte code now, so that the first start of the command is as quick as the later ones.
 "$uv" pip install --python .venv/bin/python --compile-bytecode \
-    --constraints constraints.txt --group dev "$@"
+    --constraints constraints.txt --group dev --group docs "$@"
 fingerprint >.venv/.setup
