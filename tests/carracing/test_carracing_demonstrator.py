@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from autopilot_carracing.labels import make_label_map
+from autopilot_carracing.labels import make_analogue_label_map, make_label_map
 
-LABELS = make_label_map()
+LABELS, ANALOGUE = make_label_map(), make_analogue_label_map()
 
 
-def race(world, noise=0.0, limit=750):
+def race(world, noise=0.0, limit=750, labels=LABELS):
     """Drive to the end without drawing a frame; return the last reading and ticks off the road.
 
     `noise` is the share of decisions at which a disturbance of 2 to 5 random decisions starts.
@@ -21,10 +21,10 @@ def race(world, noise=0.0, limit=750):
     off_road = disturbed = 0
     for _ in range(limit):
         held = world.demonstrator.decide()
-        assert LABELS.held(LABELS.action(held)) == held, "a label says all of it"
+        assert labels.held(labels.action(held)) == held, "a label says all of it"
         if noise and not disturbed and rng.random() < noise:
             disturbed = rng.randint(2, 5)
-            wrong = LABELS.held((rng.randrange(3), rng.randrange(3)))
+            wrong = labels.held(tuple(map(rng.randrange, labels.action_space.sizes)))
         if disturbed:
             disturbed -= 1
             held = wrong
@@ -45,6 +45,23 @@ def test_it_scores_880_on_average_over_seeds_0_to_19(open_race):
     assert min(scores) >= 800, scores
     assert all(reading.finished for reading, _ in results)
     assert sum(off_road for _, off_road in results) <= 5
+
+
+def test_with_a_stick_it_drives_as_well_as_with_keys(open_race):
+    """On three tracks; README.md has more."""
+    keys = [race(open_race(track))[0] for track in (0, 2, 4)]
+    stick, off_road = zip(
+        *(race(open_race(track, demonstrator="demonstrator-analogue"), labels=ANALOGUE) for track in (0, 2, 4)),
+        strict=True,
+    )
+    assert np.mean([r.score for r in stick]) >= np.mean([r.score for r in keys]) - 1
+    assert all(reading.finished for reading in stick)
+    assert sum(off_road) == 0
+
+
+def test_with_a_stick_it_is_never_lost(open_race):
+    reading, _ = race(open_race(5, demonstrator="demonstrator-analogue"), noise=0.03, labels=ANALOGUE)
+    assert reading.finished
 
 
 def test_it_keeps_no_memory(open_race):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pygame
@@ -66,6 +68,43 @@ def test_a_human_drives_with_the_arrow_keys(world):
         xdotool("keyup", "Up", "keyup", "Left")
     assert speed > 20
     assert world.source.simulator.car.wheels[0].joint.angle > 0.05
+
+
+@pytest.fixture
+def sdl():
+    """The SDL that pygame has loaded: it can make up a pad, without a kernel's."""
+    libraries = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libSDL2-2" in line}
+    (path,) = (path for path in libraries if "pygame" in path)
+    sdl = ctypes.CDLL(path)
+    sdl.SDL_JoystickOpen.restype = ctypes.c_void_p
+    return sdl
+
+
+def test_a_person_steers_with_a_pads_stick_beside_the_keys(world, sdl):
+    index = sdl.SDL_JoystickAttachVirtual(1, 6, 15, 0)  # a game controller with 6 axes and 15 buttons
+    assert index >= 0
+    pad = ctypes.c_void_p(sdl.SDL_JoystickOpen(index))
+    held = world.reader.held
+    assert comes_true(lambda: held() == frozenset() and world.reader._pads), "plugged in"
+    sdl.SDL_JoystickSetVirtualAxis(pad, 0, -20000)
+    sdl.SDL_JoystickSetVirtualAxis(pad, 4, 20000)
+    assert comes_true(lambda: held() == {"steer:-0.6", "brake"}), held()
+    sdl.SDL_JoystickSetVirtualAxis(pad, 4, -32768)
+    xdotool("keydown", "Up")
+    try:
+        assert comes_true(lambda: held() == {"steer:-0.6", "accelerate"}), held()
+        for _ in range(5):
+            world.device.hold(held())
+            world.clock.tick()
+    finally:
+        xdotool("keyup", "Up")
+    assert world.device.simulator.car.wheels[0].joint.angle == pytest.approx(0.6 * world.device.lock, abs=0.03)
+    sdl.SDL_JoystickSetVirtualAxis(pad, 0, 0)
+    assert comes_true(lambda: held() == frozenset()), held()
+    sdl.SDL_JoystickSetVirtualAxis(pad, 0, 32767)
+    assert comes_true(lambda: held() == {"steer:1"}), held()
+    sdl.SDL_JoystickDetachVirtual(index)
+    assert comes_true(lambda: held() == frozenset()), "unplugged"
 
 
 def test_hotkeys_arrive_once_and_in_order(world):

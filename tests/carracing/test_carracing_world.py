@@ -171,3 +171,20 @@ def test_standing_still_holds_nothing(open_race):
     for _ in range(25):
         world.clock.tick()
     assert np.allclose(before, hull(world).position, atol=0.1)
+
+
+def test_a_stick_turns_the_wheels_as_far_as_it_says(open_race):
+    angles = {}
+    for held in ("left", "steer:-1", "steer:-0.4", "steer:0.4", "steer:1", "right"):
+        world = open_race(7)
+        for _ in range(5):
+            world.device.hold(frozenset({held}))
+            world.clock.tick()
+        angles[held] = world.source.simulator.car.wheels[0].joint.angle
+    assert angles["left"] == angles["steer:-1"]
+    assert angles["right"] == angles["steer:1"]
+    assert angles["left"] > angles["steer:-0.4"] > 0.1 > -0.1 > angles["steer:0.4"] > angles["right"]
+    world.device.release_all()
+    for _ in range(5):
+        world.clock.tick()
+    assert abs(world.source.simulator.car.wheels[0].joint.angle) < 0.02

@@ -77,12 +77,18 @@ def test_import_contracts_hold() -> None:
 
 
 BUDGETS = {
-    "api": (1800, "the whole vocabulary, documented field by field, the guard around foreign code, files on Windows"),
+    "api": (
+        1900,
+        "the whole vocabulary, field by field, levels of sticks, the guard around foreign code, files on Windows",
+    ),
     "bundle": (340, "a manifest, one preprocessing, one selector"),
     "cli": (1000, "six commands, their options in groups and examples, and a line for every error"),
     "commands": (680, "shared options in groups, choices, status lines, tables"),
-    "desktop": (900, "bindings, joining source and devices, and two processes for keys that die with nobody"),
-    "drive": (1740, "worlds, drivers, the run and all that observes it"),
+    "desktop": (
+        930,
+        "bindings of keys and sticks, joining source and devices, two processes for keys that die with nobody",
+    ),
+    "drive": (1760, "worlds, drivers, the run and all that observes it"),
     "learn": (2510, "networks, data, the jitted step, checkpoints and clusters"),
     "race": (460, "heats, a table in three forms, by laps or by score, published times"),
     "sessions": (1840, "rows on disk that survive a crash, their index, cache, laps and review"),

@@ -63,6 +63,20 @@ def test_a_large_correction_moves_the_label_by_more_than_one_value() -> None:
         assert set(found[moved == by, 1].tolist()) == wanted
 
 
+def test_an_axis_of_levels_moves_by_the_same_share_of_its_way() -> None:
+    """Left, forward and right are levels -1, 0 and 1, whatever lies between."""
+    at = np.array([-1, -0.5, -0.1, 0, 0.1, 0.5, 1])
+    axis = Axis("steer", tuple(f"{level:g}" for level in at), tuple(range(6, -1, -1)))
+    space = ActionSpace((SPACE.axes[0], axis))
+    for value in (0, 2, 3, 5):
+        pixels, found = run(SHIFTED, dots(MANY, 20, 15), np.full((MANY, 2), (0, value)), BY_PIXEL, space=space)
+        moved = np.round(centre(pixels)[0]).astype(int) - 20
+        for by in range(-4, 5):
+            levels = at[found[moved == by, 1]]
+            assert levels.mean() == pytest.approx(np.clip(at[value] + 0.1 * by, -1, 1), abs=0.05)
+            assert len(set(levels)) <= 2, "the levels on either side"
+
+
 def test_without_a_correction_a_shifted_picture_keeps_its_label() -> None:
     labels = np.stack([np.arange(60) % 2, np.arange(60) % 3], 1)
     pixels, found = run(SHIFTED, dots(60, 20, 15), labels)

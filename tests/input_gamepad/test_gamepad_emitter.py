@@ -91,6 +91,37 @@ def test_buttons_reach_the_kernel_as_those_of_a_dualshock(kernel):
     ]
 
 
+LEVELS = ["left_x:-0.6", "left_x:1", "left_y:0.5", "right_x:-1", "right_y:-0.5", "rt:0.4"]
+
+
+def test_levels_reach_the_kernel_and_go_back_to_rest(kernel):
+    pad = xbox(LEVELS)
+    hold(pad)
+    kernel.reports.clear()
+    hold(pad, "left_x:-0.6", "rt:0.4")
+    hold(pad, "left_x:1", "rt:0.4", "left_y:0.5")
+    hold(pad, "right_x:-1", "right_y:-0.5")
+    hold(pad)
+    assert kernel.reports == [
+        {"ABS_X": -19660, "ABS_RZ": 102},
+        {"ABS_X": 32767, "ABS_Y": -16385},  # vgamepad turns y round by its complement: rest is -1
+        {"ABS_X": 0, "ABS_Y": -1, "ABS_RZ": 0, "ABS_RX": -32767, "ABS_RY": 16383},
+        {"ABS_RX": 0, "ABS_RY": -1},
+    ], "in one report each: no stick passes its rest on the way"
+
+
+def test_levels_of_a_dualshock(kernel):
+    pad = dualshock(LEVELS)
+    hold(pad)
+    kernel.reports.clear()
+    hold(pad, "left_x:-0.6", "left_y:0.5", "right_y:-0.5", "rt:0.4")
+    hold(pad)
+    assert kernel.reports == [
+        {"ABS_X": 51, "ABS_Y": 64, "ABS_RY": 192, "ABS_RZ": 102},
+        {"ABS_X": 128, "ABS_Y": 128, "ABS_RY": 128, "ABS_RZ": 0},
+    ]
+
+
 @pytest.mark.parametrize("make", [xbox, dualshock])
 def test_every_button_moves_something_of_its_own(kernel, make):
     pad = make(NAMES)

@@ -186,5 +186,42 @@ def test_a_pad_of_a_killed_owner_is_unplugged():
     one.close()
 
 
+STEER = {f"steer:{level:g}": f"left_x:{level:g}" for level in (-1, -0.6, -0.3, 0.3, 0.6, 1)}
+
+
+@pytest.mark.parametrize("kind", ["xbox", "dualshock"])
+def test_a_sticks_level_is_read_back_and_returns_to_rest_when_its_owner_is_killed(kind):
+    bound = {**STEER, "gas:0.5": "rt:0.5", "gas:1": "rt:1"}
+    one = emitter(f"autopilot_input_gamepad.backends:{kind}", bound)
+    reader = open_pads(bound, {})  # of whatever pad
+    assert reader.held() == frozenset()
+    for control in STEER:
+        one.hold(frozenset({control, "gas:0.5"}))
+        until(lambda control=control: reader.held() == {control, "gas:0.5"})
+    one.release_all()
+    until(lambda: reader.held() == frozenset())
+    one.hold(frozenset({"steer:-0.6"}))
+    until(lambda: reader.held() == {"steer:-0.6"})
+    pids = one.pids
+    os.kill(pids[0], signal.SIGKILL)
+    until(lambda: one.pids != pids)
+    until(lambda: reader.held() == frozenset())
+    x = device(one).absinfo(ecodes.ABS_X)
+    assert abs(x.value - (x.min + x.max) / 2) <= 1, "the new pad's stick is at rest"
+    one.hold(frozenset({"steer:0.3"}))
+    until(lambda: reader.held() == {"steer:0.3"})
+    one.close()
+    reader.close()
+
+
+def test_a_stick_returns_to_rest_when_the_driver_falls_silent():
+    one = Emitter("autopilot_input_gamepad.backends:xbox", STEER, patience_s=2)
+    found = device(one)
+    one.hold(frozenset({"steer:-0.6"}))
+    assert found.absinfo(ecodes.ABS_X).value == -19660
+    until(lambda: found.absinfo(ecodes.ABS_X).value == 0)
+    one.close()
+
+
 def test_the_probe_of_the_pad_succeeds():
     assert [found.ok for found in probe_pad()] == [True]

@@ -2,6 +2,7 @@
 
 # fmt: off
 # A name a line would be 150 of them; `__all__` tells an outsider's type checker that these are offered.
+from autopilot.api.analogue import level_of, levels, nearest_level, split_level
 from autopilot.api.errors import (
     AutopilotError, Away, BundleError, DeviceError, PluginError, SessionError, UserError, suggest,
 )
@@ -11,7 +12,7 @@ from autopilot.api.hookspecs import API_VERSION, GROUP, hookimpl
 from autopilot.api.interfaces import (
     Backend, Clock, Demonstrator, FrameSource, HudReader, LabelMap, OutputDevice, Reader, Referee, Trial, World,
 )
-from autopilot.api.labels import MOST_ACTIONS, Choice, ChoiceAxis, ChoiceLabelMap, check_label_map
+from autopilot.api.labels import MOST_ACTIONS, Choice, ChoiceAxis, ChoiceLabelMap, check_label_map, held_by, level_axis
 from autopilot.api.registry import KINDS, Fault, Plugin, Registry, versions
 from autopilot.api.specs import (
     SOME, CheckSpec, ClockName, CommandSpec, DeviceSpec, EngineSpec, FrameSourceSpec, GameSpec, HudSpec, LabelMapSpec,
@@ -32,5 +33,6 @@ __all__ = [
     "PluginError", "Positive", "Probe", "Program", "RaceSpec", "RaceText", "Reader", "Reading", "Recovery",
     "Rectangle", "Referee", "Reference", "Registry", "ScreenSpec", "SessionError", "SimulatorSpec", "SourceSettings",
     "SteerCorrection", "Step", "Target", "Tracks", "Trial", "UserError", "Window", "World", "WorldRequest",
-    "check_label_map", "hookimpl", "load", "patiently", "suggest", "versions",
+    "check_label_map", "held_by", "hookimpl", "level_axis", "level_of", "levels", "load", "nearest_level", "patiently",
+    "split_level", "suggest", "versions",
 ]

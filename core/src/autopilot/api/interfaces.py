@@ -44,6 +44,9 @@ class OutputDevice(Protocol):
 class Backend(Protocol):
     """Presses keys or buttons by name; it lives in the emitter's process and in no other.
 
+    A stick or trigger has a name for each level, such as `left_x:-0.6`: to press it is to move the stick there, to
+    release it is to let go. Of a stick that moves on, the old level is released and the new one pressed before `flush`.
+
     `press` and `release` may wait for `flush`, which returns when the system has taken them.
     Releasing what is not down does nothing. A driver's exceptions may pass: their text reaches
     the user in one line. What it prints goes to standard error; a call that takes over a second

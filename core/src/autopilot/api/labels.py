@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+from autopilot.api.analogue import levels
 from autopilot.api.types import NOTHING, Action, ActionSpace, Axis, Held
 
 if TYPE_CHECKING:
@@ -76,6 +78,28 @@ class ChoiceAxis:
         return [(way, i) for way, _, i in sorted(ways, key=lambda way: (-len(way[0]), way[1]))]
 
 
+def level_axis(name: str, at: Iterable[float], mirror: bool, ends: tuple[str, str] | None = None) -> ChoiceAxis:
+    """Return the axis of an analogue control: its levels as values, from low to high, and `0`, where none is held.
+
+    `mirror` says that it turns round when the picture is flipped, as steering does and a pedal does not. `ends` are
+    controls, keys say, that mean the lowest and the highest level. A frame that holds two of all these is skipped.
+    Raises ValueError for a level beyond -1 to 1, and where one has no mirror image.
+    """
+    steps = sorted({0.0, *at})
+    if mirror and steps != [-step for step in reversed(steps)]:
+        raise ValueError(
+            f"axis {name}: needs levels that mirror each other, not {', '.join(map('{:g}'.format, steps))}"
+        )
+    also = dict(zip((steps[0], steps[-1]), ends or (), strict=False))
+    choices = [
+        Choice(f"{step:g}", frozenset(levels(name, [step])), [frozenset({also[step]})] if step in also else ())
+        for step in steps
+    ]
+    swap = {f"{-step:g}": f"{step:g}" for step in steps if mirror and step > 0}
+    each = [control for choice in choices for way in (choice.controls, *choice.also) for control in way]
+    return ChoiceAxis(name, choices, mirror=swap, conflicts=[frozenset(pair) for pair in combinations(each, 2)])
+
+
 class ChoiceLabelMap:
     """A label map made of `ChoiceAxis` tables; `always` is held whatever the action.
 
@@ -106,6 +130,12 @@ class ChoiceLabelMap:
         """Return the controls to hold for an action."""
         chosen = (axis.choices[i].controls for axis, i in zip(self._axes, action, strict=True))
         return self._always.union(*chosen)
+
+
+def held_by(labels: LabelMap) -> Held:
+    """Return all the controls that some action of a label map holds."""
+    space = labels.action_space
+    return NOTHING.union(*(labels.held(space.split(joint)) for joint in range(space.joint_size)))
 
 
 def check_label_map(labels: LabelMap, controls: Sequence[str]) -> None:

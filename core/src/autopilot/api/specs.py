@@ -51,9 +51,9 @@ class SteerCorrection:
     around `pivot` (x, y as shares of its width and height), the car looks as if it stood too far left
     or pointed too far left by as much, and the label moves `pixels * per_pixel + degrees *
     per_degree` values to the right, a fraction of one by chance: on the average over the data the
-    correction is exact. Both numbers must be measured. `pixel_aspect` is a pixel's width over its
-    height in the world; `static_regions` is what does not move with the road: the car itself. Turning
-    suits games seen from above; leave `per_degree` None where it does not.
+    correction is exact; the label of an axis of levels moves by the same share of its way. Both numbers must be
+    measured. `pixel_aspect` is a pixel's width over its height in the world; `static_regions` is what does not move
+    with the road: the car itself. Turning suits games seen from above; leave `per_degree` None where it does not.
     """
 
     per_pixel: float
@@ -202,7 +202,8 @@ class GameSpec:
     title: str
     """What it is, in words."""
     controls: Annotated[tuple[str, ...], SOME]
-    """The game's verbs, such as `left` or `accelerate`; never keys."""
+    """The game's verbs, such as `left` or `accelerate`; never keys. An analogue one is there once for each level:
+    `*levels("steer", (-1, -0.5, 0.5, 1))`."""
     label_map: str
     """The label map that it is recorded and driven with by default."""
     hz: Positive = 10.0
@@ -214,7 +215,8 @@ class GameSpec:
     modes: Annotated[Mapping[str, str], SOME] = field(default_factory=lambda: {"N": "normal"})
     """Recording mode's letter -> words; a letter `*` lets a user record in modes of their own naming."""
     bindings: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
-    """Device -> profile -> control -> key; the first profile is the default."""
+    """Device -> profile -> control -> key; the first profile is the default. An analogue control may be bound as a
+    whole, to a stick (`steer` -> `left_x`), or by single levels (`steer:-1` -> `left`)."""
     hotkeys: Mapping[str, str] = field(default_factory=dict)
     """`pause`, `save`, `quit`, `discard` -> key."""
     hidden: tuple[Rectangle, ...] = ()

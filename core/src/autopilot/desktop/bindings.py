@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
+from autopilot.api.analogue import split_level
 from autopilot.api.errors import UserError, suggest
 from autopilot.api.specs import GameSpec
 from autopilot.api.types import SourceSettings
@@ -62,7 +63,8 @@ class Table(BaseModel):
 class UserBindings:
     """The part of a user's `bindings.toml` that is about one game.
 
-    `[GAME.DEVICE]` gives `control = "key"` for every profile, `[GAME.DEVICE.PROFILE]` for one,
+    `[GAME.DEVICE]` gives `control = "key"` for every profile (of an analogue control its stick, `steer = "left_x"`,
+    or a key for one level, `"steer:-1" = "left"`), `[GAME.DEVICE.PROFILE]` for one,
     which may be new and then begins as a copy of the game's first; `[GAME.hotkeys]` gives
     `pause`, `save`, `quit`, `discard` and `panic`. `[GAME.screen]` says which `profile` is the default, where
     the frames come from (`source`, and of it a `window`, `monitor` or `video`), and which `region` (x, y,
@@ -86,7 +88,7 @@ class UserBindings:
         _check(self._hotkeys, HOTKEY_NAMES, f"{path}: [{spec.name}.hotkeys]")
         for device, profiles in self._devices.items():
             for profile, keys in profiles.items():
-                _check(keys, spec.controls, f"{path}: [{spec.name}.{device}{profile and '.'}{profile}]")
+                _check(keys, bindable(spec), f"{path}: [{spec.name}.{device}{profile and '.'}{profile}]")
 
     def _complaint(self, invalid: ValidationError) -> str:
         """Return in words what is wrong at which place of the file."""
@@ -118,7 +120,8 @@ class UserBindings:
                 hint = f"`autopilot setup --game {self._spec.name} --emulator {profile}` asks for its keys"
             raise UserError(f"{self._spec.name} has no profile {profile!r} for {device}: {hint}")
         chosen = profile or (self.screen.profile if self.screen.profile in known else None) or first
-        return {**profiles.get(chosen, profiles[first]), **own[""], **own.get(chosen, {}), **given}
+        layers = (profiles.get(chosen, profiles[first]), own[""], own.get(chosen, {}), given)
+        return {control: key for layer in layers for control, key in each_level(layer, self._spec).items()}
 
     def hotkeys(self, given: Mapping[str, str], profile: str | None = None) -> dict[str, str]:
         """Return hotkey -> key; a profile's program may need some of them itself."""
@@ -128,9 +131,22 @@ class UserBindings:
 
 def split(given: Mapping[str, str], spec: GameSpec) -> tuple[dict[str, str], dict[str, str]]:
     """Return what the command line binds, controls and hotkeys apart; UserError for an unknown name."""
-    _check(given, [*spec.controls, *HOTKEY_NAMES], "--bind")
-    controls = {name: key for name, key in given.items() if name in spec.controls}
-    return controls, {name: key for name, key in given.items() if name not in spec.controls}
+    names = bindable(spec)
+    _check(given, [*names, *HOTKEY_NAMES], "--bind")
+    controls = {name: key for name, key in given.items() if name in names}
+    return controls, {name: key for name, key in given.items() if name not in names}
+
+
+def bindable(spec: GameSpec) -> list[str]:
+    """Return the game's controls, and the names of the analogue ones, which are bound to a stick as a whole."""
+    return list(dict.fromkeys([*spec.controls, *(split_level(control)[0] for control in spec.controls)]))
+
+
+def each_level(keys: Mapping[str, str], spec: GameSpec) -> dict[str, str]:
+    """Return control -> key, where a stick that is bound as a whole (`steer`) is a key for each of its levels."""
+    bases = {control: split_level(control)[0] for control in spec.controls}
+    whole = {c: keys[name] + c.removeprefix(name) for c, name in bases.items() if name != c and name in keys}
+    return whole | {control: key for control, key in keys.items() if control in bases}
 
 
 def check_hotkeys(hotkeys: Mapping[str, str], bindings: Mapping[str, str]) -> None:

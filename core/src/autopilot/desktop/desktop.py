@@ -188,6 +188,16 @@ class Desktop:
         self._ours[spec.bindings or spec.name] = device.ours
         return device
 
+    def check_holds(self, controls: Held) -> None:
+        """Raise UserError, with the devices that can, where the device that presses has no key for one of these."""
+        device: DeviceSpec = self._registry.get("device", str(self.choice.device or self._screen.device))
+        if not (missing := sorted(controls - self._keys(device)[0].keys())):
+            return
+        bound = {name: self.bindings.device(name, None, {}) for name, keys in self._spec.bindings.items() if keys}
+        able = [f"--input {name}" for name, keys in bound.items() if controls <= keys.keys()]
+        hint = f"choose {' or '.join(able)}" if able else f"bind it by --bind {missing[0]}=KEY"
+        raise UserError(f"{device.name} has no key or button for {', '.join(missing)}: {hint}")
+
     @property
     def reads(self) -> bool:
         """Whether the game names a device that reads what a human holds."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from autopilot.api.errors import UserError
 from autopilot.api.game import Game
+from autopilot.api.labels import held_by
 from autopilot.api.types import Reading, WorldRequest
 from autopilot.drive.drivers import Driver, NoisyDriver, RelabellingDriver
 from autopilot.drive.lineup import Entrant
@@ -162,6 +163,8 @@ class Drive:
         """
         options, hz = self.options, self.entrant.hz
         with self.worlds.open(self.request, watched=options.screens.show) as world:
+            if world.emitter is not None:
+                self.worlds.desktop.check_holds(held_by(self.entrant.label_map))
             timing = Timing(hz, world.clock.lockstep)
             limit = None if options.max_s is None else max(1, round(options.max_s * hz))
             watching = [*self._observers(), *observers]

@@ -6,6 +6,7 @@ import random
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from autopilot.api.analogue import split_level
 from autopilot.api.interfaces import Demonstrator, LabelMap, Reader
 from autopilot.api.types import NOTHING, Decision, Frame, Held
 
@@ -72,9 +73,20 @@ class HumanDriver(Driver):
     def decide(self, frame: Frame) -> Decision:
         """Read the human's keys."""
         now = self._reader.held()
-        held = now | (self._seen - self._before)
+        held = with_taps(now, self._seen, self._before)
         self._before, self._seen = now, NOTHING
         return Decision(held, held)
+
+
+def with_taps(now: Held, seen: Held, before: Held = NOTHING) -> Held:
+    """Return what is held now, and of what was seen since `before` what went down and up again.
+
+    An analogue control that is held now, or was before, has passed its other levels and tapped none.
+    """
+    known = {split_level(control)[0] for control in now | before}
+    furthest_last = sorted(seen, key=lambda control: abs(split_level(control)[1] or 0))
+    taps = {name: control for control in furthest_last if (name := split_level(control)[0]) not in known}
+    return now.union(taps.values())
 
 
 class DemonstratorDriver(Driver):

@@ -10,7 +10,7 @@ import numpy as np
 from autopilot.api.errors import Away
 from autopilot.api.interfaces import Reader
 from autopilot.api.types import NOTHING, Decision, Frame, Image
-from autopilot.drive.drivers import Driver, DriverWrapper
+from autopilot.drive.drivers import Driver, DriverWrapper, with_taps
 
 TakeoverMode = Literal["handback", "pause", "off"]
 
@@ -70,7 +70,7 @@ class TakeoverDriver(DriverWrapper):
         """Return the human's decision, which sends nothing; None while the policy drives."""
         if self._reader is None:
             return None
-        held, self._tapped = self._reader.held() | self._tapped, NOTHING
+        held, self._tapped = with_taps(self._reader.held(), self._tapped), NOTHING
         if held:
             self._begin()
         elif self._mode == "handback" and time.monotonic() >= self._until:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import numpy as np
 
 from autopilot.api.errors import UserError
 from autopilot.api.specs import SteerCorrection
-from autopilot.api.types import ActionSpace
+from autopilot.api.types import ActionSpace, Axis
 from autopilot.bundle.preprocess import Box
 from autopilot.learn.options import TrainOptions
 
@@ -86,20 +87,31 @@ def _make_correct(
     """Return (label (axes,), pixels, degrees, chance in 0..1) -> label (axes,), steered back."""
     if steering is None:
         return lambda label, pixels, degrees, chance: label
-    names = [axis.name for axis in space.axes]
-    if steering.axis not in names or not set(steering.values) <= set(space.axes[names.index(steering.axis)].values):
+    a = next((a for a, axis in enumerate(space.axes) if axis.name == steering.axis), -1)
+    places = _places(space.axes[a], steering) if a >= 0 else {}
+    if not places:
         raise UserError(f"the game corrects {steering.axis} {' '.join(steering.values)}, but the labels are {space}")
-    a = names.index(steering.axis)
-    order = np.array([space.axes[a].values.index(value) for value in steering.values])
-    place = np.full(len(space.axes[a].values), -1)
-    place[order] = np.arange(len(order))
+    order, at = np.array(sorted(places, key=places.__getitem__)), np.array(sorted(places.values()), np.float32)
+    place = np.array([places.get(value, np.nan) for value in range(len(space.axes[a].values))], np.float32)
     per_pixel, per_degree = steering.per_pixel, steering.per_degree or 0.0
 
     def correct(label: jax.Array, pixels: jax.Array, degrees: jax.Array, chance: jax.Array) -> jax.Array:
-        wanted = pixels * per_pixel + degrees * per_degree
-        steps = (jnp.sign(wanted) * jnp.floor(jnp.abs(wanted) + chance)).astype(jnp.int32)
-        at = jnp.asarray(place)[label[a]]
-        to = jnp.asarray(order)[jnp.clip(at + steps, 0, len(order) - 1)]
-        return label.at[a].set(jnp.where(at < 0, label[a], to).astype(label.dtype))
+        old = jnp.asarray(place)[label[a]]
+        wanted = jnp.clip(old + pixels * per_pixel + degrees * per_degree, at[0], at[-1])
+        below = jnp.clip((jnp.asarray(at) <= wanted).sum() - 1, 0, len(at) - 2)
+        low, high = jnp.asarray(at)[below], jnp.asarray(at)[below + 1]
+        new = jnp.asarray(order)[below + (chance < (wanted - low) / (high - low))]
+        return label.at[a].set(jnp.where(jnp.isnan(old), label[a], new).astype(label.dtype))
 
     return correct
+
+
+def _places(axis: Axis, steering: SteerCorrection) -> dict[int, float]:
+    """Return value -> where it lies, counted in the values of `steering`; nothing for an axis without them.
+
+    Of an axis of levels each lies between those, which are the same way from -1 to 1 in even steps.
+    """
+    with suppress(ValueError):
+        return {i: (float(value) + 1) / 2 * (len(steering.values) - 1) for i, value in enumerate(axis.values)}
+    known = set(steering.values) <= set(axis.values)
+    return {axis.values.index(value): float(n) for n, value in enumerate(steering.values)} if known else {}

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from autopilot.api import Held
+from autopilot.api import Held, levels, nearest_level
 from numpy.typing import NDArray
 
+from autopilot_carracing.plugin import STEER
 from autopilot_carracing.simulator import Race
 from autopilot_carracing.track import TILE_M, wrap
 
@@ -44,10 +45,10 @@ MAX_SLIP = 0.15
 
 
 class CarRacingDemonstrator:
-    """Decides what to hold from the simulator's state."""
+    """Decides what to hold from the simulator's state: by `analogue` steering how far, else left or right."""
 
-    def __init__(self, race: Race) -> None:
-        self._race = race
+    def __init__(self, race: Race, analogue: bool = False) -> None:
+        self._race, self._analogue = race, analogue
         self._path = _smooth(race.line.points)
         self._curvature = _curvature(self._path)
 
@@ -63,16 +64,20 @@ class CarRacingDemonstrator:
         distance = min(max(distance, NEAR_M), FAR_M)
         turned_away = abs(bearing) > math.pi / 2
         bend = math.copysign(1.0, bearing) if turned_away else 2 * math.sin(bearing) / distance
-        held = set()
-        wanted = WHEELBASE_M * bend - JOINT_GAIN * joint
-        if abs(wanted) > DEAD_RAD:
-            held.add("left" if wanted > 0 else "right")
+        held = set(self._steer(WHEELBASE_M * bend, joint))
         limit = min(self._bend_limit(), _turn_limit(bearing, abs(bend)))
         if speed < limit - GAS_BELOW and abs(slip) < MAX_SLIP:
             held.add("accelerate")
         elif speed > limit + BRAKE_ABOVE or abs(slip) > math.pi / 2:
             held.add("brake")
         return frozenset(held)
+
+    def _steer(self, wanted: float, joint: float) -> Held:
+        """Return what to hold so that the wheels, now at the angle `joint`, turn as `wanted` (radians to the left)."""
+        if self._analogue:
+            return nearest_level(levels("steer", STEER), -wanted / self._race.lock)
+        wanted -= JOINT_GAIN * joint
+        return frozenset({"left" if wanted > 0 else "right"} if abs(wanted) > DEAD_RAD else ())
 
     def _aim(self, speed: float) -> tuple[float, float]:
         """Return bearing (radians, positive to the left) and distance of the point to aim at."""

@@ -12,11 +12,14 @@ from autopilot.api import (
     SteerCorrection,
     Tracks,
     hookimpl,
+    levels,
 )
 
 AUTOPILOT_API = API_VERSION
 
 KEYS = {"left": "left", "right": "right", "accelerate": "up", "brake": "down"}
+STEER = (-1.0, -0.8, -0.6, -0.4, -0.2, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""How far the wheels may be told to turn, as shares of what the speed allows; 0 besides."""
 BAR = (0.0, 0.875, 1.0, 0.125)
 """The instruments below the road: speed, wheels, steering, turning; and on the left the score."""
 SCORE = (0.0, 0.88, 0.115, 0.12)
@@ -39,7 +42,7 @@ def autopilot_games() -> list[GameSpec]:
         GameSpec(
             name="carracing",
             title="Gymnasium CarRacing-v3, in lock-step",
-            controls=("left", "right", "accelerate", "brake"),
+            controls=("left", "right", "accelerate", "brake", *levels("steer", STEER)),
             label_map="carracing",
             hz=12.5,
             frame_size=(160, 90),
@@ -52,7 +55,7 @@ def autopilot_games() -> list[GameSpec]:
             race=RaceSpec(referee=True, lap_limit_s=60.0),
             simulator=SimulatorSpec(
                 open_world="autopilot_carracing.world:open_world",
-                demonstrators={"demonstrator": "carracing"},
+                demonstrators={"demonstrator": "carracing", "demonstrator-analogue": "carracing-analogue"},
                 noise_mode="A",
                 probe="autopilot_carracing.window:probe",
             ),
@@ -62,14 +65,20 @@ def autopilot_games() -> list[GameSpec]:
 
 @hookimpl
 def autopilot_label_maps() -> list[LabelMapSpec]:
-    """Three ways to steer by three pedals."""
+    """Three ways to steer, or as many as a stick has levels, by three pedals."""
     return [
         LabelMapSpec(
             name="carracing",
             title="steer: left forward right x pedal: gas coast brake",
             game="carracing",
             make="autopilot_carracing.labels:make_label_map",
-        )
+        ),
+        LabelMapSpec(
+            name="carracing-analogue",
+            title="steer: levels from -1 to 1 x pedal: gas coast brake",
+            game="carracing",
+            make="autopilot_carracing.labels:make_analogue_label_map",
+        ),
     ]
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import numpy as np
-from autopilot.api import NOTHING, Frame, Held, Image
+from autopilot.api import NOTHING, Frame, Held, Image, level_of
 from gymnasium.envs.box2d.car_dynamics import Car
 from gymnasium.envs.box2d.car_racing import FPS, GRASS_DIM, WINDOW_H, WINDOW_W, CarRacing
 from numpy.typing import NDArray
@@ -115,14 +115,18 @@ class Race:
         """Let go of everything; there is nothing else to give back."""
         self.release_all()
 
+    @property
+    def lock(self) -> float:
+        """How far the wheels turn at most, in radians, at the present speed."""
+        speed = math.hypot(*self.simulator.car.hull.linearVelocity)
+        return min(STEER_RAD, STEER_ACC / max(speed, 1.0) ** 2)
+
     def tick(self) -> None:
         """Let one decision's simulator frames pass with what is held."""
-        speed = math.hypot(*self.simulator.car.hull.linearVelocity)
-        lock = min(STEER_RAD, STEER_ACC / max(speed, 1.0) ** 2)
-        steer = ("right" in self._held) - ("left" in self._held)
+        steer = level_of(self._held, "steer") + ("right" in self._held) - ("left" in self._held)
         brake = "brake" in self._held
         gas = "accelerate" in self._held and not brake
-        action = np.array([lock * steer, GAS * gas, BRAKE * brake])
+        action = np.array([self.lock * max(-1.0, min(1.0, steer)), GAS * gas, BRAKE * brake])
         self.referee.start_decision()
         for left in reversed(range(self._frames)):
             self._step(action)

@@ -1,4 +1,4 @@
-"""The window in which a person watches or plays, and what the keyboard says in it."""
+"""The window in which a person watches or plays, and what the keyboard and pads say in it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import os
 import sys
 
 import pygame
-from autopilot.api import DeviceError, Held, Probe
+from autopilot.api import NOTHING, DeviceError, Held, Probe, levels, nearest_level
 from gymnasium.envs.box2d.car_racing import WINDOW_H, WINDOW_W
+from pygame._sdl2 import controller
 
-from autopilot_carracing.plugin import HOTKEYS, KEYS
+from autopilot_carracing.plugin import HOTKEYS, KEYS, STEER
+
+FARTHEST = 32767
+"""Where SDL has a stick or trigger at the end of its way. A pedal counts as held from half of it on."""
 
 
 class Window:
-    """A window of 1000x800, and a reader of the keys held in it.
+    """A window of 1000x800, and a reader of the keys held in it and of every pad, plugged in at any time.
+
+    A pad's left stick steers, its right trigger is the gas and its left one the brake.
 
     Raises DeviceError when there is no screen to open it on.
     """
@@ -32,7 +38,9 @@ class Window:
         self._keys = {pygame.key.key_code(key): control for control, key in KEYS.items()}
         self._hotkeys = {pygame.key.key_code(key): name for name, key in HOTKEYS.items()}
         self._pressed: list[str] = []
+        self._pads: dict[int, controller.Controller] = {}
         self.closed = False
+        controller.init()
 
     def show(self, picture: pygame.Surface) -> None:
         """Show a picture of 1000x800 and take in what happened to the window and the keys."""
@@ -47,12 +55,18 @@ class Window:
                 self._pressed.append("quit")
             elif event.type == pygame.KEYDOWN and event.key in self._hotkeys:
                 self._pressed.append(self._hotkeys[event.key])
+            elif event.type == pygame.CONTROLLERDEVICEADDED:
+                pad = controller.Controller(event.device_index)
+                self._pads[pad.id] = pad
+            elif event.type == pygame.CONTROLLERDEVICEREMOVED:
+                self._pads.pop(event.instance_id, None)
 
     def held(self) -> Held:
-        """Return the controls whose keys are down in this window."""
+        """Return the controls whose keys are down in this window, and those of the pads."""
         self._pump()
         down = pygame.key.get_pressed()
-        return frozenset(control for key, control in self._keys.items() if down[key])
+        keys = frozenset(control for key, control in self._keys.items() if down[key])
+        return keys.union(*map(_held_on, self._pads.values()))
 
     def hotkeys(self) -> tuple[str, ...]:
         """Return the hotkeys pressed since the last call; closing the window means `quit`."""
@@ -62,7 +76,15 @@ class Window:
 
     def close(self) -> None:
         """Close the window."""
+        controller.quit()
         pygame.display.quit()
+
+
+def _held_on(pad: controller.Controller) -> Held:
+    axes = (pygame.CONTROLLER_AXIS_LEFTX, pygame.CONTROLLER_AXIS_TRIGGERRIGHT, pygame.CONTROLLER_AXIS_TRIGGERLEFT)
+    steer, gas, brake = (pad.get_axis(axis) / FARTHEST for axis in axes)
+    pedals = frozenset({"accelerate"} if gas > 0.5 else NOTHING) | frozenset({"brake"} if brake > 0.5 else NOTHING)
+    return pedals | nearest_level(levels("steer", STEER), steer)
 
 
 def _connect() -> None:

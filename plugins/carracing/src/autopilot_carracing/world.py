@@ -39,6 +39,6 @@ def open_world(request: WorldRequest) -> World:
         clock=race,
         reader=window if request.human else None,
         referee=race.referee,
-        demonstrator=CarRacingDemonstrator(race),
+        demonstrator=CarRacingDemonstrator(race, analogue=request.demonstrator == "demonstrator-analogue"),
         on_close=window.close if window is not None else None,
     )

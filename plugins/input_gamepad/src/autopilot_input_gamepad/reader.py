@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from autopilot.api import Bindings, DeviceError, Held
+from autopilot.api import Bindings, DeviceError, Held, level_of, nearest_level, split_level
 
-from autopilot_input_gamepad.buttons import check
+from autopilot_input_gamepad.buttons import DPAD, FULL, check
 
 SDL_BUTTONS = {
     **{name: name.upper() for name in ("a", "b", "x", "y", "start", "back")},
@@ -16,17 +17,19 @@ SDL_BUTTONS = {
     **{"lb": "LEFTSHOULDER", "rb": "RIGHTSHOULDER", "ls": "LEFTSTICK", "rs": "RIGHTSTICK"},
 }
 SDL_AXES = {
+    **{"left_x": ("LEFTX", 1), "left_y": ("LEFTY", -1), "right_x": ("RIGHTX", 1), "right_y": ("RIGHTY", -1)},
     **{"lt": ("TRIGGERLEFT", 1), "rt": ("TRIGGERRIGHT", 1)},
-    **{"stick_left": ("LEFTX", -1), "stick_right": ("LEFTX", 1), "stick_up": ("LEFTY", -1), "stick_down": ("LEFTY", 1)},
 }
-HALF = 16384
-"""An axis counts as held beyond half of its way: a worn stick at rest drifts less."""
+"""Axis -> SDL's name of it, and the sign that makes up positive, which SDL has downwards."""
+FARTHEST = 32767
+HALF = 0.5
+"""As a button, an axis counts as held beyond half of its way: a worn stick at rest drifts less."""
 
 NO_SDL = "no gamepad can be read: SDL2 is missing; in the checkout, pip install -c constraints.txt pysdl2 pysdl2-dll"
 
 
 def open_reader(bindings: Bindings, hotkeys: Bindings, ours: Callable[[], frozenset[str]] = frozenset) -> GamepadReader:
-    """Read all pads; `hotkeys` are buttons too.
+    """Read all pads; `hotkeys` are buttons too. Of a stick or trigger, the nearest of its bound levels is held.
 
     Raises UserError for an unknown button, DeviceError without SDL.
     """
@@ -46,19 +49,27 @@ class GamepadReader:
         self._before: frozenset[str] = frozenset()
         self._sdl = _load_sdl()
         self._buttons = {n: getattr(self._sdl, f"SDL_CONTROLLER_BUTTON_{t}") for n, t in SDL_BUTTONS.items()}
-        self._axes: Mapping[str, tuple[int, int]] = {
-            n: (getattr(self._sdl, f"SDL_CONTROLLER_AXIS_{t}"), sign) for n, (t, sign) in SDL_AXES.items()
-        }
+        self._axes = {n: (getattr(self._sdl, f"SDL_CONTROLLER_AXIS_{t}"), sign) for n, (t, sign) in SDL_AXES.items()}
+        self._levels = {axis: [k for k in bindings.values() if split_level(k)[0] == axis] for axis in SDL_AXES}
 
     def _down(self) -> frozenset[str]:
-        """Return the buttons that are down on any pad but our own."""
+        """Return the buttons that are down on any pad but our own, and the levels that its axes are nearest to."""
         self._plug()
-        ours, down = self._ours(), set()
-        for pad, path in self._pads.values():
-            if path not in ours:
-                down |= self._down_on(pad)
-        twins = {n.replace("stick_", "dpad_") for n in down} | {n.replace("dpad_", "stick_") for n in down}
-        return frozenset(down | twins)
+        ours, sdl = self._ours(), self._sdl
+        pads = [pad for pad, path in self._pads.values() if path not in ours]
+        down = {n for n, b in self._buttons.items() if any(sdl.SDL_GameControllerGetButton(pad, b) for pad in pads)}
+        pressed = frozenset(DPAD[n] for n in down & DPAD.keys())
+        tilts = {
+            n: max(level_of(pressed, n), *(self._tilt(pad, *axis) for pad in pads), 0.0, key=abs)
+            for n, axis in self._axes.items()
+        }
+        full = {f"{n}:{math.copysign(1, tilt):g}" for n, tilt in tilts.items() if abs(tilt) > HALF}
+        down |= {n for n, level in (*FULL.items(), *DPAD.items()) if level in full}
+        return frozenset(down).union(*(nearest_level(self._levels[n], tilt) for n, tilt in tilts.items()))
+
+    def _tilt(self, pad: Any, axis: int, sign: int) -> float:
+        moved: int = self._sdl.SDL_GameControllerGetAxis(pad, axis)
+        return max(-1.0, sign * moved / FARTHEST)
 
     def _plug(self) -> None:
         """Take notice of pads that were plugged in or out."""
@@ -75,11 +86,6 @@ class GamepadReader:
                 if pad:
                     sdl.SDL_GameControllerClose(pad)
                 del self._pads[number]
-
-    def _down_on(self, pad: Any) -> set[str]:
-        sdl = self._sdl
-        pushed = {n for n, (axis, sign) in self._axes.items() if sdl.SDL_GameControllerGetAxis(pad, axis) * sign > HALF}
-        return pushed | {n for n, button in self._buttons.items() if sdl.SDL_GameControllerGetButton(pad, button)}
 
     def held(self) -> Held:
         """Return the controls whose buttons the human holds now."""

@@ -14,7 +14,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from autopilot.api import DeviceError, UserError, suggest
+from autopilot.api import DeviceError, UserError, split_level, suggest
 
 if TYPE_CHECKING:
     from Xlib.display import Display
@@ -61,6 +61,10 @@ X11_OFFSET = 8
 def check(names: Iterable[str]) -> None:
     """Raise UserError, with near matches, for the first name that is no key's."""
     for name in names:
+        key, level = split_level(name)
+        if level is not None:
+            hint = f"bind it to single levels (steer:-1={key}), or play and drive with a pad (--input gamepad)"
+            raise UserError(f"the key {key!r} has no levels, which an analogue control wants: {hint}")
         if name not in KEYS:
             hint = suggest(name.lower(), sorted(KEYS), f"keys are single characters such as x, and {', '.join(_NAMED)}")
             raise UserError(f"unknown key {name!r}: {hint}")

@@ -24,8 +24,9 @@ from autopilot.api import (
     UserError,
     Window,
     WorldRequest,
+    split_level,
 )
-from autopilot.desktop.bindings import check_hotkeys, split
+from autopilot.desktop.bindings import check_hotkeys, each_level, split
 from autopilot.desktop.desktop import Desktop, DeviceChoice, chosen_source, program_of
 from autopilot.drive.watch import watch_screen
 from autopilot.drive.world import Worlds
@@ -243,15 +244,16 @@ class Wizard:
     # --- the keys
 
     def find_keys(self) -> None:
-        """Keep a key for every control, and the hotkeys that were given."""
-        given, self._hotkeys = split(self._devices.bind, self._spec)
+        """Keep a key for every control, and the hotkeys that were given; sticks are not asked for."""
+        bound, self._hotkeys = split(self._devices.bind, self._spec)
+        given = each_level(bound, self._spec)
         known: dict[str, str] = {}
         if self._profile in self._bindings.profiles(self._family):
             known = self._bindings.device(self._family, self._profile, {})
         learned = self._learn_keys(given, known)
         controls = self._spec.controls
         keys = {c: k for c in controls if (k := given.get(c) or learned.get(c) or known.get(c))}
-        if missing := [c for c in controls if c not in keys]:
+        if missing := [c for c in controls if c not in keys and split_level(c)[1] is None]:
             say = f"say which by --bind {missing[0]}=KEY, for each control"
             raise UserError(f"the keys of {self._profile} are not known: {say}")
         for one, other, key in [(a, b, k) for a, k in keys.items() for b in keys if a < b and keys[b] == k]:
@@ -266,7 +268,7 @@ class Wizard:
 
     def _learn_keys(self, given: dict[str, str], known: dict[str, str]) -> dict[str, str]:
         """Return control -> key as the user presses them, for those that were not given."""
-        asked = [c for c in self._spec.controls if c not in given]
+        asked = [c for c in self._spec.controls if c not in given and split_level(c)[1] is None]
         if not (asked and self._device.reader and self._device.names):
             return {}
         with self._talk.pressing() as pressing:
