@@ -96,6 +96,10 @@ BUDGETS = {
 """Room of core -> its most lines, all counted, and what it has them for. Whoever raises one says here for what."""
 
 PLUGINS = {
+    "carracing": (
+        820,
+        "a simulator, its referee, a demonstrator by keys and by stick, a window with keys and pads, a demo",
+    ),
     "check": (1100, "what is wrong with a session, alone and among others"),
     "ctr": (2105, "tracks, emulators, a display that is learned, the original's recordings and times"),
     "input_keyboard": (980, "the keyboards of four systems, pressed and read; of Windows by calls of its own"),
