@@ -114,11 +114,11 @@ class Referee(Protocol):
     """Says lap times and incidents. Nothing that it says reaches the policy."""
 
     def reading(self) -> Reading:
-        """Return how the race stands now."""
+        """Return the current state of the race."""
 
 
 class HudReader(Protocol):
-    """Says how the race stands from what the screen shows: the referee of a game that has only pixels."""
+    """Reads the current state of the race from the screen: the referee of a game that has only pixels."""
 
     def read(self, frame: Frame) -> Reading:
         """Take in the next frame of a race, at native resolution; a wrong reading is worse than none."""

@@ -137,11 +137,11 @@ class Registry:
         """
         dist, _, bare = name.rpartition(":")
         everything = self.provided(kind)
-        found = [(plugin, spec) for plugin, spec in everything if spec.name == bare and dist in ("", plugin.dist)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            choices = " or ".join(f"{p.dist}:{bare}" for p, _ in found)
+        matches = [(plugin, spec) for plugin, spec in everything if spec.name == bare and dist in ("", plugin.dist)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            choices = " or ".join(f"{p.dist}:{bare}" for p, _ in matches)
             raise PluginError(f"two plugins offer the {kind} {bare!r}: say {choices}")
         raise PluginError(self._unknown(kind, name, [*self._own.get(kind, ()), *(spec.name for _, spec in everything)]))
 

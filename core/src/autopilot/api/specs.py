@@ -82,7 +82,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What gets a car that the machine drives going again when it stands still: a rescue, or a way back.
+    """How a stationary car that a policy drives is unstuck: a rescue key, or a way back.
 
     `manoeuvres` are tried in turn. With `wrong_way` they are tried too when the car has faced the wrong
     way for a second, as the referee says it: for games that tell a human so as well.
@@ -186,7 +186,7 @@ class RaceSpec:
     restart: Manoeuvre = ()
     """What starts another race from where the last one ended, where opening a world does not."""
     recovery: Recovery | None = None
-    """What gets a car going again that stands still."""
+    """How a stationary car is unstuck."""
     references: Mapping[str, Target] = field(default_factory=dict)
     """Published times by name: imports of `(track, laps) -> Reference | None`."""
     disclaimer: str = "AI"

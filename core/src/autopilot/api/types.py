@@ -99,8 +99,8 @@ class ActionSpace:
 
     def fits(self, action: Sequence[int | None]) -> bool:
         """Return whether an action has a value of every axis, and no other."""
-        found = zip(action, self.sizes, strict=False)
-        return len(action) == len(self.axes) and all(a is not None and 0 <= a < n for a, n in found)
+        pairs = zip(action, self.sizes, strict=False)
+        return len(action) == len(self.axes) and all(a is not None and 0 <= a < n for a, n in pairs)
 
     def joint(self, action: Action) -> int:
         """Return the action as one number, row-major: the last axis changes fastest."""

@@ -49,8 +49,8 @@ def _image(value: Any, guard: Guard) -> Any:
     shape: Any = getattr(value, "shape", ())
     dtype = getattr(value, "dtype", None)
     if dtype != "uint8" or len(shape) != 3 or shape[2] != 3 or not all(shape):
-        found = f"{dtype} {shape}" if dtype is not None else reprlib.repr(value)
-        raise Misfit(f"must be uint8 (H, W, 3), not {found}")
+        given = f"{dtype} {shape}" if dtype is not None else reprlib.repr(value)
+        raise Misfit(f"must be uint8 (H, W, 3), not {given}")
     if value.flags.c_contiguous:
         return value
     import numpy as np

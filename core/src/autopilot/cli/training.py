@@ -25,16 +25,16 @@ def _epochs(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
 
 def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
     """Parse NAME=VALUE; a value is JSON where it can be, else text."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise click.BadParameter(f"{pair!r}: give NAME=VALUE")
         try:
-            found[name] = read_json(value.encode())
+            settings[name] = read_json(value.encode())
         except ValueError:
-            found[name] = value
-    return found
+            settings[name] = value
+    return settings
 
 
 class _Renamed(click.Option):

@@ -22,22 +22,22 @@ def choose(option: str, what: str, names: Iterable[str]) -> str:
 
     Raises UserError, which lists them and names the option, where there is nobody to ask.
     """
-    found = list(dict.fromkeys(names))
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    offered = list(dict.fromkeys(names))
+    if len(offered) == 1:
+        return offered[0]
+    if not offered:
         raise UserError(f"{option} is missing, and there are no {what} to choose from")
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        raise UserError(f"there are {what} {', '.join(found[:SHOWN])}{more}: choose with {option}")
-    for number, name in enumerate(found, 1):
+        more = f" and {len(offered) - SHOWN} more" if len(offered) > SHOWN else ""
+        raise UserError(f"there are {what} {', '.join(offered[:SHOWN])}{more}: choose with {option}")
+    for number, name in enumerate(offered, 1):
         ui.say(f"  {number}  {name}")
     while True:
         answer: str = click.prompt(f"which one ({option})", err=True).strip()
-        if answer in found:
+        if answer in offered:
             return answer
-        if answer.isdecimal() and 0 < int(answer) <= len(found):
-            return found[int(answer) - 1]
+        if answer.isdecimal() and 0 < int(answer) <= len(offered):
+            return offered[int(answer) - 1]
         ui.say(f"there is no {answer!r}")
 
 

@@ -1,4 +1,4 @@
-"""Manoeuvres: getting a car going again that stands still or faces the wrong way, and starting another race."""
+"""Manoeuvres: unsticking a stationary car or one that faces the wrong way, and starting the next race."""
 
 from __future__ import annotations
 

@@ -21,15 +21,15 @@ def find_references(game: Game, name: str, tracks: list[str], laps: int) -> list
     if name not in known:
         there_are = f"there are: {', '.join(known)}" if known else "it has none"
         raise UserError(f"{game.spec.name} has no reference {name!r}: {there_are}")
-    found = [reference for track in tracks if (reference := game.reference(name, track, laps)) is not None]
-    if not found:
+    published = [reference for track in tracks if (reference := game.reference(name, track, laps)) is not None]
+    if not published:
         for n in (laps, USUAL_LAPS):
             on = [track for track in game.spec.tracks.names if game.reference(name, track, n) is not None]
             if on:
                 where = f"--tracks {','.join(on)} --laps {n}"
                 raise UserError(f"the reference {name} is of another race: compare it by {where}")
         raise UserError(f"the reference {name} has no race of {laps} laps there: leave it out")
-    return found
+    return published
 
 
 def add_reference(result: RaceResult, name: str, reference: Reference) -> RaceResult:

@@ -55,8 +55,8 @@ def _columns(result: RaceResult, tallies: Sequence[str]) -> dict[str, Callable[[
     }
     score = {"mean score": number("mean_score", 1), "score ratio": number("score_ratio", 2)}
     counted = {name: (lambda r, name=name: f"{r['tallies'][name]:g}") for name in tallies}
-    found = (by_laps if result.laps else by_score) | counted | (score if _is_scored(result) else {})
-    return {"driver": lambda r: r["driver"], **found}
+    columns = (by_laps if result.laps else by_score) | counted | (score if _is_scored(result) else {})
+    return {"driver": lambda r: r["driver"], **columns}
 
 
 def _is_scored(result: RaceResult) -> bool:

@@ -69,19 +69,19 @@ def cached(
     try:
         root.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(root / f".{name}.lock"):
-            if (found := _load(folder, shape, rows)) is None:
+            if (frames := _load(folder, shape, rows)) is None:
                 for old in root.glob(f"{name}-*"):
                     shutil.rmtree(
                         old, ignore_errors=True
                     )  # Windows keeps what a training reads; the next one tries again
                 _build(session, folder, shape, transform, len(rows))
-                found = _load(folder, shape, rows)
+                frames = _load(folder, shape, rows)
     except OSError as e:
         shutil.rmtree(_unfinished(folder), ignore_errors=True)
         raise SessionError(f"cannot keep {name} in {root} ({e.strerror}): free some space") from e
-    if found is None:
+    if frames is None:
         raise SessionError(f"{session.path} was changed while its frames were read: try again")
-    return found, rows
+    return frames, rows
 
 
 def gather(caches: Sequence[Cached], indices: NDArray[np.int64], out: NDArray[np.uint8]) -> None:

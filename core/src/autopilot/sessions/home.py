@@ -73,11 +73,11 @@ class Home:
 
     def bundle_names(self) -> list[str]:
         """Return the names of all bundles, the newest first."""
-        found = []
+        names = []
         for path in self.bundles.glob("*/manifest.json"):
             with suppress(OSError):  # one that was just replaced or removed
-                found.append((-path.stat().st_mtime_ns, path.parent.name))
-        return [name for _, name in sorted(found) if _NAME.fullmatch(name)]
+                names.append((-path.stat().st_mtime_ns, path.parent.name))
+        return [name for _, name in sorted(names) if _NAME.fullmatch(name)]
 
 
 def is_scripted(name: str) -> bool:
@@ -180,9 +180,9 @@ def read_json(data: bytes) -> Any:
     """Return what JSON says; raises ValueError where it is none, has a number that is not finite, or is too deep."""
     from pydantic_core import from_json
 
-    found = from_json(data.removeprefix(BOM_UTF8), allow_inf_nan=False)
-    json.dumps(found, allow_nan=False)  # 1e999 was read as infinity
-    return found
+    value = from_json(data.removeprefix(BOM_UTF8), allow_inf_nan=False)
+    json.dumps(value, allow_nan=False)  # 1e999 was read as infinity
+    return value
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -94,12 +94,12 @@ class Index:
 
 def segment_fingerprint(folder: Path) -> list[list[Any]]:
     """Return plain data that change whenever a segment does."""
-    found = []
+    parts = []
     for path in sorted(folder.glob("seg-*")):
         with suppress(FileNotFoundError):  # sealed meanwhile: changed, then
             stat = path.stat()
-            found.append([path.name, stat.st_size, stat.st_mtime_ns])
-    return found
+            parts.append([path.name, stat.st_size, stat.st_mtime_ns])
+    return parts
 
 
 def read_index(folder: Path, space: ActionSpace, kept: Path | None) -> Index:

@@ -92,10 +92,10 @@ class LapFinder:
         self._timed = max(self._timed, len(reading.lap_times_s))
         self._cross(index, reading, bool(times))
         self._now.clean &= not (reading.incident or reading.wrong_way)
-        found = [s.lap(t) for s, t in zip(reversed(self._untimed), reversed(times), strict=False)]
+        laps = [s.lap(t) for s, t in zip(reversed(self._untimed), reversed(times), strict=False)]
         if times:
             self._untimed.clear()
-        return [lap for lap in reversed(found) if lap is not None]
+        return [lap for lap in reversed(laps) if lap is not None]
 
     def _cross(self, index: int, reading: Reading, timed: bool) -> None:
         """Begin another stretch where the line was crossed, or the clock has started."""
@@ -164,22 +164,22 @@ class LapRule:
         best: float | int | None = None
         said = f"--{option} {text[:_LONGEST]!r}: "
         for clause in re.split(r"\s+and\s+", text.strip().casefold()[: _LONGEST + 1]):
-            found = _CLAUSE.fullmatch(clause.strip())
-            if found is None or len(text) > _LONGEST:
+            match = _CLAUSE.fullmatch(clause.strip())
+            if match is None or len(text) > _LONGEST:
                 raise UserError(said + (_ALL if ranked else _HELP))
-            if found["clean"]:
+            if match["clean"]:
                 tests.append(operator.attrgetter("clean"))
-            elif found["compare"]:
-                limit, compare = 60 * int(found["minutes"] or 0) + float(found["seconds"]), _COMPARE[found["compare"]]
+            elif match["compare"]:
+                limit, compare = 60 * int(match["minutes"] or 0) + float(match["seconds"]), _COMPARE[match["compare"]]
                 tests.append(lambda lap, limit=limit, compare=compare: compare(lap.time_s, limit))  # type: ignore[misc]
             elif not ranked:
                 raise UserError(f"{said}a lap is judged when it is driven, so leave out best: {_HELP}")
             else:
-                number = float(found["best"])
+                number = float(match["best"])
                 whole = number == int(number)
-                if best is not None or not number > 0 or (number > 100 if found["percent"] else not whole):
+                if best is not None or not number > 0 or (number > 100 if match["percent"] else not whole):
                     raise UserError(f"{said}say best once, from above 0 to 100%, or a whole number of laps: {_ALL}")
-                best = number / 100 if found["percent"] else int(number)
+                best = number / 100 if match["percent"] else int(number)
         return cls(text, tuple(tests), best)
 
     def passes(self, lap: Lap) -> bool:

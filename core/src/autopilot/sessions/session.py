@@ -194,7 +194,7 @@ class Session:
         """Delete the rows [start, stop) softly; raises SessionError for rows that do not exist."""
         self._check_range(start, stop)
         with self._editing() as edits:
-            self._change(edits, _what("delete", start, stop), deleted=merged([*edits.deleted, (start, stop)]))
+            self._change(edits, _change_text("delete", start, stop), deleted=merged([*edits.deleted, (start, stop)]))
 
     def delete_last(self, frames: int, count: int) -> int:
         """Delete softly the last `count` of the first `frames` rows that are not deleted yet; return how many.
@@ -211,7 +211,7 @@ class Session:
         """Bring the rows [start, stop) back; raises SessionError for rows that do not exist."""
         self._check_range(start, stop)
         with self._editing() as edits:
-            self._change(edits, _what("restore", start, stop), deleted=without(edits.deleted, start, stop))
+            self._change(edits, _change_text("restore", start, stop), deleted=without(edits.deleted, start, stop))
 
     def relabel(self, start: int, stop: int, held: Held | None, action: Action | None = None) -> None:
         """Let the rows [start, stop) mean `held`, for which the label map says `action`; None: as recorded.
@@ -232,7 +232,7 @@ class Session:
             if held is not None:
                 kept.append(Relabel(start=start, stop=stop, held=tuple(sorted(held)), action=action))
             kept.sort(key=lambda r: r.start)
-            self._change(edits, _what("relabel", start, stop), relabelled=kept)
+            self._change(edits, _change_text("relabel", start, stop), relabelled=kept)
 
     def review(self, verdict: Review) -> None:
         """Approve or reject the session: training leaves a rejected one out."""
@@ -393,7 +393,7 @@ class Session:
             raise SessionError(f"{self.path} has no rows {start} to {stop}: choose from 0 to {self._end}")
 
 
-def _what(verb: str, start: int, stop: int) -> str:
+def _change_text(verb: str, start: int, stop: int) -> str:
     return f"{verb} {start}" + (f" to {stop - 1}" if stop - start > 1 else "")
 
 
@@ -403,8 +403,8 @@ def _inside(rows: NDArray[np.int64], ranges: Ranges) -> NDArray[np.bool_]:
         return np.zeros(len(rows), bool)
     starts, stops = np.array(ranges, np.int64).T
     at = np.searchsorted(starts, rows, side="right") - 1
-    found: NDArray[np.bool_] = (at >= 0) & (rows < stops[at.clip(0)])
-    return found
+    inside: NDArray[np.bool_] = (at >= 0) & (rows < stops[at.clip(0)])
+    return inside
 
 
 def _is_locked(path: Path) -> bool:

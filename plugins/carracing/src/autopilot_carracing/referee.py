@@ -21,7 +21,7 @@ INCIDENT_WHEELS = 2
 
 
 class CarRacingReferee:
-    """Watches every simulator frame and says how the race stands.
+    """Watches every simulator frame and reports the state of the race.
 
     `score` is what a standard CarRacing-v3 episode would have returned so far, frozen once such
     an episode would have ended. A lap is complete when the car crosses the finish line forwards
@@ -83,7 +83,7 @@ class CarRacingReferee:
         return 0 < self._laps < len(self._crossings)
 
     def reading(self) -> Reading:
-        """Return how the race stands; times are simulated seconds."""
+        """Return the current state of the race; times are simulated seconds."""
         return Reading(
             lap=len(self._crossings) - 1,
             lap_times_s=tuple(b - a for a, b in zip(self._crossings, self._crossings[1:], strict=False)),

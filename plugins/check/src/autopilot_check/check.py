@@ -15,7 +15,7 @@ from autopilot.sessions.store import SessionStore
 from autopilot_check.alone import check_alone
 from autopilot_check.findings import REFUSE, REJECTED, Finding, verdict
 from autopilot_check.lag import lag
-from autopilot_check.look import Look, look
+from autopilot_check.look import Look, measure_session
 from autopilot_check.together import check_together
 
 LINES = 10
@@ -71,7 +71,7 @@ def check(
     looks: list[Look] = []
     findings: list[Finding] = []
     for number, session in enumerate(sessions, 1):
-        looks.append(look(session, folder))
+        looks.append(measure_session(session, folder))
         findings += check_alone(looks[-1], label_map(session.info.game, session.info.label_map))
         watch(number, len(sessions))
     for game in sorted({k.info.game for k in looks}):
@@ -93,11 +93,11 @@ def check_home(
     compared with it. Raises SessionError for an id that is none.
     """
     store = SessionStore.of(home)
-    found, broken = ([store.open(i) for i in ids], []) if ids else store.all()
-    found = [s for s in found if game in (None, s.info.game)]
-    live = [s.info.id for s in found if s.info.ended == "recording"]
-    rejected = [s.info.id for s in found if s.info.id not in live and s.edits().review == "rejected"]
-    report = check(registry, [s for s in found if s.info.id not in live + rejected], home.cache, watch)
+    sessions, broken = ([store.open(i) for i in ids], []) if ids else store.all()
+    sessions = [s for s in sessions if game in (None, s.info.game)]
+    live = [s.info.id for s in sessions if s.info.ended == "recording"]
+    rejected = [s.info.id for s in sessions if s.info.id not in live and s.edits().review == "rejected"]
+    report = check(registry, [s for s in sessions if s.info.id not in live + rejected], home.cache, watch)
     unread = [Finding(i, "broken", REFUSE, text, 1, []) for i, text in broken]
     return Report(
         sorted(report.sessions + rejected + [i for i, _ in broken]),

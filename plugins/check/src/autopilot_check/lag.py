@@ -127,8 +127,8 @@ def movement(look: Look) -> Floats:
         spectrum = np.fft.rfft(np.diff(part, axis=2, append=part[..., -1:]) * window, axis=2)
         cross = spectrum[:-1] * np.conj(spectrum[1:])
         cross /= np.abs(cross) + 1
-        found = np.fft.irfft(cross.sum(1), n=SIZE[0], axis=1)
-        near = np.concatenate([found[:, -MOVE:], found[:, : MOVE + 1]], 1)
+        correlation = np.fft.irfft(cross.sum(1), n=SIZE[0], axis=1)
+        near = np.concatenate([correlation[:, -MOVE:], correlation[:, : MOVE + 1]], 1)
         out[start : start + len(near)] = near.argmax(1) - MOVE
         look.frames.forget()
     return out

@@ -128,18 +128,18 @@ class Look:
         return np.zeros(len(self), np.bool_)
 
 
-def look(session: Session, cache: Path) -> Look:
+def measure_session(session: Session, cache: Path) -> Look:
     """Return what the checks need of a session; small frames are kept in the folder `cache`.
 
     Raises SessionError as `cached` does.
     """
-    found, rows = cached(session, cache, "check-1", SIZE, lambda image: rescale(image, SIZE))
-    template = _template(found.images)
-    step, same, blank, grid, agreement = _measure(found, template)
+    frames, rows = cached(session, cache, "check-1", SIZE, lambda image: rescale(image, SIZE))
+    template = _template(frames.images)
+    step, same, blank, grid, agreement = _measure(frames, template)
     return Look(
         info=session.info,
         health=session.health,
-        frames=found,
+        frames=frames,
         rows=rows,
         template=template,
         step=step,
@@ -158,8 +158,8 @@ def likeness(greys: NDArray[Any], usual: Floats, edges: Flags) -> Floats:
     """
     its, wanted = greys[:, edges].astype(np.float32), usual[edges] - usual[edges].mean()
     its -= its.mean(1, keepdims=True)
-    found: Floats = its @ wanted / (np.linalg.norm(its, axis=1) * np.linalg.norm(wanted) + 1)
-    return found
+    correlation: Floats = its @ wanted / (np.linalg.norm(its, axis=1) * np.linalg.norm(wanted) + 1)
+    return correlation
 
 
 def greys(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

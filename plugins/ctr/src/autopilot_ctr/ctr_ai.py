@@ -110,16 +110,16 @@ def recordings(request: ImportRequest) -> Iterator[Recording]:
 
 
 def _groups(folder: Path) -> Iterator[_Group]:
-    found = {path.stem: path for ending in ("npy", "npz") for path in sorted(folder.glob(f"*.{ending}"))}
-    named = {stem: match for stem in found if (match := NAME.fullmatch(stem))}
+    files = {path.stem: path for ending in ("npy", "npz") for path in sorted(folder.glob(f"*.{ending}"))}
+    named = {stem: match for stem in files if (match := NAME.fullmatch(stem))}
     ordered = sorted(named, key=lambda stem: (stem.rpartition("_")[0], int(named[stem]["piece"])))
     for name, stems in groupby(ordered, key=lambda stem: stem.rpartition("_")[0]):
         pieces = list(stems)
         said = named[pieces[0]].groupdict()
         said["created"] = f"{said['day']}T{said['time'].replace('-', ':')}+00:00"
-        yield _Group(re.sub(r"[^A-Za-z0-9_-]", "-", name), said, [found[p] for p in pieces])
-    for stem in sorted(found.keys() - named.keys()):
-        yield _Group(re.sub(r"[^A-Za-z0-9_-]", "-", stem), {}, [found[stem]])
+        yield _Group(re.sub(r"[^A-Za-z0-9_-]", "-", name), said, [files[p] for p in pieces])
+    for stem in sorted(files.keys() - named.keys()):
+        yield _Group(re.sub(r"[^A-Za-z0-9_-]", "-", stem), {}, [files[stem]])
 
 
 def _rows(path: Path) -> Iterator[tuple[NDArray[np.uint8], Any]]:

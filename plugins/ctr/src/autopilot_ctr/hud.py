@@ -121,10 +121,10 @@ class HudReader:
             self._warned = True
         if abs(width / height * self._templates.size[1] / self._templates.size[0] - 1) > 0.02:
             return None, 0.0
-        found = read_clock(self._templates.clock, self._templates.boxes, CLOCK.cut(frame.image))
-        if found is None or not self._believe(found[0], frame.t_ns):
+        clock = read_clock(self._templates.clock, self._templates.boxes, CLOCK.cut(frame.image))
+        if clock is None or not self._believe(clock[0], frame.t_ns):
             return None, 0.0
-        return found
+        return clock
 
     def _believe(self, time: int, t_ns: int) -> bool:
         """Whether the clock agrees with the last one believed, or with one that was doubted."""

@@ -170,15 +170,15 @@ class Glyphs:
         around = np.broadcast_to(behind, (len(characters), *behind.shape[-3:]))
         learned = [let_go(*_moments(patches[labels == i].astype(np.float32)), around[i]) for i in seen]
         mean, sigma = (np.stack(parts) for parts in zip(*learned, strict=True))
-        found = cls("".join(characters[i] for i in seen), mean, sigma, fit=0.0, margin=np.inf)
-        best, fits, margins = found.judge(patches)
-        right = np.array(list(found.characters))[best] == np.array(list(characters))[labels]
+        glyphs = cls("".join(characters[i] for i in seen), mean, sigma, fit=0.0, margin=np.inf)
+        best, fits, margins = glyphs.judge(patches)
+        right = np.array(list(glyphs.characters))[best] == np.array(list(characters))[labels]
         if not right.any():
-            return found
+            return glyphs
         # More is let in than these very patches need: other backgrounds and noise come later.
         fit = max(2.0, float(np.quantile(fits[right], 0.98)) * 1.6)
-        margin = float(np.quantile(margins[right], 0.02)) * 0.5 if found._others.any() else 0.0
-        return cls(found.characters, mean, sigma, fit, margin)
+        margin = float(np.quantile(margins[right], 0.02)) * 0.5 if glyphs._others.any() else 0.0
+        return cls(glyphs.characters, mean, sigma, fit, margin)
 
 
 def _moments(values: Floats) -> tuple[Floats, Floats]:
@@ -199,11 +199,11 @@ def background(picture: NDArray[np.uint8] | Floats) -> Floats:
     values = picture.astype(np.float32)
     mean = cv2.blur(values, (RUN, 1))
     plain = (cv2.blur(np.square(values), (RUN, 1)) - np.square(mean)).max(2) < PLAIN**2
-    found, x = np.full_like(values, np.nan), np.arange(values.shape[1])
+    line, x = np.full_like(values, np.nan), np.arange(values.shape[1])
     for y in np.flatnonzero(plain.sum(1) >= 4):
         at = np.flatnonzero(plain[y])
-        found[y] = np.stack([np.interp(x, at, mean[y, at, c]) for c in range(3)], 1)
-    return found
+        line[y] = np.stack([np.interp(x, at, mean[y, at, c]) for c in range(3)], 1)
+    return line
 
 
 def let_go(mean: Floats, sigma: Floats, behind: Floats) -> tuple[Floats, Floats]:

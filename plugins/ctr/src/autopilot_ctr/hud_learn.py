@@ -130,8 +130,8 @@ def _banner(t_s: Seconds, banner: Strips, shown: NDArray[np.intp]) -> tuple[Glyp
         return None
     box = Box(left, top, right - left + 1, bottom - top + 1)
     behind = box.at(best[3])
-    found = Glyphs.learn(box.of(banner[lit]), np.zeros(len(lit), np.intp), "W", behind)
-    again = np.flatnonzero(found.judge(box.of(banner))[1] <= found.fit * 1.5)
+    glyphs = Glyphs.learn(box.of(banner[lit]), np.zeros(len(lit), np.intp), "W", behind)
+    again = np.flatnonzero(glyphs.judge(box.of(banner))[1] <= glyphs.fit * 1.5)
     if len(again) < 6 or (off[again]).mean() > 0.05:
         return None
     return Glyphs.learn(box.of(banner[again]), np.zeros(len(again), np.intp), "W", behind), box

@@ -88,10 +88,10 @@ def _seconds(t_s: Seconds, clock: Strips) -> tuple[Box, NDArray[np.intp], NDArra
             continue
         for phase in np.arange(0, 1, 0.125):
             explained = r_squared(small[rows], np.floor(t_s[rows] - phase).astype(int) % 10)
-            found = cv2.boxFilter(np.maximum(explained - 0.4, 0), -1, (14, 14))
-            place = int(found.argmax())
-            if best is None or found.flat[place] > best[0]:
-                best = float(found.flat[place]), rows, float(phase), place
+            density = cv2.boxFilter(np.maximum(explained - 0.4, 0), -1, (14, 14))
+            place = int(density.argmax())
+            if best is None or density.flat[place] > best[0]:
+                best = float(density.flat[place]), rows, float(phase), place
     if best is None or best[0] < 0.08:
         raise UserError(NO_CLOCK)
     _, rows, phase, place = best
@@ -113,10 +113,10 @@ def _extent(clock: Strips, digits: NDArray[np.intp], x: int, y: int) -> Box:
     """Return the box around the pixels near (x, y) that go with the digits."""
     left, top = max(0, x - 30), max(0, y - 30)
     near = clock[:, top : y + 30, left : x + 30].astype(np.float32).mean(3)
-    found = largest(r_squared(near, digits) > 0.55, (5, 5))
-    if found is None or not (14 <= found[2] <= 42 and 18 <= found[3] <= 42):
+    box = largest(r_squared(near, digits) > 0.55, (5, 5))
+    if box is None or not (14 <= box[2] <= 42 and 18 <= box[3] <= 42):
         raise UserError(NO_CLOCK)
-    bx, by, width, height = found
+    bx, by, width, height = box
     return Box(left + bx - 1, top + by - 1, width + 2, height + 2)
 
 

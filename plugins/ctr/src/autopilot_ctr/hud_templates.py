@@ -105,8 +105,8 @@ def path_of(folder: Path, profile: str) -> Path:
 
 def clock_hundredths(glyphs: Glyphs, boxes: Sequence[Box], strip: Patches) -> int | None:
     """Read five digits `M:SS:CC` in a region: hundredths of a second, or None."""
-    found = read_clock(glyphs, boxes, strip)
-    return None if found is None else found[0]
+    clock = read_clock(glyphs, boxes, strip)
+    return None if clock is None else clock[0]
 
 
 def read_clock(glyphs: Glyphs, boxes: Sequence[Box], strip: Patches) -> tuple[int, float] | None:
@@ -114,8 +114,8 @@ def read_clock(glyphs: Glyphs, boxes: Sequence[Box], strip: Patches) -> tuple[in
     patches = [box.of(strip) for box in boxes]
     if any(patch.shape != patches[0].shape for patch in patches):
         return None
-    found = glyphs.read(np.stack(patches))
-    if found is None or not found[0].isdecimal() or found[0][1] > "5":
+    characters = glyphs.read(np.stack(patches))
+    if characters is None or not characters[0].isdecimal() or characters[0][1] > "5":
         return None
-    minutes, seconds, hundredths = int(found[0][0]), int(found[0][1:3]), int(found[0][3:])
-    return (minutes * 60 + seconds) * 100 + hundredths, found[1]
+    minutes, seconds, hundredths = int(characters[0][0]), int(characters[0][1:3]), int(characters[0][3:])
+    return (minutes * 60 + seconds) * 100 + hundredths, characters[1]

@@ -37,8 +37,8 @@ def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -
     from autopilot.drive.watch import watch_screen
 
     game = game or choose_offered(app, "--game", "game", lambda spec: spec.hud and spec.hud.learner)
-    found = Game(app.registry, game)
-    desktop = Desktop(found, app.home, devices)
+    chosen = Game(app.registry, game)
+    desktop = Desktop(chosen, app.home, devices)
     told = ""
     with ui.status() as line:
 
@@ -53,4 +53,4 @@ def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -
         except KeyboardInterrupt as e:
             e.add_note("nothing was learned; what was learned before stays")
             raise
-    app.print({"game": found.spec.name, "profile": desktop.profile, "learned": said}, said)
+    app.print({"game": chosen.spec.name, "profile": desktop.profile, "learned": said}, said)

@@ -67,12 +67,12 @@ def read_pickled(path: Path) -> PickledArray:
                 raise ValueError(f"it holds {dtype} numbers of shape {shape}: frames without their keys")
             with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 data.seek(f.tell())
-                found = _Reader().read(data)
+                value = _Reader().read(data)
         except (IndexError, KeyError, TypeError, AttributeError, OverflowError, SyntaxError, TokenError) as e:
             raise ValueError(f"it is no array, or a damaged one ({type(e).__name__})") from e
-    if not isinstance(found, PickledArray):
+    if not isinstance(value, PickledArray):
         raise ValueError("its pickle is not one of an array of objects")
-    return found
+    return value
 
 
 class _Reader:

@@ -33,24 +33,24 @@ def command(ctx: click.Context, app: App, game: str | None, patience: float, dev
 
     from autopilot_setup.doctor import examine, state
 
-    found = examine(app.registry, app.home, devices, game, patience)
-    probes = [asdict(p) | {"state": state(p)} for p in found.probes]
-    data = {"ok": found.ok} | asdict(found) | {"probes": probes, "picture": found.picture and str(found.picture)}
+    report = examine(app.registry, app.home, devices, game, patience)
+    probes = [asdict(p) | {"state": state(p)} for p in report.probes]
+    data = {"ok": report.ok} | asdict(report) | {"probes": probes, "picture": report.picture and str(report.picture)}
 
     def show() -> None:
         colours = {"ok": "green", "unknown": "cyan", "missing": "yellow", "broken": "red"}
-        rows = [[p.name, f"[{colours[state(p)]}]{state(p)}[/]", p.detail, p.fix] for p in found.probes]
+        rows = [[p.name, f"[{colours[state(p)]}]{state(p)}[/]", p.detail, p.fix] for p in report.probes]
         ui.table("What works here", ["part", "state", "found", "what to do"], rows)
         games = []
-        for g in found.games:
+        for g in report.games:
             words = {name: "not known" if name in g.unknown else "no" for name in ("record", "drive")}
             lacks = (("record", g.record), ("drive", g.drive))
             games.append([g.game, *(f"{words[n]}: {lack}" if lack else "[green]yes[/]" for n, lack in lacks)])
         ui.table("What can be done", ["game", "record yourself", "let it drive"], games)
-        if found.picture is not None:
-            ui.preview(found.picture)
-        ui.out.print(f"{found.seconds:g} s", soft_wrap=True)
+        if report.picture is not None:
+            ui.preview(report.picture)
+        ui.out.print(f"{report.seconds:g} s", soft_wrap=True)
 
     app.print(data, show)
-    if not found.ok:
+    if not report.ok:
         ctx.exit(1)

@@ -77,10 +77,10 @@ class _Tally:
             weights = np.array([seen[v] for v in sorted(seen)], float)
             mean = np.average(values, weights=weights)
             reached = np.cumsum(weights) / weights.sum()
-            found = {"min": values[0], "max": values[-1], "mean": mean}
-            found["std"] = np.sqrt(np.average((values - mean) ** 2, weights=weights))
-            found |= {name: values[np.searchsorted(reached, q - 1e-9)] for name, q in _QUANTILES.items()}
-            for name, value in found.items():
+            stats = {"min": values[0], "max": values[-1], "mean": mean}
+            stats["std"] = np.sqrt(np.average((values - mean) ** 2, weights=weights))
+            stats |= {name: values[np.searchsorted(reached, q - 1e-9)] for name, q in _QUANTILES.items()}
+            for name, value in stats.items():
                 out.setdefault(name, []).append([[float(value)]] if picture else float(value))
         return out | {"count": [frames]}
 

@@ -65,13 +65,13 @@ class Catalogue:
 
     def entries(self) -> list[Entry]:
         """Return every session, oldest first; what has not changed since is not read again."""
-        found = {}
+        entries = {}
         for id in self.store.ids():
             key, known = _key(self.store.root / id), self._entries.get(id)
             live = known is not None and known.info is not None and known.info.ended == "recording"
-            found[id] = known if known is not None and known.key == key and not live else self._read(id, key)
-        self._entries = found
-        return list(found.values())
+            entries[id] = known if known is not None and known.key == key and not live else self._read(id, key)
+        self._entries = entries
+        return list(entries.values())
 
     def _read(self, id: str, key: str) -> Entry:
         try:

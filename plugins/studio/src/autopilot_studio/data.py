@@ -45,11 +45,11 @@ def _order(entries: list[Entry]) -> list[str]:
     """Return the labels of a game in the order of its action space, which gives them their colours."""
     from autopilot.api import ActionSpace
 
-    found: list[str] = []
+    names: list[str] = []
     for data in {repr(e.info.action_space): e.info.action_space for e in entries if e.info}.values():
         space = ActionSpace.from_json(data)
-        found += [space.describe(space.split(i)) for i in range(space.joint_size)]
-    return list(dict.fromkeys(found))
+        names += [space.describe(space.split(i)) for i in range(space.joint_size)]
+    return list(dict.fromkeys(names))
 
 
 def content(request: Request) -> Response:

@@ -77,10 +77,10 @@ class Guard:
 
     def _cookie_of(self, headers: Headers) -> str:
         try:
-            found = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
+            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
         except CookieError:
             return ""
-        return str(found.value) if found else ""
+        return str(cookie.value) if cookie else ""
 
 
 def _token(scope: Scope) -> str:

@@ -34,8 +34,8 @@ class Studio:
 
 def studio(request: Request) -> Studio:
     """Return the studio that a request is for."""
-    found: Studio = request.app.state.studio
-    return found
+    studio: Studio = request.app.state.studio
+    return studio
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -65,10 +65,10 @@ def number(text: str, what: str) -> int:
 
 def inside(folder: Path, names: Callable[[Path], bool], name: str) -> Path:
     """Return the file of that name in the folder; raises HTTPException unless it is one that `names` accepts there."""
-    found = {path.name: path for path in folder.iterdir() if names(path)} if folder.is_dir() else {}
-    if name not in found or not found[name].is_file() or not found[name].resolve().is_relative_to(folder.resolve()):
+    files = {path.name: path for path in folder.iterdir() if names(path)} if folder.is_dir() else {}
+    if name not in files or not files[name].is_file() or not files[name].resolve().is_relative_to(folder.resolve()):
         raise HTTPException(404, f"no file {name!r} here")
-    return found[name]
+    return files[name]
 
 
 def link(request: Request, **changed: Any) -> str:

@@ -58,17 +58,17 @@ def scores(request: Request) -> Response:
     """Return how far the probabilities are and, once they are there, all of them in thousandths."""
     s, path = studio(request), request.path_params
     session = s.catalogue.session(path["id"])
-    found = s.beside.scores(path["bundle"], session)
-    if found.error:
-        raise HTTPException(400, found.error)
-    data: dict[str, object] = {"done": found.done, "total": found.total}
-    if found.ended.is_set():
+    scores = s.beside.scores(path["bundle"], session)
+    if scores.error:
+        raise HTTPException(400, scores.error)
+    data: dict[str, object] = {"done": scores.done, "total": scores.total}
+    if scores.ended.is_set():
         axes = session.action_space.axes
         data["axes"] = [
             {"name": axis.name, "values": axis.values, "p": np.rint(p * 1000).astype(int).tolist()}
-            for axis, p in zip(axes, found.axes, strict=True)
+            for axis, p in zip(axes, scores.axes, strict=True)
         ]
-        data["agree"] = agreement(session, found.axes)
+        data["agree"] = agreement(session, scores.axes)
     return Response(json.dumps(data, allow_nan=False), media_type="application/json")
 
 

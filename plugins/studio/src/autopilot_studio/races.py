@@ -20,9 +20,9 @@ MEDIA = {".mp4": "video/mp4", ".webm": "video/webm"}
 def listing(request: Request) -> Response:
     """Show all races, the newest first."""
     folder = studio(request).home.races
-    found = sorted(folder.glob("*/race.json"), key=lambda p: p.stat().st_mtime, reverse=True) if folder.is_dir() else []
+    files = sorted(folder.glob("*/race.json"), key=lambda p: p.stat().st_mtime, reverse=True) if folder.is_dir() else []
     races: list[dict[str, Any]] = []
-    for path in found:
+    for path in files:
         try:
             races.append({"name": path.parent.name, "race": _read(path), "error": ""})
         except HTTPException as e:
@@ -42,8 +42,8 @@ def _read(path: Path) -> dict[str, Any]:
             run["score"]
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise HTTPException(404, f"race {path.parent.name} cannot be read: {type(e).__name__} {e}") from e
-    found: dict[str, Any] = race
-    return found
+    result: dict[str, Any] = race
+    return result
 
 
 def show(request: Request) -> Response:

@@ -69,8 +69,8 @@ def _history(folder: Path) -> list[dict[str, Any]]:
 
     for path in sorted(folder.glob("*-*.safetensors"), reverse=True):
         try:
-            with safe_open(path, "numpy") as found:
-                _, _, progress = json.loads(found.get_tensor(BOOKS).tobytes())
+            with safe_open(path, "numpy") as weights:
+                _, _, progress = json.loads(weights.get_tensor(BOOKS).tobytes())
         except (OSError, ValueError, SafetensorError):  # damaged: the one before
             continue
         return [h for h in progress["history"] if isinstance(h, dict)]

@@ -30,15 +30,15 @@ def listing(request: Request) -> Response:
     """Show a page of the list, filtered and sorted as the query says."""
     catalogue, query = studio(request).catalogue, request.query_params
     every = catalogue.entries()
-    found = [e for e in every if _matches(e, query.get("q", "").lower(), query.get("review", ""))]
+    matches = [e for e in every if _matches(e, query.get("q", "").lower(), query.get("review", ""))]
     _, key, backwards = SORTS.get(query.get("sort", ""), SORTS["newest"])
-    found.sort(key=key, reverse=backwards)
-    pages = max(1, -(-len(found) // PER_PAGE))
+    matches.sort(key=key, reverse=backwards)
+    pages = max(1, -(-len(matches) // PER_PAGE))
     at = min(max(1, number(query.get("page", "1"), "page")), pages)
-    shown = found[(at - 1) * PER_PAGE : at * PER_PAGE]
+    shown = matches[(at - 1) * PER_PAGE : at * PER_PAGE]
     values: dict[str, Any] = {
         "rows": [_row(catalogue, entry) for entry in shown],
-        "found": len(found),
+        "found": len(matches),
         "total": len(every),
         "frames": sum(entry.frames for entry in every),
         "verdicts": {v: sum(e.review == v for e in every) for v in VERDICTS},

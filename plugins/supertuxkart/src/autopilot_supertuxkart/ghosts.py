@@ -28,13 +28,13 @@ def ghost(track: str, laps: int, difficulty: int = 1) -> tuple[float, ...] | Non
     Raises DeviceError when the game is not installed.
     """
     wanted = {"mode": "time-trial", "track": track, "laps": str(laps), "difficulty": str(difficulty), "reverse": "0"}
-    found = []
+    times = []
     for path in sorted((game_data() / "replay").glob("*.replay")):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         head = dict(line.split(": ", 1) for line in lines if ": " in line)
         if wanted.items() <= head.items():
-            found.append(lap_times(lines, laps, float(head["min_time"])))
-    return min(found, key=sum, default=None)
+            times.append(lap_times(lines, laps, float(head["min_time"])))
+    return min(times, key=sum, default=None)
 
 
 def lap_times(lines: list[str], laps: int, total_s: float) -> tuple[float, ...]:

@@ -82,8 +82,8 @@ class CentreLine:
     def bends(self, near: float, far: float) -> NDArray[np.float64]:
         """Return how the road bends, point by point, from so far down the lap to so far: radians per metre."""
         first, last = math.floor(near / self.spacing), math.floor(far / self.spacing)
-        found: NDArray[np.float64] = self._bend[np.arange(first, max(first + 1, last)) % len(self._bend)]
-        return found
+        bend: NDArray[np.float64] = self._bend[np.arange(first, max(first + 1, last)) % len(self._bend)]
+        return bend
 
     def width(self, down_track: float) -> float:
         """Return how wide the road is there, in metres."""

@@ -27,7 +27,7 @@ class Referee:
         self.rescues = self.walls = self.off_track = 0
 
     def reading(self) -> Reading:
-        """Return how the race stands now."""
+        """Return the current state of the race."""
         kart, last = self._simulation.kart, self._last
         incident = False
         if kart is not last:
