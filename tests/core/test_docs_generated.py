@@ -26,6 +26,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import gen_docs  # noqa: E402
+
 RIBBON = ROOT / "tests/third_party/autopilot-ribbon"
 TUTORIAL = ROOT / "docs/plugins/tutorial.md"
 PAGES = sorted(
@@ -96,6 +99,8 @@ def parse(arguments: list[str], command: click.Command = cli, parent: click.Cont
     if not isinstance(command, click.Group):
         return context
     _, rest, _ = command.make_parser(context).parse_args(list(arguments))
+    if command.invoke_without_command and not rest:
+        return context
     _, child, rest = command.resolve_command(context, rest)
     assert child is not None
     return parse(rest, child, context)
@@ -152,7 +157,10 @@ def test_commands_and_options_in_running_text_exist(page):
             continue
         context = cli.make_context("autopilot", ["doctor"], obj=App())
         names = [word for word in words[1:] if not word.startswith("-")]
-        command = cli.get_command(context, names[0]) if names else cli
+        command: click.Command | None = cli
+        while isinstance(command, click.Group) and names:
+            command = command.get_command(context, name := names.pop(0))
+            context = click.Context(command or cli, context, info_name=name)
         assert command is not None, code.content
         known = {o for p in [*cli.params, *command.params] for o in [*p.opts, *p.secondary_opts]}
         given = {word.partition("=")[0] for word in words if word.startswith("-")}
@@ -168,8 +176,8 @@ def script_options(script: str) -> set[str]:
 def own_options() -> set[str]:
     """The options of all commands of autopilot."""
     context = cli.make_context("autopilot", ["doctor"], obj=App())
-    commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
-    return {"--help"} | {o for c in commands if c for p in c.params for o in [*p.opts, *p.secondary_opts]}
+    commands = [command for command, _ in gen_docs.commands(cli, context)]
+    return {"--help"} | {o for c in commands for p in c.params for o in [*p.opts, *p.secondary_opts]}
 
 
 @every_page

@@ -51,6 +51,11 @@ class Calling:
             raise PluginError(f"{self._what}: {said}") from error
 
 
+def under_way(thread: int) -> tuple[float, str] | None:
+    """Return since when (monotonic seconds) a thread runs a plugin's code, and whose, if it does."""
+    return _under_way.get(thread)
+
+
 def one_line(error: BaseException) -> str:
     """Return what a foreign exception says, in one line of bounded length."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300].rstrip(": ")

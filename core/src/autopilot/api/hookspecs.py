@@ -38,7 +38,8 @@ hookimpl = pluggy.HookimplMarker("autopilot")
 def autopilot_commands() -> list[CommandSpec]:  # type: ignore[empty-body]
     """Commands to add to the command line.
 
-    Fires when the command line lists or looks up a command. A name that core uses is refused, and reported.
+    Fires when the command line lists or looks up a command. A name that core uses is refused, and reported. A name
+    `plugins NAME` puts a command below `autopilot plugins`.
     """
 
 

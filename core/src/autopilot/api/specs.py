@@ -308,13 +308,13 @@ class DeviceSpec:
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """A command of the command line: `command` imports a `click.Command`.
+    """A command of the command line: `command` imports a `click.Command`; `plugins NAME` is one below `plugins`.
 
     With `autopilot.commands.common` it has the general options and gets an `App`. With `cls=GroupedCommand` its help
     lists options in groups: `option_group("Rarely used", click.option(...), ...)` adds some under a heading.
     """
 
-    name: str
+    name: Annotated[str, Must("a word, or `plugins` and a word", re.compile(r"(plugins )?[\w-]+").fullmatch)]
     help: str
     command: Target
 

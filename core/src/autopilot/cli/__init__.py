@@ -7,6 +7,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -30,27 +31,31 @@ DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """What a disk answers to what was opened before: without a name."""
 
 
-class Commands(click.Group):
-    """Core's commands and those of plugins; a command's module is imported when it is used."""
+def _group(ctx: click.Context) -> str:
+    return str(ctx.info_name) if ctx.parent else ""
 
-    own = COMMANDS
+
+class PluginCommands(click.Group):
+    """A group to which plugins add commands, called `GROUP NAME`; a command's module is imported when it is used."""
+
+    own: Mapping[str, str] = {}
+    """Core's commands in here: name -> help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return all names, core's first."""
-        return [*COMMANDS, *sorted(s.name for s in self._plugin_commands(ctx))]
+        return [*self.own, *sorted(self._plugin_commands(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command; a plugin that fails to is reported as an error of that command."""
-        if cmd_name in COMMANDS:
+        if cmd_name in self.own:
             found: click.Command = load(f"autopilot.cli.commands.{cmd_name.replace('-', '_')}:command")
             return found
-        names = [s.name for s in self._plugin_commands(ctx)]
-        if cmd_name not in names:
+        if cmd_name not in self._plugin_commands(ctx):
             return None
-        registry = App.of(ctx).registry
-        plugin, spec = registry.find("command", cmd_name)
-        command = registry.load("command", cmd_name, spec.command, click.Command)
-        return _named(command, f"{plugin.dist}: command {cmd_name!r}")
+        registry, name = App.of(ctx).registry, f"{_group(ctx)} {cmd_name}".lstrip()
+        plugin, spec = registry.find("command", name)
+        command = registry.load("command", name, spec.command, click.Command)
+        return _named(command, f"{plugin.dist}: command {name!r}")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -63,15 +68,22 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any of them."""
-        rows = list(COMMANDS.items())
-        rows += sorted((s.name, s.help) for s in self._plugin_commands(ctx))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        if rows := [*self.own.items(), *sorted(self._plugin_commands(ctx).items())]:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
 
-    def _plugin_commands(self, ctx: click.Context) -> list[Any]:
+    def _plugin_commands(self, ctx: click.Context) -> dict[str, str]:
+        """Return name -> help of what plugins add here."""
         if ctx.params.get("safe_mode"):
             App.of(ctx).safe_mode = True
-        return [spec for _, spec in App.of(ctx).registry.provided("command")]
+        found = [(spec.name.rpartition(" "), spec.help) for _, spec in App.of(ctx).registry.provided("command")]
+        return {name: text for (group, _, name), text in found if group == _group(ctx)}
+
+
+class Commands(PluginCommands):
+    """Core's commands and those of plugins."""
+
+    own = COMMANDS
 
 
 def _named(command: click.Command, who: str) -> click.Command:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from autopilot.api import Box, Frame, UserError
+from autopilot.api import Box, DeviceError, Frame, UserError
 
 from autopilot_screen.picture import decoded, rgb
 
@@ -47,14 +47,16 @@ class Film:
         self._now = first
         self._at_ns, self._given_ns = 0, -1
         self._asked_ns: int | None = None
-        self._by_hand = False
+        self._by_hand = self._closed = False
 
     def read(self) -> Frame:
         """Return the picture that is due, uint8 RGB (H, W, 3), contiguous; `t_ns` is its presentation time.
 
         One that is shown for longer is given again, with the time that it is then. Raises EOFError at the
-        end of the file, DeviceError when it cannot be read on, UserError for a region outside the picture.
+        end of the file, DeviceError when it was closed or cannot be read on, UserError for a region outside.
         """
+        if self._closed:  # to PyAV, reading on is a crash
+            raise DeviceError(f"{self._name} was closed; open it again")
         asked_ns = time.monotonic_ns()
         if not self._by_hand and self._asked_ns is not None:
             self._at_ns += min(asked_ns - self._asked_ns, SKIPPED_NS)
@@ -75,6 +77,7 @@ class Film:
 
     def close(self) -> None:
         """Close the file."""
+        self._closed = True
         self._container.close()
 
 

@@ -9,19 +9,34 @@ import click
 from autopilot import __version__
 from autopilot.api.hookspecs import API_VERSION
 from autopilot.api.registry import KINDS
+from autopilot.cli import PluginCommands
 from autopilot.commands import App, GroupedCommand, common, examples
 
 
-@click.command(
-    cls=GroupedCommand,
+class Below(GroupedCommand, PluginCommands):
+    """The list of plugins, and what plugins add below it."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in groups, then the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+@click.group(
+    "plugins",
+    cls=Below,
+    invoke_without_command=True,
     epilog=examples(
         "autopilot plugins", "autopilot plugins --errors     why a plugin is broken", "autopilot plugins --json"
     ),
 )
 @click.option("--errors", is_flag=True, help="Show the traceback of each fault.")
 @common
-def command(app: App, errors: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, app: App, errors: bool) -> None:
     """List each distribution with version, status and what it provides."""
+    if ctx.invoked_subcommand is not None:
+        return
     plugins = app.registry.plugins
     provided = {
         p.key: {kind: [s.name for q, s in app.registry.provided(kind) if q is p] for kind in KINDS} for p in plugins
