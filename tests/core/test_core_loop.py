@@ -445,6 +445,46 @@ def test_the_pause_key_goes_on_after_a_panic_while_the_human_drove_and_leaves_th
     assert [s.decision.by_human for s in notes.steps] == [True] * 6
 
 
+class Remembering(Always):
+    """Writes down for each decision how many frames have followed each other since the last interruption."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.row, self.rows = 0, list[int]()
+
+    def decide(self, frame: Frame) -> Decision:
+        self.row += 1
+        self.rows.append(self.row)
+        return super().decide(frame)
+
+    def released(self) -> None:
+        self.row = 0
+
+
+def test_whoever_remembers_hears_of_every_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autopilot.drive.takeover.GRACE_S", 0)
+    recovery = Recovery(manoeuvres=(((RIGHT, 0.4),),))
+
+    def rows(bench: Bench) -> list[int]:
+        driver = Remembering()
+        drive(bench, taken_over(bench, driver=RecoveringDriver(driver, recovery)), max_steps=6)
+        return driver.rows
+
+    assert rows(Hands()) == [1, 2, 3, 4, 5, 6]
+    assert rows(Bench(keys={4: "pause", 6: "pause"})) == [1, 2, 3, 1, 2, 3], "a pause"
+    taken = Hands(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, RIGHT, NOTHING, NOTHING)
+    assert rows(taken) == [1, 2, 1, 2, 3], "a human drove the third frame"
+
+    class Covered(Bench):
+        def read(self) -> Frame:
+            if self.frames == 10**6 - 3:
+                self.frames -= 1
+                raise Away("covered")
+            return super().read()
+
+    assert rows(Covered()) == [1, 2, 3, 1, 2, 3], "the game was away"
+
+
 def test_switched_off_nobody_takes_over() -> None:
     bench = Hands(*[RIGHT] * 9)
     steps = drive(bench, taken_over(bench, "off"), max_steps=3)[1].steps

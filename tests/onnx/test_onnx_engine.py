@@ -31,6 +31,7 @@ SPACE = ActionSpace(
     )
 )
 ROUNDING = 2e-5
+NETS = Path(__file__).parents[1] / "third_party/nets"
 
 Make = Callable[..., Path]
 
@@ -39,6 +40,7 @@ Make = Callable[..., Path]
 def registry(ribbon: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ribbon)
+        patch.syspath_prepend(NETS)
         yield Registry()
 
 
@@ -52,7 +54,8 @@ def bundle(tmp_path: Path, registry: Registry) -> Make:
         weights = {}
         for name, array in nnx.to_flat_state(network.split(module)[1]):
             fan_in = max(1, int(np.prod(array.shape[:-1])))
-            weights[".".join(map(str, name))] = rng.normal(0, (2 / fan_in) ** 0.5, array.shape).astype(array.dtype)
+            drawn = rng.normal(0, (2 / fan_in) ** 0.5, array.shape).astype(array.dtype)
+            weights[".".join(map(str, name))] = abs(drawn) if name[-1] == "var" else drawn
         save_bundle(
             tmp_path / "bundles" / "b",
             {
@@ -68,12 +71,18 @@ def bundle(tmp_path: Path, registry: Registry) -> Make:
                 "options": {},
                 "metrics": {},
                 "versions": {},
+                "frames": network.frames_of(module),
             },
             weights,
         )
         return tmp_path / "bundles" / "b"
 
     return make
+
+
+def exported_io(path: Path) -> tuple[Any, Any]:
+    graph = onnx.load(path).graph
+    return graph.input, graph.output
 
 
 def pictures(n: int) -> Any:
@@ -101,6 +110,29 @@ def test_onnxruntime_answers_as_jax_does(bundle: Make, registry: Registry, model
     told.clear()
     accelerate(Policy.load(folder, registry), folder, told.append)
     assert len(told) == 1, "the export is there already"
+
+
+@pytest.mark.parametrize("model", ["stack", "gru", "resnet"])
+def test_what_a_network_remembers_goes_through_the_export(bundle: Make, registry: Registry, model: str) -> None:
+    folder = bundle(model)
+    policy = Policy.load(folder, registry)
+    export(policy, folder / MODEL)
+    names = [[value.name for value in side] for side in exported_io(folder / MODEL)]
+    carry = [["carry_0"], ["next_carry_0"]] if model == "gru" else [[], []]
+    assert names == [["image", *carry[0]], ["steer", "pedal", *carry[1]]]
+    streams = [policy.stream(run) for run in (accelerate(policy, folder, print), policy.run_jax)]
+    for round in range(2):
+        answers = []
+        for image in pictures(6):
+            ours, jaxs = (stream.probabilities(image) for stream in streams)
+            for a, b in zip(ours, jaxs, strict=True):
+                assert a == pytest.approx(b, abs=ROUNDING)
+            answers.append(np.concatenate(ours))
+        if round == 0:
+            first = answers
+            for stream in streams:
+                stream.reset()
+    assert np.array_equal(first, answers), "after a reset it all begins anew"
 
 
 def test_the_graph_is_plain_and_lean(bundle: Make, registry: Registry, tmp_path: Path) -> None:

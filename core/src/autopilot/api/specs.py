@@ -267,11 +267,17 @@ class ModelSpec:
 
     `outputs` is the size of each axis. The module is called with images (N, H, W, 3), float32 in
     0..255, and returns one array of logits (N, size) per axis, a tuple in their order: shapes are checked before
-    the first step, but of two axes of one size swapped logits look the same. It may also have a method
-    `training_logits(images) -> list[tuple[float, tuple[Array, ...]]]`: weighted heads for the
-    loss, the main one included. `config` holds its parameters with their defaults, whose types a user's values must
-    have (None: any); what else they must be is for `build` to check. `learning_rate`
-    is the peak of Adam's that suits it. `build` must work under `nnx.eval_shape`.
+    the first step, but of two axes of one size swapped logits look the same. `config` holds its parameters with their
+    defaults, whose types a user's values must have (None: any); what else they must be is for `build` to check.
+    `learning_rate` is the peak of Adam's that suits it. `build` must work under `nnx.eval_shape`.
+
+    The module may also have:
+
+    - `frames: int`: it is called with the last so many frames, (N, frames, H, W, 3), the newest last.
+    - `initial_carry(batch) -> arrays`: it is recurrent, called with windows and what it carries, and returns (logits,
+      what it carries on). It carries in driving from frame to frame, in training through windows of `frames`.
+    - `training_logits(images) -> list[tuple[float, tuple[Array, ...]]]`: weighted heads for the loss, the main one
+      included.
     """
 
     name: str
@@ -323,8 +329,9 @@ class CommandSpec:
 class EngineSpec:
     """What computes a trained network in JAX's place.
 
-    `accelerate` imports `(policy: Policy, folder: Path, say: Callable[[str], None]) -> Callable[[Image], tuple]`: what
-    gives float32 (size,), an axis's probabilities, for each axis of a preprocessed frame, as `policy.run_jax` does. It
+    `accelerate` imports `(policy: Policy, folder: Path, say: Callable[[str], None]) -> Callable[..., tuple]`: what
+    gives float32 (size,), an axis's probabilities, for each axis of a preprocessed frame, as `policy.run_jax` does: it
+    takes uint8 of `policy.shape`, and arrays like `policy.carry`, which it gives after the probabilities. It
     says in a line by how much they differ, and raises BundleError where that is too much. `folder` is the bundle's;
     an export lies there as `file`. `export` imports `(policy: Policy, path: Path, force: bool) -> tuple[float, float]`,
     which writes one, replacing another only by `force`, and returns that difference and its limit.

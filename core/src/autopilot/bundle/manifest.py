@@ -21,7 +21,10 @@ MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
 
 
 class Manifest(BaseModel):
-    """What a bundle says of itself; all that driving needs to know besides the weights."""
+    """What a bundle says of itself; all that driving needs to know besides the weights.
+
+    `frames` is how many successive frames its network sees at a time, None where it sees one and knows no windows.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,6 +42,7 @@ class Manifest(BaseModel):
     metrics: dict[str, Any]
     versions: dict[str, str]
     weights_sha256: str
+    frames: int | None = Field(default=None, ge=1)
 
     @property
     def space(self) -> ActionSpace:
@@ -66,7 +70,7 @@ def save_bundle(folder: Path, manifest: dict[str, Any], weights: dict[str, NDArr
     write_atomic(part / WEIGHTS, data)
     digest = hashlib.sha256(data).hexdigest()
     checked = Manifest(format=FORMAT, weights_sha256=digest, **manifest)
-    write_json(part / MANIFEST, checked.model_dump())
+    write_json(part / MANIFEST, checked.model_dump(exclude_defaults=True))
     put_in_place(part, folder, old)
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)

@@ -32,7 +32,7 @@ class Driver(ABC):
         return False
 
     def released(self) -> None:  # noqa: B027 - most drivers need not know
-        """Hear that everything was let go of: the run is paused, or the game away."""
+        """Hear that everything was let go of: the run is paused, the game away, or a human has taken the wheel."""
 
 
 class DriverWrapper(Driver):
@@ -122,17 +122,22 @@ class PolicyDriver(Driver):
     """A network: preprocess, probabilities, selection."""
 
     def __init__(self, policy: Policy, selector: Selector, label_map: LabelMap, timing: Timing) -> None:
-        self._policy, self._selector, self._label_map, self._timing = policy, selector, label_map, timing
+        self._preprocess, self._stream = policy.preprocess, policy.stream()
+        self._selector, self._label_map, self._timing = selector, label_map, timing
 
     def decide(self, frame: Frame) -> Decision:
         """Drive from the pixels alone."""
         with self._timing.stage("preprocess"):
-            image = self._policy.preprocess(frame.image)
+            image = self._preprocess(frame.image)
         with self._timing.stage("policy"):
-            probabilities = self._policy.probabilities(image)
+            probabilities = self._stream.probabilities(image)
         with self._timing.stage("select"):
             held = self._label_map.held(self._selector.select(probabilities))
         return Decision(held, held, probabilities)
+
+    def released(self) -> None:
+        """Begin anew: the frames to come do not follow those before."""
+        self._stream.reset()
 
 
 class NoisyDriver(DriverWrapper):

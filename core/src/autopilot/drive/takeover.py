@@ -63,8 +63,9 @@ class TakeoverDriver(DriverWrapper):
         return was
 
     def released(self) -> None:
-        """Hear that nothing is held."""
+        """Hear that nothing is held, and pass it on."""
         self._sent = NOTHING
+        super().released()
 
     def _human(self) -> Decision | None:
         """Return the human's decision, which sends nothing; None while the policy drives."""
@@ -78,6 +79,8 @@ class TakeoverDriver(DriverWrapper):
         return Decision(held, NOTHING, by_human=True) if self.active else None
 
     def _begin(self) -> None:
+        if not self.active:
+            self.driver.released()
         self.active, self._until = True, time.monotonic() + GRACE_S
 
 

@@ -18,7 +18,8 @@ from autopilot.learn.options import TrainOptions
 Augment = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 """(key, rows int32 (B,), images uint8 (B, H, W, 3), labels int32 (B, axes)) -> (pixels, labels):
 pixels float32 (B, H, W, 3) in 0..255. `rows` are places in the whole batch, of which B may be one
-device's share: what happens to an image depends on `key` and its row, not on who computes it."""
+device's share: what happens to an image depends on `key` and its row, not on who computes it.
+Windows (B, frames, H, W, 3) become windows, the same done to all frames of one."""
 
 
 def make_augment(
@@ -42,14 +43,14 @@ def make_augment(
 
     def move(image: jax.Array, pixels: jax.Array, degrees: jax.Array) -> jax.Array:
         """Slide the image to the right and turn it clockwise; the edge's pixels fill what is missing."""
-        height, width, _ = image.shape
+        height, width = image.shape[-3:-1]
         x, y = pivot[0] * width - 0.5, pivot[1] * height - 0.5  # pixels are counted by their middles
         across, down = (jnp.arange(width)[None] - pixels - x) * aspect, jnp.arange(height)[:, None] - y
         cos, sin = jnp.cos(jnp.deg2rad(degrees)), jnp.sin(jnp.deg2rad(degrees))
         # The nearest pixel: to mix four would cost a fifth of a training step on a CPU.
         column = jnp.round((across * cos + down * sin) / aspect + x).astype(jnp.int32)
         row = jnp.round(down * cos - across * sin + y).astype(jnp.int32)
-        moved = image[jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1)]
+        moved = image[..., jnp.clip(row, 0, height - 1), jnp.clip(column, 0, width - 1), :]
         fixed = np.zeros((height, width, 1), bool)
         for left, top, wide, high in static_regions:
             fixed[top : top + high, left : left + wide] = True
@@ -59,7 +60,7 @@ def make_augment(
         flip_key, gain_key, bias_key, shift_key, turn_key, chance_key = jax.random.split(key, 6)
         if options.mirror:
             flip = jax.random.bernoulli(flip_key)
-            image = jnp.where(flip, image[:, ::-1], image)
+            image = jnp.where(flip, image[..., ::-1, :], image)
             mirrored = jnp.stack([jnp.asarray(axis.mirror)[label[a]] for a, axis in enumerate(space.axes)])
             label = jnp.where(flip, mirrored, label)
         if options.shift or options.rotate:

@@ -31,7 +31,7 @@ BALANCE_LIMIT = 10.0
 
 
 class Batch(NamedTuple):
-    """Images uint8 (B, H, W, 3), labels int32 (B, axes), weights float32 (B, axes)."""
+    """Images uint8 (B, H, W, 3) or windows (B, frames, H, W, 3), labels int32 (B, axes), weights float32 (B, axes)."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int32]
@@ -49,6 +49,7 @@ class Dataset:
     `labels` is int32 (N, axes), -1 where the label map skips the frame. `left_out` says in words
     which sessions could not be used, and why; `laps` are those that a rule chose. `steering` is the
     game's correction for a moved picture of this size, `static_regions` are the pixels that do not move with it.
+    `frames` is how many the network sees at a time, None without windows; `since_cut`, int64 (N,), is `Index`'s.
     """
 
     space: ActionSpace
@@ -65,6 +66,8 @@ class Dataset:
     steering: SteerCorrection | None = None
     static_regions: tuple[Box, ...] = ()
     recordings: list[Session] = field(default_factory=list)
+    frames: int | None = None
+    since_cut: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the labels of `rows` as one number each."""
@@ -76,10 +79,16 @@ class Dataset:
         return {self.space.describe(self.space.split(i)): int(n) for i, n in enumerate(counts)}
 
     def batch(self, rows: NDArray[np.int64], weights: ValueWeights | None = None) -> Batch:
-        """Read the frames of `rows`; without `weights` all of them count the same."""
+        """Read the frames of `rows`, or their windows; without `weights` all of them count the same.
+
+        A window ends with its row; where a cut leaves it short, it begins with the first frame repeated.
+        """
         width, height = self.preprocess.size
-        images = np.empty((len(rows), height, width, 3), np.uint8)
-        gather(self.caches, rows, images)
+        seen = rows
+        if self.frames is not None:
+            seen = rows[:, None] - np.minimum(np.arange(self.frames)[::-1], self.since_cut[rows, None])
+        images = np.empty((*seen.shape, height, width, 3), np.uint8)
+        gather(self.caches, seen.ravel(), images.reshape(-1, height, width, 3))
         labels = self.labels[rows]
         weighed = np.ones(labels.shape, np.float32)
         for a, of in enumerate(weights or ()):
@@ -126,6 +135,7 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
         steering=steering,
         static_regions=preprocess.masks + boxes(steering.static_regions if steering else (), size),
         recordings=sessions,
+        since_cut=np.concatenate([rows.since_cut(info.hz) for _, rows in every]),
     )
     _check(data, options)
     return data

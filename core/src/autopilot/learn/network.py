@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -20,6 +20,8 @@ from autopilot.api.types import ActionSpace
 
 Weights = dict[str, NDArray[Any]]
 """Dotted path -> array, as stored in a bundle."""
+
+MOST_FRAMES = 64
 
 
 def engine() -> str:
@@ -88,32 +90,73 @@ def _misfit(module: nnx.Module, size: tuple[int, int], space: ActionSpace) -> st
     Shapes are all that it sees: of two axes with as many values, it cannot tell whose logits are whose. An array that
     is in no variable does not fit either: it would be neither trained nor stored.
     """
+    frames = frames_of(module)
+    if frames is None and hasattr(module, "initial_carry"):
+        return "has an initial_carry: set its `frames`, of how many it is trained on windows"
+    if frames is not None and (type(frames) is not int or not 1 <= frames <= MOST_FRAMES):
+        return f"asks for windows of {frames!r} frames: it can have 1 to {MOST_FRAMES}"
     for path, part in nnx.iter_modules(module):
         for name in (n for n, v in vars(part).items() if isinstance(v, jax.Array | jax.ShapeDtypeStruct)):
             where = ".".join([*map(str, path), name])
             return f"keeps an array in {where!r}: wrap it, in nnx.Param to train it, else in another nnx.Variable"
     graph, state = nnx.split(module)
-
-    def call(state: Any, images: jax.Array) -> tuple[list[Any], Any]:
-        network: Any = nnx.merge(graph, state)
-        network.eval()
-        decided = network(images)
-        network.train()
-        taught = getattr(network, "training_logits", lambda images: [(1.0, network(images))])
-        return [decided, *(logits for _, logits in taught(images))], nnx.state(network)
-
-    heads, after = jax.eval_shape(call, state, jax.ShapeDtypeStruct((2, size[1], size[0], 3), jax.numpy.float32))
+    images = jax.ShapeDtypeStruct((2, *input_shape(module, size)), jax.numpy.float32)
+    heads, carries, after = jax.eval_shape(lambda state, images: _call(nnx.merge(graph, state), images), state, images)
     if added := _paths(after).keys() - _paths(state).keys():
         return f"adds the variable {min(added)!r} when it is called: make it in __init__"
+    for carry in carries:
+        if carry != carries[0]:
+            return f"carries on {jax.tree.map(_shape, carry)}; its initial_carry is {jax.tree.map(_shape, carries[0])}"
+    return next(filter(None, (_misfit_logits(head, space) for head in heads)), "")
+
+
+def _call(network: Any, images: jax.Array) -> tuple[list[Any], list[Any], Any]:
+    """Return all logits that a network gives, all that it carries, and its state thereafter."""
+    network.eval()
+    heads, carries = [logits_of(network, images)], []
+    if hasattr(network, "initial_carry"):
+        logits, carry = network(images[:, :1], network.initial_carry(2))  # as in driving
+        heads.append(logits)
+        carries = [network.initial_carry(2), carry]
+    network.train()
+    return [*heads, *(logits for _, logits in training_logits(network, images))], carries, nnx.state(network)
+
+
+def _misfit_logits(logits: Any, space: ActionSpace) -> str:
     wanted = [f"(N, {n})" for n in space.sizes]
-    for logits in heads:
-        several = isinstance(logits, tuple | list)
-        shapes = [_shape(array) for array in (logits if several else [logits])]
-        if shapes != wanted or not several:
-            gives = f"{' and '.join(shapes) or 'nothing'}{'' if several else ', no tuple'}"
-            axes = " and ".join(f"{w} for axis {a.name}" for w, a in zip(wanted, space.axes, strict=True))
-            return f"gives logits {gives}; the axes need a tuple of {axes}"
-    return ""
+    several = isinstance(logits, tuple | list)
+    shapes = [_shape(array) for array in (logits if several else [logits])]
+    if shapes == wanted and several:
+        return ""
+    gives = f"{' and '.join(shapes) or 'nothing'}{'' if several else ', no tuple'}"
+    axes = " and ".join(f"{w} for axis {a.name}" for w, a in zip(wanted, space.axes, strict=True))
+    return f"gives logits {gives}; the axes need a tuple of {axes}"
+
+
+def frames_of(module: nnx.Module) -> int | None:
+    """Return how many successive frames a network sees at a time, None where it knows no windows."""
+    frames: int | None = getattr(module, "frames", None)
+    return frames
+
+
+def input_shape(module: nnx.Module, size: tuple[int, int]) -> tuple[int, ...]:
+    """Return the shape of one image of `size` (width, height), (H, W, 3), or one window, (frames, H, W, 3)."""
+    frames = frames_of(module)
+    return (*(() if frames is None else (frames,)), size[1], size[0], 3)
+
+
+def logits_of(network: Any, images: jax.Array) -> Any:
+    """Return a network's logits for images (N, H, W, 3), or for windows (N, frames, H, W, 3), with nothing carried."""
+    if hasattr(network, "initial_carry"):
+        return network(images, network.initial_carry(len(images)))[0]
+    return network(images)
+
+
+def training_logits(network: Any, images: jax.Array) -> Any:
+    """Return the weighted heads for the loss."""
+    if hasattr(network, "training_logits"):
+        return network.training_logits(images)
+    return [(1.0, logits_of(network, images))]
 
 
 def _paths(state: Any) -> dict[str, Any]:
@@ -133,8 +176,8 @@ def _shape(array: Any) -> str:
 def operations(module: nnx.Module, size: tuple[int, int]) -> float:
     """Return how many operations with fractions a network needs for one image of `size`, as XLA counts them."""
     graph, state = nnx.split(module)
-    image = jax.ShapeDtypeStruct((1, size[1], size[0], 3), jax.numpy.float32)
-    lowered = jax.jit(lambda state, image: nnx.merge(graph, state)(image)).lower(state, image)
+    image = jax.ShapeDtypeStruct((1, *input_shape(module, size)), jax.numpy.float32)
+    lowered = jax.jit(lambda state, image: logits_of(nnx.merge(graph, state), image)).lower(state, image)
     return float((lowered.cost_analysis() or {}).get("flops", math.nan))
 
 
@@ -169,18 +212,37 @@ def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
     return nnx.from_flat_state([(path, v.replace(jax.numpy.asarray(weights[name]))) for path, (name, v) in pairs])
 
 
-def probability_function(module: nnx.Module) -> Callable[[Any, Any], tuple[jax.Array, ...]]:
-    """Return `(weights, image uint8 (H, W, 3)) -> one probability vector per axis`, to be jitted or exported."""
-    module.eval()
-    graph, _, rng = split(module)
-    rng = jax.tree.map(_blank, rng)
+class Inference:
+    """A network's weights made into what it says of a frame: pure functions, to be jitted or exported."""
 
-    def probabilities(weights: Any, image: jax.Array) -> tuple[jax.Array, ...]:
-        network: Any = nnx.merge(graph, rng, weights)
-        logits = network(image[None].astype(jax.numpy.float32))
-        return tuple(jax.nn.softmax(axis[0]) for axis in logits)
+    def __init__(self, module: nnx.Module) -> None:
+        module.eval()
+        self._graph, _, rng = split(module)
+        self._rng = jax.tree.map(_blank, rng)
 
-    return probabilities
+    def network(self, weights: Any) -> Any:
+        """Return the network with these weights; what a call changes in it is thrown away with it."""
+        rng, weights = jax.tree.map(lambda x: x, (self._rng, weights))  # merging shares them
+        return nnx.merge(self._graph, rng, weights)
+
+    def carry(self, weights: Any) -> tuple[Any, ...]:
+        """Return what the network has carried from frame to frame when a race begins, as a flat tuple of arrays."""
+        network = self.network(weights)
+        return tuple(jax.tree.leaves(network.initial_carry(1))) if hasattr(network, "initial_carry") else ()
+
+    def __call__(self, weights: Any, image: jax.Array, *carry: jax.Array) -> tuple[jax.Array, ...]:
+        """Return one probability vector per axis, then what is carried on.
+
+        `image` is uint8 (H, W, 3), or a window (frames, H, W, 3): of one frame where something is carried.
+        """
+        network = self.network(weights)
+        images, kept = image[None].astype(jax.numpy.float32), ()
+        if hasattr(network, "initial_carry"):
+            order = jax.tree.structure(network.initial_carry(1))
+            logits, kept = network(images, jax.tree.unflatten(order, carry))
+        else:
+            logits = network(images)
+        return (*(jax.nn.softmax(axis[0]) for axis in logits), *jax.tree.leaves(kept))
 
 
 def _blank(random: Any) -> Any:

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from autopilot.learn.augment import Augment
 from autopilot.learn.data import Dataset, validation_batches
 from autopilot.learn.devices import ROWS, WHOLE, own_rows, replicate, shard, single, spread
+from autopilot.learn.network import logits_of, training_logits
 from autopilot.learn.options import TrainOptions
 from autopilot.learn.schedule import rate
 
@@ -76,7 +77,7 @@ def make_step(
         network: Any = nnx.merge(graph, jax.tree.map(lambda w: w.astype(precision), weights), fresh, other)
         nnx.reseed(network, dropout=key)
         pixels = pixels.astype(precision)
-        heads = network.training_logits(pixels) if hasattr(network, "training_logits") else [(1.0, network(pixels))]
+        heads = training_logits(network, pixels)
         loss = sum(share * cross_entropy(head, labels, sample_weights) for share, head in heads)
         return jnp.asarray(loss), nnx.split(network, nnx.Param, nnx.RngState, ...)[3]
 
@@ -112,7 +113,9 @@ def make_evaluate(
 
     def forward(weights: Any, other: Any, images: jax.Array) -> tuple[jax.Array, ...]:
         network: Any = nnx.merge(graph, weights, rng, other)
-        gathered: tuple[jax.Array, ...] = jax.lax.all_gather(network(images.astype(jnp.float32)), "data", tiled=True)
+        gathered: tuple[jax.Array, ...] = jax.lax.all_gather(
+            logits_of(network, images.astype(jnp.float32)), "data", tiled=True
+        )
         return gathered
 
     mesh = mesh or single()

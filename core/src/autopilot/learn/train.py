@@ -93,6 +93,7 @@ class _Training:
         self._run = home.runs / self._name
         size = data.preprocess.size
         self._module = network.build(registry, options.model, options.config, size, data.space, options.seed)
+        data.frames = network.frames_of(self._module)
         self._team = ProcessGroup(self._mesh)
         self._fingerprint = run_fingerprint(data, options, self._mesh.size, how.processes)
         self._made_by = versions([self._game.plugin, self._plugin])
@@ -165,6 +166,7 @@ class _Training:
             "options": options.recipe(),
             "metrics": best,
             "versions": self._made_by,
+            "frames": data.frames,
         }
 
     def _result(self, fit: Fit, best: dict[str, Any]) -> TrainResult:

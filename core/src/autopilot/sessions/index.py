@@ -74,6 +74,15 @@ class Index:
         """Return some of the rows."""
         return replace(self, **{name: getattr(self, name)[rows] for name in SCHEMA.names})
 
+    def since_cut(self, hz: float) -> NDArray[np.int64]:
+        """Return for each row how many rows lie between it and the last cut: a pause, or deleted rows.
+
+        That is a gap of over 1.5 periods of `hz`, or a number left out.
+        """
+        rows = np.arange(len(self))
+        cut = (np.diff(self.t_ns, prepend=self.t_ns[:1]) > 1.5e9 / hz) | (np.diff(self.index, prepend=0) != 1)
+        return np.asarray(rows - np.maximum.accumulate(np.where(cut, rows, 0)), np.int64)
+
     def readings(self) -> Iterator[Reading | None]:
         """Yield what the referee said of each row, but for score and confidence."""
         columns = (self.lap, self.times, self.race_time_s, self.flags)

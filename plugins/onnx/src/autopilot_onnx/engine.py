@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from autopilot.api.errors import BundleError
 from autopilot.api.types import Image
@@ -23,6 +24,7 @@ from jax.extend.core import Literal
 
 if TYPE_CHECKING:
     from autopilot.learn.policy import Policy, Run
+    from numpy.typing import NDArray
 
 MODEL = "model.onnx"
 LIMIT = 1e-4
@@ -58,6 +60,8 @@ def accelerate(policy: Policy, folder: Path, say: Callable[[str], None]) -> Run:
 def export(policy: Policy, path: Path, force: bool = True) -> tuple[float, float]:
     """Write a policy's network as ONNX: `image` uint8 (H, W, 3) to a vector (size,) per axis.
 
+    Where it sees windows, `image` is (frames, H, W, 3); what it carries from frame to frame is more inputs, `carry_0`
+    and so on, and outputs, `next_carry_0`.
     Returns the largest difference from JAX over `trial_frames`, and LIMIT. Raises BundleError when the
     network cannot be written as ONNX or then gives other probabilities, and as `new_output` does.
     """
@@ -87,10 +91,10 @@ def trial_frames(width: int, height: int) -> list[Image]:
 
 
 def _agree(run: Run, policy: Policy, otherwise: str) -> float:
-    """Return the largest difference from JAX; raises BundleError when it is above LIMIT."""
-    worst = 0.0
+    """Return the largest difference from JAX, frame after frame; raises BundleError when it is above LIMIT."""
+    worst, streams = 0.0, [policy.stream(of) for of in (run, policy.run_jax)]
     for image in trial_frames(*policy.preprocess.size):
-        for ours, jaxs in zip(run(image), policy.run_jax(image), strict=True):
+        for ours, jaxs in zip(*(stream.answer(image) for stream in streams), strict=True):
             difference = float(np.abs(ours - jaxs).max()) if ours.shape == jaxs.shape else math.inf
             worst = max(worst, math.inf if math.isnan(difference) else difference)
     if worst > LIMIT:
@@ -106,28 +110,29 @@ def _convert(policy: Policy) -> Any:
     logging.getLogger("jax2onnx").setLevel(logging.CRITICAL)  # it logs the traceback of each optional part
     from jax2onnx import to_onnx
 
-    width, height = policy.preprocess.size
-    image = jax.ShapeDtypeStruct((height, width, 3), np.uint8)
+    inputs = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in _nothing(policy).values()]
     with fastops.plain():
-        network = jax.make_jaxpr(lambda image: policy.function(policy.weights, image))(image)
-    names = [axis.name for axis in policy.manifest.space.axes]
+        network = jax.make_jaxpr(lambda *inputs: policy.function(policy.weights, *inputs))(*inputs)
+    names, carry = [axis.name for axis in policy.manifest.space.axes], list(_nothing(policy))[1:]
     model = to_onnx(
-        lambda image: _replay(network, [image]),
-        [image],
+        lambda *inputs: _replay(network, inputs),
+        inputs,
         model_name=policy.manifest.name,
-        input_names=["image"],
-        output_names=names,
+        input_names=["image", *carry],
+        output_names=[*names, *(f"next_{name}" for name in carry)],
     )
     _fold_padding(model.graph)
     return model
 
 
-def _replay(network: Any, arguments: Sequence[Any]) -> list[Any]:
-    """Compute what was traced, in operations for which jax2onnx knows the good translation.
+def _nothing(policy: Policy) -> dict[str, NDArray[Any]]:
+    """Return the inputs by name, of a black picture as the first of a race."""
+    carry = {f"carry_{i}": array for i, array in enumerate(policy.carry)}
+    return {"image": np.zeros(policy.shape, np.uint8), **carry}
 
-    Nested functions are laid flat. A maximum with nought becomes a ReLU, and pooling of NHWC, which
-    it would write as pooling over four dimensions that no runtime has, a `nnx.max_pool`.
-    """
+
+def _replay(network: Any, arguments: Sequence[Any]) -> list[Any]:
+    """Compute what was traced, in operations for which jax2onnx knows the good translation."""
     values = dict(zip(network.jaxpr.constvars, network.consts, strict=True))
     values |= dict(zip(network.jaxpr.invars, arguments, strict=True))
 
@@ -135,25 +140,51 @@ def _replay(network: Any, arguments: Sequence[Any]) -> list[Any]:
         return atom.val if isinstance(atom, Literal) else values[atom]
 
     for eqn in network.jaxpr.eqns:
-        inputs, name, params = [value(atom) for atom in eqn.invars], eqn.primitive.name, eqn.params
-        if name in ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call"):
-            inner = next(params[key] for key in ("jaxpr", "call_jaxpr") if key in params)
-            outputs = _replay(inner, inputs)
-        elif name == "stop_gradient":
-            outputs = inputs
-        elif name == "max" and isinstance(eqn.invars[1], Literal) and np.all(inputs[1] == 0):
-            outputs = [jax.nn.relu(inputs[0])]
-        elif name == "reduce_window_max" and _pools_nhwc(params):
-            low = np.finfo(inputs[0].dtype).min
-            padded = lax.pad(inputs[0], low, [(*pad, 0) for pad in params["padding"]])
-            window, strides = params["window_dimensions"][1:3], params["window_strides"][1:3]
-            outputs = [nnx.max_pool(padded, window_shape=window, strides=strides, padding="VALID")]
-        else:
-            outputs = eqn.primitive.bind(*inputs, **params)
-            if not eqn.primitive.multiple_results:
-                outputs = [outputs]
+        outputs = _compute(eqn, [value(atom) for atom in eqn.invars])
         values |= dict(zip(eqn.outvars, outputs, strict=True))
     return [value(atom) for atom in network.jaxpr.outvars]
+
+
+def _compute(eqn: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+    """Compute one operation.
+
+    Nested functions and scans are laid flat. A maximum with nought becomes a ReLU, and pooling of NHWC, which
+    jax2onnx would write as pooling over four dimensions that no runtime has, a `nnx.max_pool`.
+    """
+    name, params = eqn.primitive.name, eqn.params
+    if name in ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call"):
+        return _replay(next(params[key] for key in ("jaxpr", "call_jaxpr") if key in params), inputs)
+    if name == "scan":
+        return _unroll(eqn, inputs)
+    if name == "stop_gradient":
+        return inputs
+    if name == "max" and isinstance(eqn.invars[1], Literal) and np.all(inputs[1] == 0):
+        return [jax.nn.relu(inputs[0])]
+    if name == "reduce_window_max" and _pools_nhwc(params):
+        low = np.finfo(inputs[0].dtype).min
+        padded = lax.pad(inputs[0], low, [(*pad, 0) for pad in params["padding"]])
+        window, strides = params["window_dimensions"][1:3], params["window_strides"][1:3]
+        return [nnx.max_pool(padded, window_shape=window, strides=strides, padding="VALID")]
+    outputs = eqn.primitive.bind(*inputs, **params)
+    return list(outputs) if eqn.primitive.multiple_results else [outputs]
+
+
+def _unroll(eqn: Any, inputs: Sequence[Any]) -> list[Any]:
+    """Compute a `lax.scan` step by step: a recurrent network's, of one frame or a window.
+
+    Of its inputs, the constants come first, then what is carried, then what is scanned: the last have an axis more
+    outside than inside. Of its outputs, what is carried comes first.
+    """
+    body, length = eqn.params["jaxpr"], eqn.params["length"]
+    scanned = sum(v.aval.ndim > inside.ndim for v, inside in zip(eqn.invars, body.in_avals, strict=True))
+    carried = sum(v.aval.ndim == inside.ndim for v, inside in zip(eqn.outvars, body.out_avals, strict=True))
+    split = len(inputs) - scanned
+    fixed, carry, over = inputs[: split - carried], list(inputs[split - carried : split]), inputs[split:]
+    found = {}
+    for i in reversed(range(length)) if eqn.params["reverse"] else range(length):
+        made = _replay(body, [*fixed, *carry, *(x[i] for x in over)])
+        carry, found[i] = made[:carried], made[carried:]
+    return [*carry, *(jnp.stack(each) for each in zip(*(found[i] for i in range(length)), strict=True))]
 
 
 def _pools_nhwc(params: dict[str, Any]) -> bool:
@@ -249,10 +280,10 @@ def _open(data: bytes, policy: Policy) -> Run:
     options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the game needs the processor too
     options.log_severity_level = 4
-    width, height = policy.preprocess.size
+    inputs = _nothing(policy)
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        session.run(None, {"image": np.zeros((height, width, 3), np.uint8)})
+        session.run(None, inputs)
     except Exception as e:  # onnxruntime's errors share no other base
         raise ValueError(f"does not run: {' '.join(str(e).split())[:200]}") from e
-    return lambda image: tuple(session.run(None, {"image": np.ascontiguousarray(image)}))
+    return lambda *arrays: tuple(session.run(None, dict(zip(inputs, map(np.ascontiguousarray, arrays), strict=True))))

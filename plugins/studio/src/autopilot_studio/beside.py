@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from autopilot.learn.policy import Policy
     from numpy.typing import NDArray
 
-BATCH = 32
 KEPT = 8
 """So many results are kept in memory."""
 
@@ -90,39 +89,45 @@ class Beside:
         """Return where the policy looks in a frame: uint8 RGBA (H, W, 4) to lay over it.
 
         That is the gradient of the log probability of its choice by the pixels of the preprocessed frame (Simonyan
-        et al. 2013, arXiv:1312.6034), its absolute value summed over the colours and blurred a little.
+        et al. 2013, arXiv:1312.6034), its absolute value summed over the colours and blurred a little. A policy
+        that knows earlier frames is shown as many as in training.
         """
-        policy, _, gradient = self._load(bundle, _stamp(self._home.bundle(bundle)))
-        image = session.row(n).frame.image
-        return heat(np.asarray(gradient(policy.weights, policy.preprocess(image).astype(np.float32))), image.shape)
+        policy, gradient = self._load(bundle, _stamp(self._home.bundle(bundle)))
+        stream, index, image = policy.stream(), session.index, session.row(n).frame.image
+        at = int(np.searchsorted(index.index, n))
+        before = min(policy.frames - 1, int(index.since_cut(session.info.hz)[at]))
+        for number in index.index[at - before : at].tolist():
+            stream.probabilities(policy.preprocess(session.row(number).frame.image))
+        seen, *carry = stream.inputs(policy.preprocess(image))
+        found = np.asarray(gradient(policy.weights, seen.astype(np.float32), *carry))
+        return heat(found.reshape(-1, *found.shape[-3:])[-1], image.shape)
 
-    def _read(self, bundle: str, stamp: str) -> tuple[Policy, Any, Any]:
+    def _read(self, bundle: str, stamp: str) -> tuple[Policy, Any]:
         import jax
         import jax.numpy as jnp
         from autopilot.learn.policy import Policy
 
         policy = Policy.load(self._home.bundle(bundle), self._registry)
 
-        def choice(weights: Any, image: Any) -> Any:
-            return sum(jnp.log(p.max()) for p in policy.function(weights, image))
+        def choice(weights: Any, *inputs: Any) -> Any:
+            axes = policy.function(weights, *inputs)[: len(policy.manifest.action_space)]
+            return sum(jnp.log(p.max()) for p in axes)
 
-        return policy, jax.jit(jax.vmap(policy.function, (None, 0))), jax.jit(jax.grad(choice, 1))
+        return policy, jax.jit(jax.grad(choice, 1))
 
     def _compute(self, scores: Scores, bundle: str, stamp: str, session: Session) -> None:
         try:
-            policy, run, _ = self._load(bundle, stamp)
-            width, height = policy.preprocess.size
-            batch = np.zeros((BATCH, height, width, 3), np.uint8)
-            at = 0
+            policy, _ = self._load(bundle, stamp)
+            stream, since_cut = policy.stream(), session.index.since_cut(session.info.hz)
             for row in session.rows(include_deleted=True):
-                batch[at] = policy.preprocess(row.frame.image)
-                at += 1
                 if self._closing.is_set():
                     return
-                if at == BATCH or scores.done + at == scores.total:
-                    for axis, found in zip(scores.axes, run(policy.weights, batch), strict=True):
-                        axis[scores.done : scores.done + at] = np.asarray(found)[:at]
-                    scores.done, at = scores.done + at, 0
+                if since_cut[scores.done] == 0:
+                    stream.reset()
+                found = stream.probabilities(policy.preprocess(row.frame.image))
+                for axis, p in zip(scores.axes, found, strict=True):
+                    axis[scores.done] = p
+                scores.done += 1
         except (AutopilotError, OSError, ValueError, IndexError) as e:  # the last two: it changed meanwhile
             scores.error = str(e)
         finally:
