@@ -1,4 +1,4 @@
-"""The errors that reach a person: one line each, what happened and what to do next."""
+"""The errors that a user sees: one line each, what happened and what to do next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class AutopilotError(Exception):
 
 
 class UserError(AutopilotError):
-    """Something that the user can put right; the command line exits with 2."""
+    """An error that the user can correct; the command line exits with 2."""
 
     exit_code = 2
 
@@ -35,11 +35,11 @@ class DeviceError(UserError):
 
 
 class Away(DeviceError):
-    """The game cannot be seen or has not the focus for now: nothing may be held or recorded."""
+    """The game is not visible, or does not have the focus, at the moment: nothing may be held or recorded."""
 
 
 def suggest(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
-    """Return `did you mean A or B?` where known names are like this one, else `otherwise`, by default all of them."""
+    """Return `did you mean A or B?` if known names are similar, else `otherwise`, by default a list of all."""
     names = list(dict.fromkeys(known))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near or otherwise is None:

@@ -56,7 +56,7 @@ class Game:
         return wanted
 
     def reference(self, name: str, track: str, laps: int) -> Reference | None:
-        """Return the published race of that name on a track, if there is one of so many laps."""
+        """Return the published race of that name on a track, if there is one with this number of laps."""
         found: Reference | None = self.load(self.spec.race.references[name], Reference | None)(track, laps)
         return found
 

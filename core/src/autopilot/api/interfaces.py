@@ -12,64 +12,64 @@ from autopilot.api.types import Action, ActionSpace, Frame, Held, Reading
 class FrameSource(Protocol):
     """Gives frames: a screen region, a video file, a simulator.
 
-    What was filmed before plays in real time, its frames at their own times. One that has a method
-    `skip(seconds)` too is then moved on by this alone, so that nobody need wait for it.
+    A film plays in real time, its frames at their own times. A source with a method `skip(seconds)` is advanced by
+    that method alone, where nobody has to wait for real time.
     """
 
     def read(self) -> Frame:
         """Return the newest frame, uint8 RGB (H, W, 3) at native resolution, all of one shape.
 
-        Raises EOFError when there will be no more, Away, with the reason, while the game cannot be
-        seen or has not the focus (the loop lets go of everything and asks again), and DeviceError
+        Raises EOFError when there are no more frames; Away, with the reason, while the game is not
+        visible or does not have the focus (the loop releases everything and reads again); DeviceError
         when the screen is gone.
         """
 
     def close(self) -> None:
-        """Give the screen back. Calling it twice is harmless."""
+        """Release the screen; may be called twice."""
 
 
 class OutputDevice(Protocol):
     """Holds controls down on behalf of the policy: a keyboard, a gamepad, a simulator."""
 
     def hold(self, controls: Held) -> None:
-        """Make exactly these controls held; idempotent, sends only differences."""
+        """Hold exactly these controls; idempotent, sends only differences."""
 
     def release_all(self) -> None:
-        """Let go of everything."""
+        """Release all controls."""
 
     def close(self) -> None:
-        """Release everything and give the device back. Calling it twice is harmless."""
+        """Release all controls and the device; may be called twice."""
 
 
 class Backend(Protocol):
-    """Presses keys or buttons by name; it lives in the emitter's process and in no other.
+    """Presses keys or buttons by name; it exists in the emitter's process only.
 
     A stick or trigger has a name for each level, such as `left_x:-0.6`: to press it is to move the stick there, to
     release it is to let go. Of a stick that moves on, the old level is released and the new one pressed before `flush`.
 
-    `press` and `release` may wait for `flush`, which returns when the system has taken them.
-    Releasing what is not down does nothing. A driver's exceptions may pass: their text reaches
-    the user in one line. What it prints goes to standard error; a call that takes over a second
+    `press` and `release` may be deferred until `flush`, which returns when the system has accepted them.
+    Releasing what is not down does nothing. Exceptions of a driver need not be caught: their text is shown to
+    the user in one line. Its output goes to standard error; a call that takes more than a second
     ends the process.
     """
 
     sticky: bool
-    """Whether the system keeps down what a process pressed that was killed."""
+    """Whether keys stay down when the process that pressed them is killed."""
 
     devices: tuple[str, ...]
-    """Paths, or the system's other names, of the virtual devices that it plugged in."""
+    """Paths, or other system names, of the virtual devices that it created."""
 
     def press(self, name: str) -> None:
-        """Press what is not down."""
+        """Press a key or button that is not down."""
 
     def release(self, name: str) -> None:
-        """Release it."""
+        """Release a key or button."""
 
     def flush(self) -> None:
-        """Send what `press` and `release` left."""
+        """Send all deferred presses and releases."""
 
     def close(self) -> None:
-        """Give the device back, everything being released."""
+        """Release the device; all keys have been released before."""
 
 
 class Reader(Protocol):
@@ -82,7 +82,7 @@ class Reader(Protocol):
         """Return the hotkeys pressed since the last call: of `pause`, `save`, `quit`, `discard` and `panic`."""
 
     def close(self) -> None:
-        """Stop listening. Calling it twice is harmless."""
+        """Stop listening; may be called twice."""
 
 
 class LabelMap(Protocol):
@@ -111,7 +111,7 @@ class Clock(Protocol):
 
 
 class Referee(Protocol):
-    """Says lap times and incidents. Nothing that it says reaches the policy."""
+    """Reports lap times and incidents. Its readings never reach the policy."""
 
     def reading(self) -> Reading:
         """Return the current state of the race."""
@@ -121,7 +121,7 @@ class HudReader(Protocol):
     """Reads the current state of the race from the screen: the referee of a game that has only pixels."""
 
     def read(self, frame: Frame) -> Reading:
-        """Take in the next frame of a race, at native resolution; a wrong reading is worse than none."""
+        """Read the next frame of a race, at native resolution; a wrong reading is worse than none."""
 
 
 class Demonstrator(Protocol):
@@ -135,8 +135,8 @@ class Demonstrator(Protocol):
 class Trial:
     """What `doctor` presses to try a device: the name of a harmless key or button.
 
-    `arrived(down)`, where the device has a window to press into, says whether the press (True) or
-    release of it has come there since the trial began.
+    `arrived(down)`, if the device has a window to press into, says whether the press (True) or
+    release has arrived there since the trial began.
     """
 
     name: str
@@ -147,9 +147,9 @@ class Trial:
 class World:
     """One race, opened: the parts that the loop joins together.
 
-    A game leaves out what it does not have; core then fills `source`, `device` and `reader` from
-    the frame source and devices that the game names, and `clock` with the wall clock. With a `hud`
-    reader, which is shown every frame, it needs no `referee`.
+    A game leaves out what it does not have; core then creates `source`, `device` and `reader` from
+    the frame source and devices that the game names, and `clock` as the wall clock. With a `hud`
+    reader, which gets every frame, it needs no `referee`.
     """
 
     source: FrameSource | None = None

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from autopilot.api.interfaces import LabelMap
 
 MOST_ACTIONS = 4096
-"""So many actions a label map may tell apart: each of them is tried whenever one is made."""
+"""The largest number of actions of a label map: each is checked whenever a label map is created."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One value of an axis and the controls that are held for it (none: the value at rest).
+    """One value of an axis and the controls that are held for it (none: the neutral value).
 
     `also` are other sets of controls that a human may hold to mean the same.
     """
@@ -37,7 +37,7 @@ class ChoiceAxis:
     `mirror` names the pairs that swap when the picture is flipped. `conflicts` are sets of
     controls that contradict each other: a frame that holds all of one is skipped.
 
-    Raises ValueError where `mirror` or `precedence` names what is no value.
+    Raises ValueError if `mirror` or `precedence` names an unknown value.
     """
 
     name: str
@@ -54,7 +54,7 @@ class ChoiceAxis:
 
     @property
     def controls(self) -> Held:
-        """All controls that this axis speaks of."""
+        """All controls that this axis uses."""
         return NOTHING.union(*self.conflicts, *(way for way, _ in self._ways))
 
     def axis(self) -> Axis:
@@ -118,7 +118,7 @@ class ChoiceLabelMap:
 
     @property
     def controls(self) -> Held:
-        """All controls that the tables speak of."""
+        """All controls that the tables use."""
         return self._always.union(*(axis.controls for axis in self._axes))
 
     def action(self, held: Held) -> Action | None:

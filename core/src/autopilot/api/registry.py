@@ -1,4 +1,4 @@
-"""The registry: every plugin loaded on its own, every fault under the plugin's name."""
+"""The registry: each plugin is loaded separately, and each fault is reported under the plugin's name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that a plugin did wrong: at which stage, in one line, and the traceback."""
+    """An error of a plugin: its stage, a message of one line, and the traceback."""
 
     stage: str
     message: str
@@ -64,8 +64,8 @@ class Plugin:
 class Registry:
     """All plugins of this environment and what they provide.
 
-    `safe_mode` loads none; `own_commands` are names that no plugin's command may have. Nothing is imported
-    beyond the plugins' entry modules.
+    `safe_mode` loads none; `own_commands` are names that no plugin's command may have. Only the plugins' entry modules
+    are imported.
     """
 
     def __init__(self, safe_mode: bool = False, own_commands: Collection[str] = ()) -> None:
@@ -150,11 +150,11 @@ class Registry:
         return self.find(kind, name)[1]
 
     def load(self, kind: str, name: str, target: str, returns: Any = Any) -> Any:
-        """Import `target`, an import string of the descriptor `name`: a function, which comes guarded.
+        """Import `target`, an import string of the descriptor `name`, and return that function, guarded.
 
-        `returns` is the annotation of what it returns, which is checked; objects in there come guarded too. Raises
-        PluginError, naming the plugin, when it cannot be imported, and whenever something in there raises what
-        is no AutopilotError. A command is not called here and comes as it is, if it is what `returns` says.
+        `returns` is the annotation of its return value, which is checked; returned objects are guarded too. Raises
+        PluginError, naming the plugin, when it cannot be imported, and later whenever plugin code raises anything but
+        an AutopilotError. A command is not called here and is returned unguarded, if it is of the type `returns`.
         """
         plugin, spec = self.find(kind, name)
         guard = Guard(f"{plugin.dist}: {kind} {spec.name!r}")

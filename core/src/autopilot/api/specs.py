@@ -1,8 +1,8 @@
 """Frozen descriptors of what a plugin provides.
 
 They hold import strings (`package.module:attribute`), so that listing plugins imports nothing
-heavy; `load` follows one when the thing is used. They are checked when they are registered: every field
-against its type, and against what that type says besides. `Target` is an import string, `Pattern` a regular
+heavy; `load` imports one when it is needed. Descriptors are checked when they are registered: every field
+against its type and the constraints of that type. `Target` is an import string, `Pattern` a regular
 expression; `Positive` and `Pixels` are above 0; `ClockName` is `lockstep` or `wall`; `SOME` is not empty.
 """
 
@@ -44,16 +44,16 @@ def load(target: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class SteerCorrection:
-    """How a moved picture wants to be steered, so that training can show the car astray.
+    """How the steering label changes for a shifted or rotated picture, so that training can show a car off its line.
 
-    `values` are values of `axis` from the far left to the far right. Where the picture slides
-    `pixels` to the right (of a frame as wide as `GameSpec.frame_size`) and turns `degrees` clockwise
-    around `pivot` (x, y as shares of its width and height), the car looks as if it stood too far left
-    or pointed too far left by as much, and the label moves `pixels * per_pixel + degrees *
+    `values` are values of `axis` from the far left to the far right. When the picture is shifted by
+    `pixels` to the right (of a frame as wide as `GameSpec.frame_size`) and rotated by `degrees` clockwise
+    around `pivot` (x, y as shares of its width and height), the car appears too far left,
+    or pointing too far left, by that amount, and the label moves `pixels * per_pixel + degrees *
     per_degree` values to the right, a fraction of one by chance: on the average over the data the
     correction is exact; the label of an axis of levels moves by the same share of its way. Both numbers must be
-    measured. `pixel_aspect` is a pixel's width over its height in the world; `static_regions` is what does not move
-    with the road: the car itself. Turning suits games seen from above; leave `per_degree` None where it does not.
+    measured. `pixel_aspect` is a pixel's width over its height in the world; `static_regions` are areas that do not move
+    with the road, such as the car itself. Rotation suits games seen from above; else leave `per_degree` None.
     """
 
     per_pixel: float
@@ -69,9 +69,8 @@ class SteerCorrection:
 class Program:
     """A program in which a game on the screen is played, such as an emulator.
 
-    Its window is known by a part of its process's name, or of the window's class: `names`, lower case.
-    `hotkeys` replace those of the game that this program needs itself; `note` is what a player has to
-    know.
+    Its window is recognised by a part of its process's name, or of the window's class: `names`, lower case.
+    `hotkeys` replace those hotkeys of the game that the program uses itself; `note` is advice for the player.
     """
 
     title: str
@@ -84,8 +83,8 @@ class Program:
 class Recovery:
     """How a stationary car that a policy drives is unstuck: a rescue key, or a way back.
 
-    `manoeuvres` are tried in turn. With `wrong_way` they are tried too when the car has faced the wrong
-    way for a second, as the referee says it: for games that tell a human so as well.
+    `manoeuvres` are tried in turn. With `wrong_way` they are also tried when the referee has reported the wrong
+    way for a second: for games that show this to a human as well.
     """
 
     manoeuvres: Annotated[tuple[Manoeuvre, ...], SOME]
@@ -96,8 +95,8 @@ class Recovery:
 class Reference:
     """Published times to race against: `drivers` maps a name to its races, each a lap time for every lap.
 
-    A race is text such as `40.94 44.79* 41.98`: seconds, `*` where there was an incident; a race with
-    fewer laps than `laps` was given up. `source` says where they were published and what they are.
+    A race is text such as `40.94 44.79* 41.98`: seconds, `*` for an incident; a race with
+    fewer laps than `laps` was not finished. `source` says where the times were published and what they are.
     """
 
     track: str
@@ -108,52 +107,52 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """The tracks of a game: `names` that a user may give; with none, or besides, any that `pattern` matches."""
+    """The tracks of a game: the `names` that a user may give, and any name that `pattern` matches."""
 
     names: tuple[str, ...] = ()
-    """What they are called; the first is the default, `0` where there is none."""
+    """Their names; the first is the default, `0` if there is none."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other spelling -> name."""
     pattern: Pattern | None = None
-    """A regular expression of further names; where it matches numbers, `0-4` means five of them."""
+    """A regular expression of further names; if it matches numbers, `0-4` means five tracks."""
     help: str = ""
-    """What may be given, in words."""
+    """Which names are allowed, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenSpec:
-    """A game on the screen: core joins a frame source, a device and a reader, as far as the world has none."""
+    """A game on the screen: core adds a frame source, a device and a reader, if the world has none."""
 
     frame_source: str | None = None
-    """Where frames come from, unless the user says otherwise; needed where the game's world has no source."""
+    """The default frame source; required if the game's world has no source."""
     device: str | None = None
-    """What presses for a policy; needed where the game's world has no device."""
+    """The device that presses for a policy; required if the game's world has no device."""
     reader: str | None = None
-    """What reads the human's controls and hotkeys."""
+    """The device that reads the human's controls and hotkeys."""
     window: str | None = None
     """The title of the game's window, or `click` to let the user pick it."""
     programs: Mapping[str, Program] = field(default_factory=dict)
-    """Profile of the bindings -> the program that the game is played in. A profile without bindings has keys
-    that only the user knows."""
+    """Profile of the bindings -> the program in which the game is played. Of a profile without bindings, only the user
+    knows the keys."""
     aspects: tuple[Positive, ...] = (4 / 3, 16 / 9)
-    """Widths over heights that the game's picture may have there, its borders cut off."""
+    """Possible aspect ratios (width over height) of the game's picture, without borders."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSpec:
-    """A game that brings its own world: a simulator, or a program that it starts."""
+    """A game with its own world: a simulator, or a program that it starts."""
 
     open_world: Target
-    """Imports `(WorldRequest) -> World`; what that leaves out comes from `GameSpec.screen`."""
+    """Imports `(WorldRequest) -> World`; missing parts come from `GameSpec.screen`."""
     clocks: Annotated[tuple[ClockName, ...], SOME] = ("lockstep",)
-    """The clocks that it can run by, of `lockstep` and `wall`, the default first; a human plays by the wall
-    clock where there is a choice."""
+    """The clocks that it supports, `lockstep`, `wall` or both, the default first; a human plays with the wall
+    clock if both are supported."""
     demonstrators: Mapping[str, str] = field(default_factory=dict)
     """Its scripted drivers -> their label maps: `demonstrator`, and others called `demonstrator-...`."""
     noise_mode: str | None = None
-    """The recording mode of a demonstrator that is disturbed (`--noise`); None: the first."""
+    """The recording mode for a demonstrator with `--noise`; None: the first."""
     probe: Target | None = None
-    """Imports `() -> list[Probe]`: whether a human can play here, where it brings a window of its own."""
+    """Imports `() -> list[Probe]`: whether a human can play on this machine, if it opens its own window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +161,15 @@ class HudSpec:
 
     reader: Target
     """Imports `(folder: Path, profile: str) -> HudReader | None`: `folder` is the user's own for this game,
-    `profile` that of the bindings; None says that something must be learned first."""
+    `profile` that of the bindings; None means that something must be learned first."""
     learner: Target | None = None
-    """Imports `(frames: Iterable[Frame], folder: Path, profile: str) -> str`, which learns that from ten native
-    frames a second of the user's own driving, writes it and says in one line what it was; it raises UserError,
-    having written nothing, where it is unsure."""
+    """Imports `(frames: Iterable[Frame], folder: Path, profile: str) -> str`, which learns it from ten native
+    frames a second of the user's own driving, writes it to the folder and returns one line about it; if unsure, it
+    writes nothing and raises UserError."""
     lesson: str = "start a race and drive over the line at least once"
-    """What the user is to do meanwhile, in words."""
+    """What the user should do during that time, in words."""
     advice: str = "its display cannot be read yet"
-    """What to do first where the reader is None, in words."""
+    """What to do first if the reader is None, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,36 +183,36 @@ class RaceSpec:
     lap_limit_s: Positive = 300.0
     """A lap that takes longer is given up, in seconds; of a game without laps, a race ends after so long."""
     restart: Manoeuvre = ()
-    """What starts another race from where the last one ended, where opening a world does not."""
+    """How to start the next race after one has ended, if opening a world does not."""
     recovery: Recovery | None = None
     """How a stationary car is unstuck."""
     references: Mapping[str, Target] = field(default_factory=dict)
     """Published times by name: imports of `(track, laps) -> Reference | None`."""
     disclaimer: str = "AI"
-    """Goes with every time that is shown or exported."""
+    """Shown with every time that is displayed or exported."""
 
 
 @dataclass(frozen=True, slots=True)
 class GameSpec:
-    """A game: what every one has, and a part each for the screen, its display, and a simulator."""
+    """A game: the fields that every game has, and parts for the screen, its display, and a simulator."""
 
     name: str
-    """What a user types."""
+    """The name that a user types."""
     title: str
-    """What it is, in words."""
+    """A short description."""
     controls: Annotated[tuple[str, ...], SOME]
-    """The game's verbs, such as `left` or `accelerate`; never keys. An analogue one is there once for each level:
+    """The game's controls, such as `left` or `accelerate`; never keys. An analogue one is there once for each level:
     `*levels("steer", (-1, -0.5, 0.5, 1))`."""
     label_map: str
-    """The label map that it is recorded and driven with by default."""
+    """The default label map for recording and driving."""
     hz: Positive = 10.0
     """Decisions and frames a second."""
     frame_size: tuple[Pixels, Pixels] = (160, 90)
-    """The width and height that frames are recorded at."""
+    """Width and height of recorded frames."""
     tracks: Tracks = Tracks()
     """The names of tracks."""
     modes: Annotated[Mapping[str, str], SOME] = field(default_factory=lambda: {"N": "normal"})
-    """Recording mode's letter -> words; a letter `*` lets a user record in modes of their own naming."""
+    """Recording mode's letter -> description; a letter `*` allows modes of the user's own."""
     bindings: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     """Device -> profile -> control -> key; the first profile is the default. An analogue control may be bound as a
     whole, to a stick (`steer` -> `left_x`), or by single levels (`steer:-1` -> `left`)."""
@@ -223,24 +222,24 @@ class GameSpec:
     """What the network must not see: digits, a minimap. It is blackened where training and driving prepare a
     frame; sessions keep the whole frame."""
     steering: SteerCorrection | None = None
-    """How the label of a moved picture is corrected; without one, shifted pictures keep their label."""
+    """How the label of a shifted or rotated picture is corrected; without it, shifted pictures keep their label."""
     race: RaceSpec = RaceSpec()
     """Referee, limits, restart, recovery, published times."""
     screen: ScreenSpec | None = None
-    """Where it is played on the screen."""
+    """If it is played on the screen."""
     simulator: SimulatorSpec | None = None
-    """Where it brings its own world."""
+    """If it has its own world."""
     hud: HudSpec | None = None
-    """Where lap times are read from the picture."""
+    """If lap times are read from the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSourceSpec:
     """A frame source: `open` imports `(SourceSettings) -> FrameSource`, `probe` `() -> [Probe]`.
 
-    `windows` imports `(query: str | None) -> list[Window]` where `SourceSettings.window` can name one:
-    all windows, the topmost first, or the one that a query means; UserError where that is not one. `films`
-    says that it plays `SourceSettings.video`.
+    `windows` imports `(query: str | None) -> list[Window]`, if `SourceSettings.window` is supported:
+    all windows, the topmost first, or the one that a query selects; it raises UserError if that is not exactly one.
+    `films` says that it plays `SourceSettings.video`.
     """
 
     name: str
@@ -327,14 +326,15 @@ class CommandSpec:
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """What computes a trained network in JAX's place.
+    """An engine that computes a trained network instead of JAX.
 
-    `accelerate` imports `(policy: Policy, folder: Path, say: Callable[[str], None]) -> Callable[..., tuple]`: what
-    gives float32 (size,), an axis's probabilities, for each axis of a preprocessed frame, as `policy.run_jax` does: it
-    takes uint8 of `policy.shape`, and arrays like `policy.carry`, which it gives after the probabilities. It
-    says in a line by how much they differ, and raises BundleError where that is too much. `folder` is the bundle's;
-    an export lies there as `file`. `export` imports `(policy: Policy, path: Path, force: bool) -> tuple[float, float]`,
-    which writes one, replacing another only by `force`, and returns that difference and its limit.
+    `accelerate` imports `(policy: Policy, folder: Path, say: Callable[[str], None]) -> Callable[..., tuple]`, which
+    returns a function from a preprocessed frame to the probabilities, float32 (size,) for each axis, as
+    `policy.run_jax` does: it takes uint8 of `policy.shape`, and arrays like `policy.carry`, which it returns after the
+    probabilities. `accelerate` reports the difference from JAX in a line, and raises BundleError if that is too large.
+    `folder` is the bundle's; an export is stored there as `file`. `export` imports
+    `(policy: Policy, path: Path, force: bool) -> tuple[float, float]`, which writes an export, replaces a file
+    only with `force`, and returns that difference and its limit.
     """
 
     name: str
@@ -346,11 +346,10 @@ class EngineSpec:
 
 @dataclass(frozen=True, slots=True)
 class CheckSpec:
-    """A check of what a training is about to learn from.
+    """A check of the sessions of a training.
 
-    `check` imports `(Registry, Sequence[Session], folder: Path, say: Callable[[str], None]) -> None`, which says what
-    is worth a look, a line each, and raises UserError for a session that is not fit. `folder` is of what can be made
-    again.
+    `check` imports `(Registry, Sequence[Session], folder: Path, say: Callable[[str], None]) -> None`, which says
+    a line for each warning, and raises UserError for a session that must not be trained on. `folder` is a cache.
     """
 
     name: str

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 type Image = NDArray[np.uint8]
-"""An RGB picture, uint8, shape (H, W, 3). Evaluated lazily: listing plugins imports no numpy."""
+"""An RGB picture, uint8, shape (H, W, 3). Evaluated lazily, so that listing plugins does not import numpy."""
 
 type Rectangle = tuple[float, float, float, float]
 """x, y, width, height as shares of a picture's width and height, from its top left corner."""
@@ -24,7 +24,7 @@ Held = frozenset[str]
 """The controls held at one instant: a state, never press or release events."""
 
 Manoeuvre = tuple[tuple[Held, float], ...]
-"""What to hold, one after the other, and for how long each, in seconds."""
+"""Controls to hold, one set after the other, each for a duration in seconds."""
 
 Action = tuple[int, ...]
 """One index per axis of an action space."""
@@ -34,7 +34,7 @@ NOTHING: Held = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Must:
-    """What a value must be besides its type: an annotation that autopilot checks, and says in these `words`."""
+    """A constraint on a value, besides its type: an annotation that autopilot checks; `words` are for the error message."""
 
     words: str
     holds: Callable[[Any], Any]
@@ -45,7 +45,7 @@ Positive = Annotated[float, Must("above 0", lambda number: number > 0)]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What was on the screen: `image` uint8 RGB (H, W, 3), `t_ns` monotonic nanoseconds, a film's of its own time."""
+    """A picture of the screen: `image` uint8 RGB (H, W, 3), `t_ns` monotonic nanoseconds, for a film its own time."""
 
     image: Image
     t_ns: int
@@ -89,12 +89,12 @@ class ActionSpace:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many values each axis has."""
+        """The number of values of each axis."""
         return tuple(len(axis.values) for axis in self.axes)
 
     @property
     def joint_size(self) -> int:
-        """How many different actions there are."""
+        """The number of different actions."""
         return math.prod(self.sizes)
 
     def fits(self, action: Sequence[int | None]) -> bool:
@@ -126,14 +126,14 @@ class ActionSpace:
         return "+".join(axis.values[i] for axis, i in zip(self.axes, action, strict=True))
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return plain data from which `from_json` makes an equal action space."""
+        """Return plain data, from which `from_json` makes an equal action space."""
         return [{"name": axis.name, "values": list(axis.values), "mirror": list(axis.mirror)} for axis in self.axes]
 
     @classmethod
     def from_json(cls, data: Any) -> ActionSpace:
         """Make an action space from `to_json`'s data.
 
-        Raises ValueError when the data have another form.
+        Raises ValueError when the data are invalid.
         """
         try:
             return cls(
@@ -148,12 +148,12 @@ class ActionSpace:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a referee or a HUD reader says of one instant. It never reaches the policy.
+    """The state of a race at one instant, from a referee or a HUD reader. It never reaches the policy.
 
-    `lap` counts completed laps, `lap_times_s` holds their times; `incident` is true while one is
-    going on (off the road, a rescue, a wall); `score` is the game's own, where it has one;
-    `confidence` is 1 for a simulator and what the reader believes for pixels. `counters` is what a
-    referee has counted so far, by names of its own (rescues, say); a session does not keep it.
+    `lap` counts completed laps, `lap_times_s` holds their times; `incident` is true during one
+    (off the road, a rescue, a wall); `score` is the game's own, if it has one;
+    `confidence` is 1 for a simulator, and the reader's estimate for pixels. `counters` are what a
+    referee has counted so far, by its own names (such as rescues); a session does not store them.
     """
 
     lap: int = 0
@@ -173,7 +173,7 @@ class Decision:
 
     `held` is the label (what should be held here); `sent` is what goes to the output device,
     which differs only when noise is injected or a human drives. `probabilities` has one float32
-    vector per axis where a policy decided. `by_human` marks a frame that the human took over.
+    vector per axis if a policy decided. `by_human` marks a frame in which the human drove.
     """
 
     held: Held
@@ -195,7 +195,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One capability of this machine, tried; `fix` says what to do when it is missing."""
+    """The result of testing one capability of this machine; `fix` says what to do if it is missing."""
 
     name: str
     ok: bool
@@ -206,11 +206,11 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """Where a frame source looks: a window, a monitor (from 1) or a video file.
+    """What a frame source captures: a window, a monitor (from 1) or a video file.
 
-    `region` (x, y, width, height, in pixels) is a part of it, or of the whole screen; it was chosen when
-    the window was as large as `size` (width, height), if that is known, and is none of another one's.
-    `background` asks for frames of a window that has not the focus, too: to look at, not to drive by.
+    `region` (x, y, width, height, in pixels) is a part of it, or of the whole screen; it is valid for a window
+    of `size` (width, height), if that is known, and for no other size.
+    `background` also asks for frames of a window without the focus: to look at, not to drive with.
     """
 
     region: Box | None = None
@@ -239,12 +239,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class WorldRequest:
-    """What a race should be: given to a game's `open_world`.
+    """The race that a game's `open_world` should open.
 
-    `laps` 0 means drive until stopped; `window` asks for a window that a person can look at,
-    `human` for one that a person can play in, in real time. `lockstep` says which of the game's
-    clocks it runs by, `demonstrator` which of its demonstrators may be asked. `running` says that the
-    user has named a window or a place on the screen: the game runs there, and is not to be started.
+    `laps` 0 means to drive until stopped; `window` asks for a window to watch,
+    `human` for one that a person can play in, in real time. `lockstep` chooses the clock,
+    `demonstrator` the scripted driver. `running` says that the
+    user has named a window or a part of the screen: the game already runs there and must not be started.
     """
 
     track: str
