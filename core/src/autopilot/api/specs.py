@@ -52,7 +52,7 @@ class SteerCorrection:
     or pointing too far left, by that amount, and the label moves `pixels * per_pixel + degrees *
     per_degree` values to the right, a fraction of one by chance: on the average over the data the
     correction is exact; the label of an axis of levels moves by the same share of its way. Both numbers must be
-    measured. `pixel_aspect` is a pixel's width over its height in the world; `static_regions` are areas that do not move
+    measured. `pixel_aspect` is a pixel's width over its height in the world; `static_regions` do not move
     with the road, such as the car itself. Rotation suits games seen from above; else leave `per_degree` None.
     """
 

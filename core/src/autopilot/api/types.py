@@ -34,7 +34,7 @@ NOTHING: Held = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Must:
-    """A constraint on a value, besides its type: an annotation that autopilot checks; `words` are for the error message."""
+    """A constraint on a value, besides its type: an annotation that autopilot checks; `words` name it in errors."""
 
     words: str
     holds: Callable[[Any], Any]
