@@ -82,7 +82,11 @@ def test_the_emulators_of_the_page_have_the_keys_of_the_game():
         assert said.split(", ") == wanted, profile
 
 
-@pytest.mark.parametrize("block", code("docs/plugins/patterns.md", "python"), ids=lambda b: b.split("\n")[0])
+@pytest.mark.parametrize(
+    "block",
+    [*code("docs/plugins/patterns.md", "python"), *code("docs/plugins/networks.md", "python")],
+    ids=lambda b: b.split("\n")[0],
+)
 def test_the_code_of_the_patterns_runs(block: str):
     names: dict[str, Any] = {}
     exec(compile(block, "patterns.md", "exec"), names)

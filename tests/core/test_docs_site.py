@@ -39,7 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def words(text: str) -> str:
     """The words of a page or a docstring, without tags, marks and line breaks."""
-    text = html.unescape(re.sub(r"<[^>]+>", "", text))
+    text = html.unescape(re.sub(r"<[^>]+>|^- ", "", text, flags=re.M))
     return " ".join(re.sub(r"[`*\\¶]", "", text).split())
 
 
