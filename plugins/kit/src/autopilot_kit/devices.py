@@ -66,19 +66,28 @@ class DeviceChecks(Subject):
             trial = self._trial(stack)
             emitter = stack.enter_context(closing(self._emitter({"test": trial.name})))
             reader = stack.enter_context(closing(self._reader({"test": trial.name}, {}, frozenset)))
-            arrived = trial.arrived or (lambda down: True)
-            for _ in range(2):
-                emitter.hold(HELD)
-                if not soon(lambda: arrived(True), WAIT_S):
-                    yield f"{trial.name} is pressed, but does not come to its window; press in press() or flush()"
-                if not soon(lambda: reader.held() == HELD, WAIT_S):
-                    yield f"{trial.name} is pressed, but its reader does not see it; let both ends mean one button"
-                emitter.release_all()
-                if not soon(lambda: arrived(False) and not reader.held(), WAIT_S):
-                    yield f"{trial.name} stays down after it was released; let go in release() or flush()"
-                    return
+            try:
+                faults = [fault for fault in (self._press(trial, emitter, reader) for _ in range(2)) if fault]
+            except DeviceError:
+                if not emitter.replaced:
+                    raise
+                faults = []
             if emitter.replaced:
-                yield "a call of its backend hangs or ends the process; return in a second, raise a DeviceError"
+                yield "press(), release() or flush() hangs or ends the process; return within a second"
+            yield from faults[:1]
+
+    def _press(self, trial: Trial, emitter: Emitter, reader: Reader) -> str:
+        """Press and release; return what does not arrive, in words."""
+        arrived = trial.arrived or (lambda down: True)
+        emitter.hold(HELD)
+        if not soon(lambda: arrived(True), WAIT_S):
+            return f"{trial.name} is pressed, but does not come to its window; press in press() or flush()"
+        if not soon(lambda: reader.held() == HELD, WAIT_S):
+            return f"{trial.name} is pressed, but its reader does not see it; let both ends mean one button"
+        emitter.release_all()
+        if not soon(lambda: arrived(False) and not reader.held(), WAIT_S):
+            return f"{trial.name} stays down after it was released; let go in release() or flush()"
+        return ""
 
     def not_the_humans(self) -> Iterator[str]:
         """What our emitter presses is not taken for the human's."""

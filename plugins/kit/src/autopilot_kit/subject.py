@@ -8,12 +8,15 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from autopilot.api import AutopilotError, Plugin, PluginError, Registry, SourceSettings
 from autopilot.api.guard import one_line, under_way
+from autopilot.api.values import Misfit
 
 
 class Missing(Exception):
@@ -85,11 +88,14 @@ class Subject:
         return Outcome([fault.removeprefix(prefix) for fault in faults], "", time.monotonic() - begun)
 
     def told(self, error: BaseException) -> str:
-        """Return an error in the plugin as a fault."""
-        if not isinstance(error, AutopilotError):
-            return f"{one_line(error)}; mend it, `autopilot plugins check --debug` shows where"
-        fix = "" if isinstance(error, PluginError) and " must be " in f" {error}" else "; mend what that says"
-        return f"{' '.join(str(error).split())}{fix}"
+        """Return an error in the plugin as a fault: what it says, and the line of the plugin that raised it."""
+        cause = error.__cause__ if isinstance(error, PluginError) and error.__cause__ else error
+        said = " ".join(str(error).split()) if isinstance(error, AutopilotError) else one_line(error)
+        if isinstance(cause, Misfit):
+            return f"{said}; let it be that"
+        its = str(Path(getattr(self.plugin.module, "__file__", None) or ".").parent)
+        frames = [f for f in traceback.extract_tb(cause.__traceback__) if f.filename.startswith(its)]
+        return f"{said}; mend {f'{Path(frames[-1].filename).name}, line {frames[-1].lineno}' if frames else 'that'}"
 
     def prints_nothing(self) -> Iterator[str]:
         """Nothing was printed meanwhile: standard output is the result's alone, and a status line is easily broken."""
