@@ -106,7 +106,7 @@ PLUGINS = {
     "check": (1100, "what is wrong with a session, alone and among others"),
     "ctr": (2105, "tracks, emulators, a display that is learned, the original's recordings and times"),
     "input_keyboard": (980, "the keyboards of four systems, pressed and read; of Windows by calls of its own"),
-    "kit": (1600, "checks of seven kinds of parts, a line of fix each, and the plugin that one begins with"),
+    "kit": (1700, "checks of seven kinds of parts, a line of fix each, and the plugin that one begins with"),
     "screen": (1300, "pictures and windows, of X11 and of other desktops"),
     "setup": (1400, "finding a game's picture, its keys and its clock; doctor"),
     "sharing": (1270, "packs, LeRobot with its encoder's threads kept ordinary, Rerun"),

@@ -68,13 +68,20 @@ class NetworkChecks(Subject):
         adam = optax.adam(self.spec.learning_rate)
         state, step = make_step(module, adam, lambda key, index, images, labels: (images, labels), seed=0)
         images, labels = pictures()
-        batch = (images, labels, np.ones(labels.shape, np.float32))
+        batch = (self._batch(module, images), labels, np.ones(labels.shape, np.float32))
         before = network.to_weights(state.weights)
         weights, other, optimiser, losses = state.weights, state.other, state.optimiser, []
         for number in range(STEPS):
             weights, other, optimiser, loss = step(weights, other, optimiser, jax.numpy.asarray(number), batch)
             losses.append(float(loss))
         return SimpleNamespace(module=module, weights=weights, other=other, before=before, losses=losses)
+
+    def _batch(self, module: Any, images: Image) -> Any:
+        """Return pictures as the network takes them: each alone, or a window of it."""
+        from autopilot.learn import network
+
+        frames = network.frames_of(module)
+        return images if frames is None else np.repeat(images[:, None], frames, axis=1)
 
     def learns(self) -> Iterator[str]:
         """Its loss is finite and falls on one small batch, and every weight changes."""
@@ -103,6 +110,7 @@ class NetworkChecks(Subject):
     def _logits(self) -> Any:
         """Return `(images, seed) -> logits` in evaluation mode, jitted; the seed is that of dropout."""
         import jax
+        from autopilot.learn import network
         from flax import nnx
 
         module, weights, other = self.trained.module, self.trained.weights, self.trained.other
@@ -112,12 +120,12 @@ class NetworkChecks(Subject):
         @jax.jit
         def run(weights: Any, other: Any, images: Any, key: Any) -> Any:
             # Merging shares variables, and these are changed.
-            network = nnx.merge(graph, weights, *jax.tree.map(lambda x: x, (rng, other)))
-            nnx.reseed(network, dropout=key)
-            return network(images)
+            merged = nnx.merge(graph, weights, *jax.tree.map(lambda x: x, (rng, other)))
+            nnx.reseed(merged, dropout=key)
+            return network.logits_of(merged, images)
 
         def logits(images: Image, seed: int = 0) -> list[Any]:
-            found = run(weights, other, images.astype(np.float32), jax.random.key(seed))
+            found = run(weights, other, self._batch(module, images).astype(np.float32), jax.random.key(seed))
             return [np.asarray(head, np.float32) for head in found]
 
         return logits

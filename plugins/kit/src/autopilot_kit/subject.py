@@ -32,7 +32,7 @@ class Options:
     """
 
     patience_s: float = 5.0
-    open_s: float = 120.0
+    open_s: float = 600.0
     settings: SourceSettings = field(default_factory=SourceSettings)
 
 
