@@ -47,12 +47,12 @@ class Game:
         Raises PluginError for an unknown name, UserError for another game's label map.
         """
         wanted = name or self.spec.label_map
-        mine = {spec.name for _, spec in self.registry.provided("label map") if spec.game == self.spec.name}
+        mine = {spec.name for _, spec in self.registry.provided("label map") if self.spec.name in spec.games}
         if wanted not in mine and f"{self.spec.name}-{wanted}" in mine:
             return f"{self.spec.name}-{wanted}"
         spec = self.registry.get("label map", wanted)
-        if spec.game != self.spec.name:
-            raise UserError(f"label map {wanted!r} belongs to {spec.game}, not {self.spec.name}")
+        if self.spec.name not in spec.games:
+            raise UserError(f"label map {wanted!r} belongs to {' and '.join(spec.games)}, not {self.spec.name}")
         return wanted
 
     def reference(self, name: str, track: str, laps: int) -> Reference | None:

@@ -252,12 +252,17 @@ class FrameSourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class LabelMapSpec:
-    """A label map of one game: `make` imports `() -> LabelMap`."""
+    """A label map of one game, or of several that have its controls: `make` imports `() -> LabelMap`."""
 
     name: str
     title: str
-    game: str
+    game: str | tuple[str, ...]
     make: Target
+
+    @property
+    def games(self) -> tuple[str, ...]:
+        """The names of its games."""
+        return (self.game,) if isinstance(self.game, str) else self.game
 
 
 @dataclass(frozen=True, slots=True)

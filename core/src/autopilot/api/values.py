@@ -6,6 +6,7 @@ import math
 import numbers
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import is_dataclass, replace
 from functools import cache, partial
 from types import NoneType, UnionType
@@ -127,9 +128,18 @@ def _tuple(*hints: Any) -> Take:
     return take
 
 
-def _optional(*hints: Any) -> Take:
-    (inner,) = (taker(hint) for hint in hints if hint is not NoneType)
-    return lambda value, guard: None if value is None else inner(value, guard)
+def _either(*hints: Any) -> Take:
+    *others, last = (taker(hint) for hint in hints if hint is not NoneType)
+
+    def take(value: Any, guard: Guard) -> Any:
+        if value is None and NoneType in hints:
+            return None
+        for other in others:
+            with suppress(Misfit):
+                return other(value, guard)
+        return last(value, guard)
+
+    return take
 
 
 def _annotated(hint: Any, must: Must) -> Take:
@@ -175,7 +185,7 @@ def _anything(*hints: Any) -> Take:
 
 _TAKERS: dict[Any, Callable[..., Take]] = {
     **dict.fromkeys((Any, None, NoneType), _anything),
-    **dict.fromkeys((Union, UnionType), _optional),
+    **dict.fromkeys((Union, UnionType), _either),
     **dict.fromkeys((Iterator, Iterable), _each),
     Annotated: _annotated,
     Callable: _function,

@@ -32,6 +32,8 @@ class Manifest(BaseModel):
     name: str
     game: str
     label_map: str
+    games: dict[str, str] = {}
+    """Further games that it was trained on, each with its label map."""
     model: str
     config: dict[str, Any]
     action_space: list[dict[str, Any]]
@@ -43,6 +45,11 @@ class Manifest(BaseModel):
     versions: dict[str, str]
     weights_sha256: str
     frames: int | None = Field(default=None, ge=1)
+
+    @property
+    def label_maps(self) -> dict[str, str]:
+        """The games that it drives, each with its label map."""
+        return {self.game: self.label_map, **self.games}
 
     @property
     def space(self) -> ActionSpace:

@@ -53,7 +53,11 @@ _renamed = functools.partial(click.option, cls=_Renamed)
 
 OPTIONS = (
     click.option("--model", metavar="NAME", help="Which network (default: that of --init-from, or the only one)."),
-    click.option("--game", metavar="NAME", help="Which game's sessions (default: the only one with sessions)."),
+    click.option(
+        "--game",
+        metavar="NAME",
+        help="Which game's sessions, or several games', a,b (default: the only one with sessions).",
+    ),
     click.option("--name", metavar="NAME", help="Name of the bundle (default: GAME-MODEL)."),
     click.option("--epochs", metavar="N", type=COUNT, default=20, help="Passes over the training data."),
     _renamed("--init-from", "--from", "start", metavar="BUNDLE", help="Start from its weights; a,b,…: their mean."),

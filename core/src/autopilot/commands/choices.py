@@ -58,25 +58,25 @@ def newest_bundle(app: App, game: str | None = None) -> tuple[str, str]:
     wanted = None if game is None else app.registry.get("game", game).name
     for name in app.home.bundle_names():
         try:
-            its = read_manifest(app.home.bundle(name)).game
+            its = tuple(read_manifest(app.home.bundle(name)).label_maps)
         except BundleError as e:
             ui.say(str(e))
             continue
-        if wanted in (None, its):
-            ui.say(f"the newest bundle{'' if wanted is None else f' of {wanted}'}: {name}, for {its}")
-            return name, game or its
+        if wanted in (None, *its):
+            ui.say(f"the newest bundle{'' if wanted is None else f' of {wanted}'}: {name}, for {' and '.join(its)}")
+            return name, game or choose("--game", "games", its)
     record = "autopilot record" + (f" --game {game}" if game else "")
     of = f" of {game}" if game else ""
     raise UserError(f"no bundle{of} in {app.home.bundles}: record with `{record}`, then train with `autopilot train`")
 
 
 def game_of(app: App, drivers: Sequence[str]) -> str:
-    """Return the game of the first bundle among the drivers, or else one that has such scripted drivers."""
+    """Return a game of the first bundle among the drivers, or else one that has such scripted drivers."""
     from autopilot.bundle.manifest import read_manifest
 
     for name in drivers:
         if not is_scripted(name):
-            return read_manifest(app.home.bundle(name)).game
+            return choose("--game", "games", read_manifest(app.home.bundle(name)).label_maps)
     wanted = {name for name in drivers if name.startswith("demonstrator")}
 
     def ships(spec: Any) -> bool:
@@ -100,7 +100,7 @@ def _game_of_sessions(app: App, ids: Sequence[str], likely: str | None) -> str:
 def choose_training(
     app: App, model: str | None, game: str | None, start: str | None, sessions: Sequence[str]
 ) -> tuple[str, str]:
-    """Return which network is to be trained, on which game's sessions: as the bundle to `start` with, if any."""
+    """Return which network is to be trained, on which games' sessions: as the bundle to `start` with, if any."""
     likely = None
     if start is not None:
         from autopilot.bundle.manifest import read_manifest

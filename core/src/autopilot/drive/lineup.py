@@ -70,8 +70,8 @@ class Lineup:
             return self.scripted(name)
         policy = self._load(name)
         manifest = policy.manifest
-        labels = self.game.label_map(manifest.label_map)
-        return Entrant(name, manifest.label_map, labels, manifest.hz, policy, select=self._select)
+        labels = manifest.label_maps[self.game.spec.name]
+        return Entrant(name, labels, self.game.label_map(labels), manifest.hz, policy, select=self._select)
 
     def scripted(self, name: str, actions: str | None = None, hz: float | None = None) -> Entrant:
         """Return a driver that is no bundle's: whoever is no demonstrator and not chance is a human of that name.

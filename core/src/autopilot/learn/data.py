@@ -50,6 +50,7 @@ class Dataset:
     which sessions could not be used, and why; `laps` are those that a rule chose. `steering` is the
     game's correction for a moved picture of this size, `static_regions` are the pixels that do not move with it.
     `frames` is how many the network sees at a time, None without windows; `since_cut`, int64 (N,), is `Index`'s.
+    `label_maps` has each game's label map, by name.
     """
 
     space: ActionSpace
@@ -68,6 +69,7 @@ class Dataset:
     recordings: list[Session] = field(default_factory=list)
     frames: int | None = None
     since_cut: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    label_maps: dict[str, str] = field(default_factory=dict)
 
     def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the labels of `rows` as one number each."""
@@ -97,23 +99,26 @@ class Dataset:
 
 
 def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
-    """Return the dataset that the options name.
+    """Return the dataset that the options name, of `game` and of what further games they name.
 
     Raises UserError when there is too little of it, or it cannot teach anything.
     """
-    chosen = choose_sessions(game, home, options)
+    games = [game, *(Game(game.registry, name) for name in options.games[1:])]
+    label_maps = _label_maps(games, options.actions)
+    chosen = choose_sessions(games, home, options)
     sessions, laps = chosen.sessions, chosen.laps
-    label_map = game.label_map(options.actions)
     info = sessions[0].info
-    size, spec, steering = (info.width, info.height), game.spec, game.spec.steering
-    # A mask on one side only would tell mirrored pictures from others.
-    hidden = {*spec.hidden, *((1 - x - w, y, w, h) for x, y, w, h in spec.hidden if options.mirror)}
+    size, steering = (info.width, info.height), _steering(games, info.width, options)
+    shown = {rectangle for its in games for rectangle in its.spec.hidden}
+    # A mask on one side, or in one game, only would tell mirrored pictures, or those of a game, from others.
+    hidden = shown | {(1 - x - w, y, w, h) for x, y, w, h in shown if options.mirror}
     preprocess = Preprocess(size, size, masks=boxes(sorted(hidden), size))
-    if steering is not None:
-        steering = replace(steering, per_pixel=steering.per_pixel * spec.frame_size[0] / info.width)
     every = [cached(s, home.cache, preprocess.key, preprocess.size, preprocess) for s in sessions]
     caches = [cache for cache, _ in every]
-    per_session = [_later(_labels(rows, label_map), rows.t_ns, info.hz, options.label_shift) for _, rows in every]
+    per_session = [
+        _later(_labels(rows, label_maps[s.info.game]), rows.t_ns, info.hz, options.label_shift)
+        for s, (_, rows) in zip(sessions, every, strict=True)
+    ]
     for session, (_, rows), of_it in zip(sessions, every, per_session, strict=True):
         of_it[~_wanted(session.info, rows, laps if options.laps else None)] = -1
     labels = np.concatenate(per_session)
@@ -121,7 +126,7 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
     usable = labels[:, 0] >= 0
     train, validation = train[usable[train]], validation[usable[validation]]
     data = Dataset(
-        space=label_map.action_space,
+        space=label_maps[game.spec.name].action_space,
         hz=info.hz,
         preprocess=preprocess,
         sessions=[s.info.id for s in sessions],
@@ -136,9 +141,35 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
         static_regions=preprocess.masks + boxes(steering.static_regions if steering else (), size),
         recordings=sessions,
         since_cut=np.concatenate([rows.since_cut(info.hz) for _, rows in every]),
+        label_maps={its.spec.name: its.label_map_name(options.actions) for its in games},
     )
     _check(data, options)
     return data
+
+
+def _label_maps(games: Sequence[Game], actions: str | None) -> dict[str, LabelMap]:
+    """Return each game's label map; raises UserError where they have not the same axes: a network has one set."""
+    first, *others = games
+    found = {game.spec.name: game.label_map(actions) for game in games}
+    space = found[first.spec.name].action_space
+    for game in others:
+        if (its := found[game.spec.name].action_space) != space:
+            name, other = first.spec.name, game.spec.name
+            raise UserError(f"{name} has the actions [{space}], {other} [{its}]: name label maps alike by --actions")
+    return found
+
+
+def _steering(games: Sequence[Game], width: int, options: TrainOptions) -> SteerCorrection | None:
+    """Return the games' correction for a moved picture, of frames so wide; None where they have different ones."""
+    found = [
+        its and replace(its, per_pixel=its.per_pixel * game.spec.frame_size[0] / width)
+        for game, its in ((game, game.spec.steering) for game in games)
+    ]
+    if all(its == found[0] for its in found):
+        return found[0]
+    if options.shift or options.rotate:
+        raise UserError("--shift, --rotate: these games do not correct a moved picture alike; leave both out")
+    return None
 
 
 def _wanted(info: SessionInfo, rows: Index, laps: Sequence[Lap] | None) -> NDArray[np.bool_]:

@@ -22,9 +22,9 @@ Share = Annotated[FiniteFloat, Field(gt=0, lt=1)]
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What a user may choose. `train` takes sessions of `game`, and of its label maps `actions` (default: its own);
-    `tracks`, `drivers` and `modes` name the only ones trained on, `laps` states a `LapRule` of them.
-    `learning_rate` is Adam's peak, reached after the warm-up.
+    """What a user may choose. `train` takes sessions of `game`, or of several, a,b,…, and of their label maps `actions`
+    (default: each its own); `tracks`, `drivers` and `modes` name the only ones trained on, `laps` states a `LapRule`
+    of them. `learning_rate` is Adam's peak, reached after the warm-up.
 
     `warmup` is a share of the steps below 1 and a number of steps from 1 on; `patience` how many
     epochs without a smaller validation loss end the training (0: none do), `keep_best` how many of
@@ -64,6 +64,16 @@ class TrainOptions:
     devices: PositiveInt | None = None
     start: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def games(self) -> tuple[str, ...]:
+        """The games, by name."""
+        return tuple(dict.fromkeys(name.strip() for name in self.game.split(",")))
+
+    @property
+    def bundle(self) -> str:
+        """What the bundle is called: as the user says, or after its games and network."""
+        return self.name or "-".join(name.rpartition(":")[2] for name in (*self.games, self.model))
 
     def check(self) -> None:
         """Raise UserError for a value that makes no sense."""

@@ -145,9 +145,10 @@ def load_policy(
     Raises BundleError for a bundle, or its export for the engine, that does not fit.
     """
     policy = Policy.load(home.bundle(name), game.registry)
-    if policy.manifest.game != game.spec.name:
-        raise BundleError(f"bundle {name} drives {policy.manifest.game}, not {game.spec.name}")
-    space = game.label_map(policy.manifest.label_map).action_space
+    maps = policy.manifest.label_maps
+    if game.spec.name not in maps:
+        raise BundleError(f"bundle {name} drives {' and '.join(maps)}, not {game.spec.name}")
+    space = game.label_map(maps[game.spec.name]).action_space
     policy.check_fits(game.spec.name, space, game.spec.frame_size)
     if engine != "jax":
         target = game.registry.get("engine", engine).accelerate

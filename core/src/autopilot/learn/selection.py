@@ -46,18 +46,20 @@ class Chosen:
             self.sessions = [session for session in self.sessions if session not in out]
 
 
-def choose_sessions(game: Game, home: Home, options: TrainOptions) -> Chosen:
-    """Return what the options name; raises UserError where that is nothing, or not of one size and rate."""
+def choose_sessions(games: Sequence[Game], home: Home, options: TrainOptions) -> Chosen:
+    """Return what the options name; raises UserError where a game has none, or they are not of one size and rate."""
     rule = None if options.laps is None else LapRule.parse(options.laps, "laps")
-    chosen = _named(game, home, options.sessions) if options.sessions else _all(game, home)
-    names = _names(game, options)
+    known = [game.spec.name for game in games]
+    chosen = _named(known, home, options.sessions) if options.sessions else _all(known, home)
+    names = _names(games, options)
     wanted = [s for s in chosen.sessions if all(getattr(s.info, what) in of for what, of in names.items())]
     chosen.sessions = [s for s in wanted if len(s)]
     chosen.leave_out(OF_NO_USE)
-    if not chosen.sessions:
-        of = "".join(f", {what} {' or '.join(of)}" for what, of in names.items())
-        record = f"record some with `autopilot record --game {game.spec.name}`"
-        raise UserError(f"no sessions of {game.spec.name}{of} in {home.sessions}: {record}")
+    for game in known:
+        if game not in {session.info.game for session in chosen.sessions}:
+            of = "".join(f", {what} {' or '.join(of)}" for what, of in names.items())
+            record = f"record some with `autopilot record --game {game}`"
+            raise UserError(f"no sessions of {game}{of} in {home.sessions}: {record}")
     if rule is not None:
         chosen.laps = choose_laps(chosen.sessions, rule, "laps")
         with_laps = {lap.session for lap in chosen.laps}
@@ -66,35 +68,36 @@ def choose_sessions(game: Game, home: Home, options: TrainOptions) -> Chosen:
     return chosen
 
 
-def _named(game: Game, home: Home, ids: Sequence[str]) -> Chosen:
+def _named(games: Sequence[str], home: Home, ids: Sequence[str]) -> Chosen:
     store = SessionStore.of(home)
     chosen = Chosen([store.open(id) for id in ids])
     for session in chosen.sessions:
-        if session.info.game != game.spec.name:
-            raise UserError(f"session {session.info.id} is not of {game.spec.name}")
+        if session.info.game not in games:
+            raise UserError(f"session {session.info.id} is not of {' or '.join(games)}")
         if _rejected(session):
             advice = f"`autopilot sessions {session.info.id} --review new`"
             raise UserError(f"session {session.info.id} was rejected: {advice}")
     return chosen
 
 
-def _all(game: Game, home: Home) -> Chosen:
+def _all(games: Sequence[str], home: Home) -> Chosen:
     every, broken = SessionStore.of(home).all()
-    chosen = Chosen([s for s in every if s.info.game == game.spec.name])
+    chosen = Chosen([s for s in every if s.info.game in games])
     chosen.left_out = [f"{id}: {what}" for id, what in broken]
     chosen.leave_out(FOR_NOW)
     return chosen
 
 
-def _names(game: Game, options: TrainOptions) -> dict[str, list[str]]:
-    """Return of track, driver and mode those that the options name."""
+def _names(games: Sequence[Game], options: TrainOptions) -> dict[str, list[str]]:
+    """Return of track, driver and mode those that the options name; every game has to know them."""
     names: dict[str, list[str]] = {}
     if options.tracks is not None:
-        names["track"] = game.tracks(options.tracks)
+        names["track"] = list(dict.fromkeys(track for game in games for track in game.tracks(options.tracks)))
     if options.drivers is not None:
         names["driver"] = [driver.strip() for driver in options.drivers.split(",")]
     if options.modes is not None:
-        names["mode"] = [game.mode(mode.strip()) for mode in options.modes.split(",")]
+        modes = [mode.strip() for mode in options.modes.split(",")]
+        names["mode"] = list(dict.fromkeys(game.mode(mode) for game in games for mode in modes))
     return names
 
 

@@ -82,10 +82,10 @@ class _Training:
         self, registry: Registry, home: Home, options: TrainOptions, how: Invocation, listener: TrainListener
     ) -> None:
         self._registry, self._home, self._options, self._how, self._listener = registry, home, options, how, listener
-        self._game = Game(registry, options.game)
+        self._game = Game(registry, options.games[0])
         self._plugin, self._model = registry.find("model", options.model)
         self._mesh = make_mesh(options.devices, options.batch_size, how.processes)
-        self._name = check_name(options.name or f"{self._game.spec.name}-{self._model.name}", "bundle")
+        self._name = check_name(options.bundle, "bundle")
         self._data = data = load_dataset(self._game, home, options)
         if data.laps:
             times = f"{data.laps[0].time_s:.2f} to {max(lap.time_s for lap in data.laps):.2f} s"
@@ -96,7 +96,7 @@ class _Training:
         data.frames = network.frames_of(self._module)
         self._team = ProcessGroup(self._mesh)
         self._fingerprint = run_fingerprint(data, options, self._mesh.size, how.processes)
-        self._made_by = versions([self._game.plugin, self._plugin])
+        self._made_by = versions([*(registry.find("game", name)[0] for name in options.games), self._plugin])
         if options.start is not None:
             names = [check_name(one.strip(), "bundle") for one in options.start.split(",")]
             self._fingerprint["start"] = _start(self._module, [home.bundles / one for one in names], data)
@@ -156,7 +156,8 @@ class _Training:
         return {
             "name": self._name,
             "game": self._game.spec.name,
-            "label_map": self._game.label_map_name(options.actions),
+            "label_map": data.label_maps[self._game.spec.name],
+            "games": {game: labels for game, labels in data.label_maps.items() if game != self._game.spec.name},
             "model": f"{self._plugin.dist}:{model.name}",
             "config": {**model.config, **options.config},
             "action_space": data.space.to_json(),

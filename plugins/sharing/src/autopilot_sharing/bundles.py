@@ -24,7 +24,7 @@ def pack_bundle(folder: Path, path: Path, force: bool = False) -> None:
     check_id(folder.name, "bundle")
     manifest = _read(folder)
     with writing(path, force) as writer:
-        writer.add(folder.name, ABOUT, manifest.model_dump_json(indent=2).encode())
+        writer.add(folder.name, ABOUT, manifest.model_dump_json(indent=2, exclude_defaults=True).encode())
         writer.add(folder.name, WEIGHTS, (folder / WEIGHTS).read_bytes())
 
 
@@ -42,7 +42,9 @@ class ComeBundle:
         """Check it, and write what was understood of its manifest; raises BundleError, or another UserError."""
         self._folder, self._manifest = folder, _read(folder)
         m, size = self._manifest, Preprocess.from_json(self._manifest.preprocess).size
-        check_texts([m.game, m.label_map, m.model, *m.sessions, *m.versions, *m.versions.values()], ABOUT)
+        check_texts(
+            [*m.label_maps, *m.label_maps.values(), m.model, *m.sessions, *m.versions, *m.versions.values()], ABOUT
+        )
         if m.hz > _HZ or m.space.joint_size > LABELS or size[0] * size[1] > _PIXELS:
             raise BundleError(f"{m.hz:g} Hz, {m.space.joint_size} labels or pictures of {size} are too much")
         self.call(m.name)
@@ -54,4 +56,6 @@ class ComeBundle:
 
     def call(self, id: str) -> None:
         """See `Come`."""
-        write_json(self._folder / ABOUT, self._manifest.model_copy(update={"name": id}).model_dump())
+        write_json(
+            self._folder / ABOUT, self._manifest.model_copy(update={"name": id}).model_dump(exclude_defaults=True)
+        )

@@ -100,7 +100,6 @@ def command(
         app, options["model"], options["game"], options["start"], options["sessions"]
     )
     model = app.registry.get("model", options["model"])
-    name = options["name"] or f"{app.registry.get('game', options['game']).name}-{model.name}"
     chosen = TrainOptions(**options, learning_rate=learning_rate or model.learning_rate, config=settings)
     how = Invocation(restart, check, average_epochs)
     wrote = cluster is None or cluster.process == 0
@@ -111,7 +110,7 @@ def command(
             else:
                 result = train_in_cluster(cluster, app.safe_mode, app.home, chosen, how, listener)
         except KeyboardInterrupt as e:
-            e.add_note(_kept(app.home.runs / name) if wrote else "process 0 keeps what was trained")
+            e.add_note(_kept(app.home.runs / chosen.bundle) if wrote else "process 0 keeps what was trained")
             raise
     data = asdict(result) | {"bundle": str(result.bundle) if wrote else None, "run": str(result.run) if wrote else None}
     best, frames = result.best, result.frames
