@@ -290,6 +290,23 @@ def test_where_the_game_waits_for_the_keys_no_label_is_late(clean: Clean, tmp_pa
     assert found(check(REGISTRY, [planted], clean.cache)) == {}
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_a_stick_is_one_sided_where_no_level_of_a_side_is_held(clean: Clean, tmp_path: Path, right: bool) -> None:
+    """Keys made into levels, of which most are never held: that is no fault of a stick."""
+    levels = {LEFT: "steer:-0.4", RIGHT: "steer:0.6"}
+    labels = Game(REGISTRY, "carracing").label_map("analogue")
+    rows = []
+    for row in clean.rows[PLANTED]:
+        held = frozenset(levels.get(control, control) for control in row.held if right or control != RIGHT)
+        rows.append(replace(row, held=held, sent=held, action=labels.action(held)))
+    told = {"label_map": "carracing-analogue", "action_space": labels.action_space.to_json()}
+    report = check(REGISTRY, [write(tmp_path, clean.sessions[PLANTED].info, rows, **told)], clean.cache)
+    assert found(report) == ({} if right else {"planted": {"one-sided"}})
+    if not right:
+        text = "'-1 -0.8 -0.6 -0.4 -0.2' is held and '0.2 0.4 0.6 0.8 1' never: is its key bound?"
+        assert report.of("planted")[0].text.startswith(text)
+
+
 def answer(curve: list[float], strength: float, frames: float | None, spread: float = 0.2) -> Lag:
     """What `lag` returns of a session whose tries differ by `spread` frames."""
     centre = np.nan if frames is None else frames

@@ -55,11 +55,10 @@ def choose_sessions(games: Sequence[Game], home: Home, options: TrainOptions) ->
     wanted = [s for s in chosen.sessions if all(getattr(s.info, what) in of for what, of in names.items())]
     chosen.sessions = [s for s in wanted if len(s)]
     chosen.leave_out(OF_NO_USE)
-    for game in known:
-        if game not in {session.info.game for session in chosen.sessions}:
-            of = "".join(f", {what} {' or '.join(of)}" for what, of in names.items())
-            record = f"record some with `autopilot record --game {game}`"
-            raise UserError(f"no sessions of {game}{of} in {home.sessions}: {record}")
+    if lacking := set(known) - {session.info.game for session in chosen.sessions}:
+        game, of = min(lacking), "".join(f", {what} {' or '.join(of)}" for what, of in names.items())
+        record = f"record some with `autopilot record --game {game}`"
+        raise UserError(f"no sessions of {game}{of} in {home.sessions}: {record}")
     if rule is not None:
         chosen.laps = choose_laps(chosen.sessions, rule, "laps")
         with_laps = {lap.session for lap in chosen.laps}

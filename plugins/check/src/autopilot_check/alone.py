@@ -198,10 +198,17 @@ def _balance(look: Look, labelled: Flags) -> Iterator[Finding]:
         text = f"{100 * shares[common]:.0f} % of the frames are {axis.values[common]!r}: record more bends and "
         text += "recoveries, or train with --balance oversample"
         yield found(look, "imbalance", text, shares[common])
-    for value, mirror in enumerate(axis.mirror):
-        if shares[value] == 0 and shares[mirror] > 0.05:
-            text = f"{axis.values[mirror]!r} is held and {axis.values[value]!r} never: is its key bound? "
-            yield found(look, "one-sided", text + "`autopilot doctor` reads keys; --bind changes one", shares[mirror])
+    pairs = [([value], [mirror]) for value, mirror in enumerate(axis.mirror)]
+    if set(np.abs(look.turn)) - {0.0, 1.0}:  # levels, of which a side as a whole is held or not
+        low, high = np.flatnonzero(look.turn < 0).tolist(), np.flatnonzero(look.turn > 0).tolist()
+        pairs = [(low, high), (high, low)]
+    for never, often in pairs:
+        if not shares[never].any() and shares[often].sum() > 0.05:
+            these, those = (" ".join(axis.values[value] for value in values) for values in (often, never))
+            text = f"{these!r} is held and {those!r} never: is its key bound? "
+            yield found(
+                look, "one-sided", text + "`autopilot doctor` reads keys; --bind changes one", shares[often].sum()
+            )
 
 
 def _readings(look: Look) -> Iterator[Finding]:

@@ -71,8 +71,8 @@ def lag(look: Look) -> Lag | None:
     info = look.info
     if look.steer is None or info.teacher is not None or info.policy:
         return None
-    number, axis = look.steer
-    turn = np.array([("right" in v) - float("left" in v) for v in axis.values] + [0.0])
+    number, _ = look.steer
+    turn = np.append(look.turn, 0.0)
     steer = turn[look.actions[:FRAMES, number]]
     if len(steer) < ENOUGH or min((steer < 0).sum(), (steer > 0).sum()) < ENOUGH / 10:
         return None

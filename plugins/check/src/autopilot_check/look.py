@@ -122,6 +122,15 @@ class Look:
         axes = [Axis(a["name"], tuple(a["values"]), tuple(a["mirror"])) for a in self.info.action_space]
         return next(((i, a) for i, a in enumerate(axes) if any(m != v for v, m in enumerate(a.mirror))), None)
 
+    @property
+    def turn(self) -> NDArray[np.float64]:
+        """How far each value of `steer` turns the car to the right, -1 to 1, by its level or its name, (values,)."""
+        values = self.steer[1].values if self.steer else ()
+        try:
+            return np.array([float(value) for value in values])
+        except ValueError:
+            return np.array([("right" in value) - float("left" in value) for value in values])
+
     @cached_property
     def foreign(self) -> Flags:
         """The frames of something else, a desktop or a menu; filled in by the check that knows, (N,)."""
