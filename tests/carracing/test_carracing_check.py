@@ -26,7 +26,7 @@ from autopilot.sessions.writer import SessionWriter
 from autopilot_check.check import Report, check, check_home
 from autopilot_check.findings import REFUSE
 from autopilot_check.lag import Lag
-from autopilot_check.look import Look, look
+from autopilot_check.look import Look, measure_session
 from autopilot_check.together import check_together
 
 TRACKS, SECONDS = "0,2,5", 18
@@ -72,19 +72,19 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
 def measured_once(clean: Clean, monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure the clean sessions once for all tests: that is most of the work."""
     module = importlib.import_module("autopilot_check.check")
-    look, lag = module.look, module.lag
+    measure, lag = module.measure_session, module.lag
 
     def known_look(session: Session, folder: Path) -> Look:
         if session not in clean.sessions:
-            return look(session, folder)
-        return clean.looks.get(session) or clean.looks.setdefault(session, look(session, folder))
+            return measure(session, folder)
+        return clean.looks.get(session) or clean.looks.setdefault(session, measure(session, folder))
 
     def known_lag(measured: Look) -> Lag | None:
         if measured not in clean.looks.values():
             return lag(measured)
         return clean.lags.get(measured) or clean.lags.setdefault(measured, lag(measured))
 
-    monkeypatch.setattr(module, "look", known_look)
+    monkeypatch.setattr(module, "measure_session", known_look)
     monkeypatch.setattr(module, "lag", known_lag)
 
 
@@ -317,7 +317,7 @@ USUAL = [0.01, 0.04, 0.07, 0.1, 0.12, 0.14, 0.18, 0.25, 0.37, 0.5, 0.56, 0.52, 0
 
 
 def test_a_weak_answer_at_the_usual_time_is_an_answer(clean: Clean) -> None:
-    looks = [look(session, clean.cache) for session in clean.sessions]
+    looks = [measure_session(session, clean.cache) for session in clean.sessions]
     # measured on a kart that skids: while it does, it turns whatever is held
     weak = [-0.1, -0.11, -0.13, -0.14, -0.17, -0.18, -0.16, -0.1, 0.03, 0.19, 0.25, 0.23, 0.19, 0.14, 0.12, 0.1, 0.09]
     others = answer(USUAL, 0.56, 0.12)
@@ -327,7 +327,7 @@ def test_a_weak_answer_at_the_usual_time_is_an_answer(clean: Clean) -> None:
 
 
 def test_what_comes_before_the_keys_does_not_make_a_picture_mirrored(clean: Clean) -> None:
-    looks = [look(session, clean.cache) for session in clean.sessions]
+    looks = [measure_session(session, clean.cache) for session in clean.sessions]
     # measured on CarRacing's track 1, driven by its demonstrator: it steers into a bend that the last one led to
     swing = [-0.11, -0.12, -0.25, -0.41, -0.46, -0.38, -0.31, -0.23, 0.11, 0.27, 0.27, 0.31, 0.37, 0.33, 0.24, 0.14]
     others = answer(USUAL, 0.56, 0.12)
@@ -338,7 +338,7 @@ def test_what_comes_before_the_keys_does_not_make_a_picture_mirrored(clean: Clea
 
 @pytest.mark.parametrize(("spread", "codes"), [(0.2, ["lag"]), (3.0, [])])
 def test_labels_are_called_late_only_where_that_is_sure(clean: Clean, spread: float, codes: list[str]) -> None:
-    looks = [look(session, clean.cache) for session in clean.sessions]
+    looks = [measure_session(session, clean.cache) for session in clean.sessions]
     looks = [replace(measured, info=measured.info.model_copy(update={"lockstep": False})) for measured in looks]
     others, late = answer(USUAL, 0.56, 0.12), answer([*USUAL[3:], 0.2, 0.1, 0.05], 0.56, -2.88, spread)
     assert [finding.code for finding in check_together(looks, [others, late, others])] == codes
