@@ -106,7 +106,7 @@ PLUGINS = {
         820,
         "a simulator, its referee, a demonstrator by keys and by stick, a window with keys and pads, a demo",
     ),
-    "check": (1100, "what is wrong with a session, alone and among others"),
+    "check": (1120, "what is wrong with a session, by keys or by stick, alone and among others"),
     "ctr": (2105, "tracks, emulators, a display that is learned, the original's recordings and times"),
     "input_keyboard": (980, "the keyboards of four systems, pressed and read; of Windows by calls of its own"),
     "kit": (1700, "checks of seven kinds of parts, a line of fix each, and the plugin that one begins with"),

@@ -42,9 +42,8 @@ class ComeBundle:
         """Check it, and write what was understood of its manifest; raises BundleError, or another UserError."""
         self._folder, self._manifest = folder, _read(folder)
         m, size = self._manifest, Preprocess.from_json(self._manifest.preprocess).size
-        check_texts(
-            [*m.label_maps, *m.label_maps.values(), m.model, *m.sessions, *m.versions, *m.versions.values()], ABOUT
-        )
+        names = {**m.label_maps, **m.versions}
+        check_texts([*names, *names.values(), m.model, *m.sessions], ABOUT)
         if m.hz > _HZ or m.space.joint_size > LABELS or size[0] * size[1] > _PIXELS:
             raise BundleError(f"{m.hz:g} Hz, {m.space.joint_size} labels or pictures of {size} are too much")
         self.call(m.name)
@@ -56,6 +55,5 @@ class ComeBundle:
 
     def call(self, id: str) -> None:
         """See `Come`."""
-        write_json(
-            self._folder / ABOUT, self._manifest.model_copy(update={"name": id}).model_dump(exclude_defaults=True)
-        )
+        named = self._manifest.model_copy(update={"name": id})
+        write_json(self._folder / ABOUT, named.model_dump(exclude_defaults=True))
