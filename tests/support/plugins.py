@@ -7,15 +7,20 @@ import tomllib
 from pathlib import Path
 
 THERE = Path(__file__).parents[1] / "third_party"
-SOURCE = THERE / "autopilot-ribbon"
 BRITTLE = (THERE / "brittle.py").read_text()
 """A module with networks that have faults; MODULE in it stands for its own name."""
 
 
 def install_ribbon(target: Path) -> Path:
-    """Copy the game's package and metadata into `target`, as its pyproject.toml says, and return that."""
-    project = tomllib.loads((SOURCE / "pyproject.toml").read_text())["project"]
-    shutil.copytree(SOURCE / "src", target, ignore=shutil.ignore_patterns("__pycache__"))
+    """Install the tutorial's game, as `install` does."""
+    return install("autopilot-ribbon", target)
+
+
+def install(name: str, target: Path) -> Path:
+    """Copy a distribution's packages and metadata into `target`, as its pyproject.toml says, and return that."""
+    source = THERE / name
+    project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
+    shutil.copytree(source / "src", target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     info = target / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     metadata = ["Metadata-Version: 2.3", f"Name: {project['name']}"]

@@ -34,7 +34,7 @@ class Game:
         """
         wanted = self.label_map_name(name)
         plugin, spec = self.registry.find("label map", wanted)
-        made: LabelMap = self.registry.load("label map", wanted, spec.make, LabelMap)()
+        made: LabelMap = self.registry.load("label map", wanted, spec.make, LabelMap)(**spec.config)
         try:
             check_label_map(made, self.spec.controls)
         except ValueError as e:

@@ -1,15 +1,17 @@
 """The hooks a plugin may implement: the whole extension surface, in the order they fire.
 
 A plugin is a module named by an entry point in the group `autopilot.plugins`. It sets
-`AUTOPILOT_API = 2` and implements any of these functions under `@hookimpl`. All of them are
-called without arguments, return a list of frozen descriptors from `autopilot.api.specs`, and must be
-cheap: no game, screen, driver or network library may be imported by them.
+`AUTOPILOT_API = 2` and implements any of these functions under `@hookimpl`. All of them return a list of
+frozen descriptors from `autopilot.api.specs`, and must be cheap: no game, screen, driver or network library may
+be imported by them. A hook's arguments may be left out: nearly all plugins know what they offer without.
 
 An exception raised in a hook, or a descriptor with a wrong value, is reported under the plugin's name; the
 plugin is left out of that list and everything else goes on.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pluggy
 
@@ -44,8 +46,10 @@ def autopilot_commands() -> list[CommandSpec]:  # type: ignore[empty-body]
 
 
 @hookspec
-def autopilot_games() -> list[GameSpec]:  # type: ignore[empty-body]
+def autopilot_games(home: Path | None) -> list[GameSpec]:  # type: ignore[empty-body]
     """Games that can be recorded, driven and raced.
+
+    `home` is the user's folder, in which descriptions of further games may lie; None: there is none.
 
     Fires when a game is looked up or listed. `open_world` is imported when a race is opened; it
     must return a `World` whose source gives uint8 RGB (H, W, 3) frames, or raise a `UserError`
@@ -54,8 +58,8 @@ def autopilot_games() -> list[GameSpec]:  # type: ignore[empty-body]
 
 
 @hookspec
-def autopilot_label_maps() -> list[LabelMapSpec]:  # type: ignore[empty-body]
-    """Label maps: what held controls mean to a network.
+def autopilot_label_maps(home: Path | None) -> list[LabelMapSpec]:  # type: ignore[empty-body]
+    """Label maps: what held controls mean to a network. `home` is as for games.
 
     Fires when a session is recorded, trained on or driven. `make` must return a `LabelMap` with
     `action(held(a)) == a` for every action.

@@ -73,7 +73,10 @@ class Backend(Protocol):
 
 
 class Reader(Protocol):
-    """Reads what the human holds."""
+    """Reads what the human holds.
+
+    One that has a method `show(image)` too is a window: it is shown each frame, as large as the source gives it.
+    """
 
     def held(self) -> Held:
         """Return the controls that the human holds now."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import traceback
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -64,12 +65,17 @@ class Plugin:
 class Registry:
     """All plugins of this environment and what they provide.
 
-    `safe_mode` loads none; `own_commands` are names that no plugin's command may have. Only the plugins' entry modules
-    are imported.
+    `safe_mode` loads none; `own_commands` are names that no plugin's command may have; `home` returns the user's
+    folder, once a hook asks for it. Only the plugins' entry modules are imported.
     """
 
-    def __init__(self, safe_mode: bool = False, own_commands: Collection[str] = ()) -> None:
-        self.safe_mode = safe_mode
+    def __init__(
+        self,
+        safe_mode: bool = False,
+        own_commands: Collection[str] = (),
+        home: Callable[[], Path | None] = lambda: None,
+    ) -> None:
+        self.safe_mode, self._home = safe_mode, home
         self._own = {"command": own_commands, "engine": ("jax",)}
         self.plugins: list[Plugin] = []
         self._pm = pluggy.PluginManager("autopilot")
@@ -116,8 +122,9 @@ class Registry:
         hook_name, wanted = KINDS[kind]
         others = [p.module for p in self.plugins if p.module not in (None, plugin.module)]
         caller = self._pm.subset_hook_caller(hook_name, others)
+        told = {"home": self._home()} if caller.spec and "home" in caller.spec.argnames else {}
         try:
-            results = caller()
+            results = caller(**told)
             if len(results) < len(caller.get_hookimpls()):  # pluggy leaves None out
                 raise TypeError(f"{hook_name} returned nothing: it must return a list of {wanted.__name__} objects")
             offered = [spec for result in results for spec in result]

@@ -143,7 +143,9 @@ class SimulatorSpec:
     """A game with its own world: a simulator, or a program that it starts."""
 
     open_world: Target
-    """Imports `(WorldRequest) -> World`; missing parts come from `GameSpec.screen`."""
+    """Imports `(WorldRequest, **config) -> World`; missing parts come from `GameSpec.screen`."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """What `open_world` is given besides: so one function can open several games."""
     clocks: Annotated[tuple[ClockName, ...], SOME] = ("lockstep",)
     """The clocks that it supports, `lockstep`, `wall` or both, the default first; a human plays with the wall
     clock if both are supported."""
@@ -252,12 +254,13 @@ class FrameSourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class LabelMapSpec:
-    """A label map of one game, or of several that have its controls: `make` imports `() -> LabelMap`."""
+    """A label map of one game, or of several that have its controls: `make` imports `(**config) -> LabelMap`."""
 
     name: str
     title: str
     game: str | tuple[str, ...]
     make: Target
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def games(self) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class App:
     @cached_property
     def registry(self) -> Registry:
         """All plugins, loaded once."""
-        return Registry(self.safe_mode, self.own_commands)
+        return Registry(self.safe_mode, self.own_commands, lambda: self.home.root)
 
     @cached_property
     def home(self) -> Home:

@@ -57,6 +57,8 @@ class Readers:
 
     def __init__(self, readers: Sequence[Reader]) -> None:
         self._readers = readers
+        for show in (reader.show for reader in readers if hasattr(reader, "show")):
+            self.show = show  # one of them is a window
 
     def held(self) -> Held:
         """Return the controls held on any device."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from autopilot.api.errors import UserError
 from autopilot.api.game import Game
 from autopilot.api.interfaces import Clock, Demonstrator, FrameSource, HudReader, OutputDevice, Reader, Referee, World
-from autopilot.api.types import Frame, Held, Reading, SourceSettings, WorldRequest
+from autopilot.api.types import Frame, Held, Image, Reading, SourceSettings, WorldRequest
 from autopilot.desktop.desktop import DEFAULTS, Desktop, DeviceChoice
 from autopilot.desktop.emitter import Emitter
 from autopilot.sessions.home import Home
@@ -91,15 +91,15 @@ class HudReferee:
 
 
 class WatchedSource:
-    """A frame source that shows each frame to a referee before it gives it."""
+    """A frame source that shows each frame to a referee or in a window before it gives it."""
 
-    def __init__(self, source: FrameSource, referee: HudReferee) -> None:
-        self._source, self._referee = source, referee
+    def __init__(self, source: FrameSource, show: Callable[[Frame], None]) -> None:
+        self._source, self._show = source, show
 
     def read(self) -> Frame:
-        """Return the next frame, which the referee has seen; raises as the source does."""
+        """Return the next frame, which was shown; raises as the source does."""
         frame = self._source.read()
-        self._referee.show(frame)
+        self._show(frame)
         return frame
 
     def close(self) -> None:
@@ -135,6 +135,16 @@ def _close(world: World | OpenWorld) -> None:
         for part in (world.source, world.reader, world.device):
             if part is not None:
                 stack.callback(part.close)
+
+
+def _shown(source: FrameSource, reader: Reader | None) -> FrameSource:
+    """Return the source; where the reader is a window, one that shows all frames in there, the first one now."""
+    show: Callable[[Image], None] | None = getattr(reader, "show", None)
+    if show is None:
+        return source
+    shown = WatchedSource(source, lambda frame: show(frame.image))
+    shown.read()
+    return shown
 
 
 class Worlds:
@@ -181,7 +191,9 @@ class Worlds:
 
     def _of_game(self, request: WorldRequest) -> World:
         simulator = self.game.spec.simulator
-        world: World = self.game.load(simulator.open_world, World)(request) if simulator else World()
+        if simulator is None:
+            return World()
+        world: World = self.game.load(simulator.open_world, World)(request, **simulator.config)
         return world
 
     def _check(self, world: World, human: bool) -> None:
@@ -193,20 +205,28 @@ class Worlds:
         if world.source is not None and (choice.source or choice.settings != SourceSettings()):
             raise UserError(f"{name} gives its frames itself: leave out --source, --window, --region")
 
+    def _refereed(self, source: FrameSource, world: World, laps: int) -> FrameSource:
+        """Return the source; where the game's display is read, one that shows all frames to that referee."""
+        world.hud = world.hud or self.desktop.hud_reader()
+        if world.hud is not None:
+            referee = world.referee = HudReferee(world.hud, laps)
+            return WatchedSource(source, referee.show)
+        if self.game.spec.hud is not None:
+            _log.warning("autopilot: %s", self.game.spec.hud.advice)
+        return source
+
     def _complete(self, world: World, request: WorldRequest, watched: bool) -> OpenWorld:
         # Each part goes into the world at once, so that it is closed when a later one fails.
         desktop, human = self.desktop, request.human
         source = world.source = world.source or desktop.open_source()
-        world.hud = world.hud or desktop.hud_reader()
-        if world.hud is not None:
-            referee = world.referee = HudReferee(world.hud, request.laps)
-            source = world.source = WatchedSource(source, referee)
-        elif self.game.spec.hud is not None:
-            _log.warning("autopilot: %s", self.game.spec.hud.advice)
+        source = world.source = self._refereed(source, world, request.laps)
         emitter = None if human or world.device else desktop.open_device(request.hz)
         device = world.device = world.device or emitter or NoDevice()
-        world.reader = world.reader or desktop.open_readers(human)
-        slow = request.hz if watched and world.clock is not None and world.clock.lockstep else None
+        lockstep = world.clock is not None and world.clock.lockstep
+        if world.reader is None and (human or request.window or not lockstep):
+            world.reader = desktop.open_readers(human)
+            source = world.source = _shown(source, world.reader)
+        slow = request.hz if lockstep and (watched or hasattr(world.reader, "show")) else None
         clock = WallClock(request.hz) if world.clock is None else SimulatorClock(world.clock, slow)
         parts = (source, device, clock, world.reader, world.referee, world.demonstrator, world.on_close)
         return OpenWorld(*parts, emitter=emitter)

@@ -258,7 +258,7 @@ def _train_as_member(
         joined.set()
         _send(connection, "joined")
         safe_mode, home, options, how = arguments
-        result = train(Registry(safe_mode), home, options, how, _Remote(connection, asked))
+        result = train(Registry(safe_mode, home=lambda: home.root), home, options, how, _Remote(connection, asked))
         jax.distributed.shutdown()
         _send(connection, "done", result)
     except KeyboardInterrupt:  # in all processes, after the same step

@@ -249,7 +249,7 @@ def main(job: dict[str, Any]) -> list[Probe]:
         return [_jax()]
     if job["do"] == "disk":
         return [_disk(Home(Path(job["home"])))]
-    registry = Registry(job["safe_mode"])
+    registry = Registry(job["safe_mode"], home=lambda: Path(job["home"]))
     plugin, spec = registry.find("game" if job["do"] == "by hand" else job["do"], job["name"])
     try:
         return _PARTS[job["do"]](registry, plugin.dist, spec, job)
