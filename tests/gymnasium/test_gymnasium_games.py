@@ -119,7 +119,7 @@ def test_enduro_of_ale_is_described_and_stepped(run: Run, home: Path) -> None:
         ("roadside:Road", "Road", "no environment 'Road-v0' is registered; one of a package is named package:id"),
         ("Road-v0", "Raod-v0", "no environment 'roadside:Raod-v0' is registered; did you mean Road-v0"),
         ("roadside:Road-v0", "CarRacign-v3", "no environment 'CarRacign-v3' is registered; did you mean CarRacing-v3"),
-        ("roadside:", "nowhere:", "the package 'nowhere' of 'Road-v0' is not installed: pip install nowhere"),
+        ("roadside:", "nowhere:", "the package 'nowhere' of 'Road-v0' is not installed: install it, or correct the id"),
         (
             "roadside:",
             "click:",

@@ -144,8 +144,6 @@ class SimulatorSpec:
 
     open_world: Target
     """Imports `(WorldRequest, **config) -> World`; missing parts come from `GameSpec.screen`."""
-    config: Mapping[str, Any] = field(default_factory=dict)
-    """What `open_world` is given besides: so one function can open several games."""
     clocks: Annotated[tuple[ClockName, ...], SOME] = ("lockstep",)
     """The clocks that it supports, `lockstep`, `wall` or both, the default first; a human plays with the wall
     clock if both are supported."""
@@ -155,6 +153,8 @@ class SimulatorSpec:
     """The recording mode for a demonstrator with `--noise`; None: the first."""
     probe: Target | None = None
     """Imports `() -> list[Probe]`: whether a human can play on this machine, if it opens its own window."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """What `open_world` gets besides, so that one function can open several games."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,7 @@ def _import_package(id: str) -> None:
         return
     distributions = importlib.metadata.packages_distributions().get(package, ())
     if not distributions:
-        raise UserError(
-            f"the package {package!r} of {name!r} is not installed: pip install {package.replace('_', '-')}"
-        )
+        raise UserError(f"the package {package!r} of {name!r} is not installed: install it, or correct the id")
     needs = [r for d in distributions for r in importlib.metadata.requires(d) or ()]
     if not any(re.match(r"gymnasium\b", need) for need in needs):
         raise UserError(f"the package {package!r} was not made for Gymnasium: give the one that registers {name!r}")
