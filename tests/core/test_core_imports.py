@@ -90,8 +90,8 @@ BUDGETS = {
     ),
     "drive": (1760, "worlds, drivers, the run and all that observes it"),
     "learn": (
-        2720,
-        "networks, windows, data of several games, the jitted step and what it does to labels, checkpoints, clusters",
+        2800,
+        "networks, windows, training of their own, data of several games, the jitted step, checkpoints, clusters",
     ),
     "race": (460, "heats, a table in three forms, by laps or by score, published times"),
     "sessions": (1850, "rows on disk that survive a crash, their index, cache, laps and review"),

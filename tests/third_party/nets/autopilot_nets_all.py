@@ -1,7 +1,9 @@
-"""A stack of frames, a recurrent network, a residual one with batch normalisation."""
+"""A stack of frames, a recurrent network, a residual one with batch normalisation and a training of its own."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 from flax import nnx
 
 
@@ -70,7 +72,10 @@ class Block(nnx.Module):
 
 
 class ResNet(nnx.Module):
-    def __init__(self, height, width, outputs, rngs, filters=8):
+    """Also says how it is trained: the loss, the optimiser, what happens to pictures, what it begins with."""
+
+    def __init__(self, height, width, outputs, rngs, filters=8, smoothing=0.1, decay=1e-3, erase=20, stem="", fault=""):
+        self.smoothing, self.decay, self.erase, self.file, self.fault = smoothing, decay, erase, stem, fault
         self.stem = nnx.Conv(3, filters, (8, 8), strides=4, rngs=rngs)
         self.norm = nnx.BatchNorm(filters, rngs=rngs)
         self.blocks = nnx.List([Block(filters * 2**i, filters * 2 ** (i + 1), rngs) for i in range(2)])
@@ -81,3 +86,29 @@ class ResNet(nnx.Module):
         for block in self.blocks:
             x = block(x)
         return tuple(head(x.mean((1, 2))) for head in self.heads)
+
+    def loss(self, logits, labels, weights):
+        """Smoothed labels (arXiv:1512.00567)."""
+        if self.fault == "loss":
+            return weights
+        hot = [jax.nn.one_hot(labels[:, a], x.shape[1]) for a, x in enumerate(logits)]
+        targets = [optax.smooth_labels(one, self.smoothing) for one in hot]
+        each = [optax.softmax_cross_entropy(x, target) for x, target in zip(logits, targets, strict=True)]
+        return (jnp.stack(each, 1) * weights).sum(1).mean()
+
+    def optimiser(self, learning_rate):
+        """Adam with decay of the weights (arXiv:1711.05101)."""
+        return None if self.fault == "optimiser" else optax.adamw(learning_rate, weight_decay=self.decay)
+
+    def augment(self, key, image, label):
+        """A black square somewhere (arXiv:1708.04552)."""
+        if self.fault == "augment":
+            return image[:-1], label
+        y, x = jax.random.randint(key, (2,), 0, jnp.array(image.shape[:2]))
+        rows, columns = jnp.arange(image.shape[0])[:, None], jnp.arange(image.shape[1])
+        inside = (abs(rows - y) < self.erase // 2) & (abs(columns - x) < self.erase // 2)
+        return jnp.where(inside[..., None], 0, image), label
+
+    def pretrained(self):
+        """The first layer, where somebody has trained one."""
+        return dict(np.load(self.file, allow_pickle=False)) if self.file else {}

@@ -285,6 +285,10 @@ class ModelSpec:
       what it carries on). It carries in driving from frame to frame, in training through windows of `frames`.
     - `training_logits(images) -> list[tuple[float, tuple[Array, ...]]]`: weighted heads for the loss, the main one
       included.
+    - `loss(logits, labels, weights) -> Array`, in place of the cross-entropies: labels and weights are (N, axes).
+    - `optimiser(learning_rate) -> optax.GradientTransformation`, in place of Adam.
+    - `augment(key, image, label) -> (image, label)`, after what the options ask for: of one image, or window.
+    - `pretrained() -> Mapping[str, Array]`: weights that a training begins with, by their names in a bundle.
     """
 
     name: str

@@ -27,8 +27,9 @@ def make_augment(
     options: TrainOptions,
     steering: SteerCorrection | None = None,
     static_regions: tuple[Box, ...] = (),
+    own: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = None,
 ) -> Augment:
-    """Return the augmentation that the options ask for.
+    """Return the augmentation that the options ask for, and then the network's `own`, of one image or window.
 
     A mirrored image gets the mirrored label. One that is shifted and turned shows the car beside its
     line or askew, with the label that leads back (arXiv:1604.07316, section 5.2): `steering` says by
@@ -73,7 +74,7 @@ def make_augment(
             gain = 1 + jax.random.uniform(gain_key, minval=-most, maxval=most)
             bias = 127.5 * jax.random.uniform(bias_key, minval=-most / 2, maxval=most / 2)
             lit = jnp.clip((lit - 127.5) * gain + 127.5 + bias, 0, 255)
-        return lit, label
+        return (lit, label) if own is None else own(jax.random.fold_in(key, 6), lit, label)
 
     def augment(key: jax.Array, rows: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
         keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(rows)

@@ -70,9 +70,10 @@ class Fit:
         mesh = place.mesh
         self._batches, self._steps = batches(data, options, own_rows(options.batch_size))
         self._per_epoch = max(1, self._steps // options.epochs)
-        adam = optimiser(options, self._steps)
+        adam = optimiser(options, self._steps, module)
         self._evaluate = make_evaluate(module, data, options.batch_size, mesh)
-        augment = make_augment(data.space, options, data.steering, data.static_regions)
+        own = getattr(module, "augment", None)
+        augment = make_augment(data.space, options, data.steering, data.static_regions, own)
         self._state, self._step = make_step(module, adam, augment, options.seed, mesh, options.precision)
         self.history: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}

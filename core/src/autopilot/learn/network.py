@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 from flax import nnx
 from numpy.typing import NDArray
 
-from autopilot.api.errors import BundleError, PluginError
+from autopilot.api.errors import BundleError, PluginError, suggest
 from autopilot.api.guard import Calling
 from autopilot.api.registry import Registry
 from autopilot.api.specs import ModelSpec
@@ -100,13 +103,15 @@ def _misfit(module: nnx.Module, size: tuple[int, int], space: ActionSpace) -> st
             where = ".".join([*map(str, path), name])
             return f"keeps an array in {where!r}: wrap it, in nnx.Param to train it, else in another nnx.Variable"
     graph, state = nnx.split(module)
+    if wrong := _misfit_training(module, size, space):
+        return wrong
     images = jax.ShapeDtypeStruct((2, *input_shape(module, size)), jax.numpy.float32)
     heads, carries, after = jax.eval_shape(lambda state, images: _call(nnx.merge(graph, state), images), state, images)
     if added := _paths(after).keys() - _paths(state).keys():
         return f"adds the variable {min(added)!r} when it is called: make it in __init__"
     for carry in carries:
-        if carry != carries[0]:
-            return f"carries on {jax.tree.map(_shape, carry)}; its initial_carry is {jax.tree.map(_shape, carries[0])}"
+        if _types(carry) != _types(carries[0]):
+            return f"carries on {_types(carry)}, where initial_carry gives {_types(carries[0])}"
     return next(filter(None, (_misfit_logits(head, space) for head in heads)), "")
 
 
@@ -120,6 +125,33 @@ def _call(network: Any, images: jax.Array) -> tuple[list[Any], list[Any], Any]:
         carries = [network.initial_carry(2), carry]
     network.train()
     return [*heads, *(logits for _, logits in training_logits(network, images))], carries, nnx.state(network)
+
+
+def _misfit_training(module: Any, size: tuple[int, int], space: ActionSpace) -> str:
+    """Return what is wrong with a network's own loss, augmentation or optimiser, in words, or nothing."""
+    numbers, whole = (partial(jax.ShapeDtypeStruct, dtype=of) for of in (jax.numpy.float32, jax.numpy.int32))
+    axes = len(space.axes)
+    if hasattr(module, "loss"):
+        logits = tuple(numbers((2, n)) for n in space.sizes)
+        loss = jax.eval_shape(module.loss, logits, whole((2, axes)), numbers((2, axes)))
+        if _shape(loss) != "()":
+            return f"has a loss {_shape(loss)}: it must be one number"
+    if hasattr(module, "augment"):
+        given = (numbers(input_shape(module, size)), whole((axes,)))
+        made = jax.eval_shape(module.augment, jax.eval_shape(jax.random.key, 0), *given)
+        if _types(made) != _types(given):
+            was, now = (" and ".join(jax.tree.leaves(_types(those))) for those in (given, made))
+            return f"augments {was} to {now}: it must give an image and labels like those that it was given"
+    if hasattr(module, "optimiser"):
+        made = module.optimiser(learning_rate=1e-3)
+        if not isinstance(made, optax.GradientTransformation):
+            return f"has an optimiser that is {made!r:.40}: return an optax.GradientTransformation"
+    return ""
+
+
+def _types(arrays: Any) -> Any:
+    """Return the arrays' types and shapes, in words."""
+    return jax.tree.map(lambda array: f"{array.dtype} {array.shape}", arrays)
 
 
 def _misfit_logits(logits: Any, space: ActionSpace) -> str:
@@ -210,6 +242,25 @@ def with_weights(state: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
     paths = [path for path, _ in nnx.to_flat_state(state)]
     pairs = zip(paths, own.items(), strict=True)
     return nnx.from_flat_state([(path, v.replace(jax.numpy.asarray(weights[name]))) for path, (name, v) in pairs])
+
+
+def pretrain(module: Any) -> str:
+    """Give a network the arrays of its method `pretrained`, named as in a bundle, and return their digest.
+
+    Raises BundleError for arrays that it has not, of another shape, or with numbers that are not finite.
+    """
+    state = split(module)[1]
+    own, digest = to_weights(state), hashlib.sha256()
+    for name, array in sorted(module.pretrained().items()):
+        if name not in own:
+            there = suggest(name, own, f"it has {min(own)} and others")
+            raise BundleError(f"the network has no weights {name!r:.80} to be pretrained: {there}")
+        own[name] = np.asarray(array, own[name].dtype)
+        if not np.isfinite(own[name]).all():
+            raise BundleError(f"the pretrained weights {name!r:.80} are not all finite numbers")
+        digest.update(name.encode() + own[name].tobytes())
+    nnx.update(module, with_weights(state, own))
+    return digest.hexdigest()
 
 
 class Inference:

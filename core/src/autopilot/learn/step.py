@@ -30,12 +30,12 @@ class TrainState:
     optimiser: Any
 
 
-def optimiser(options: TrainOptions, steps: int) -> optax.GradientTransformation:
-    """Return Adam with the rate that `schedule.rate` says.
+def optimiser(options: TrainOptions, steps: int, module: nnx.Module | None = None) -> optax.GradientTransformation:
+    """Return Adam, or the network's own optimiser, with the rate that `schedule.rate` says.
 
     The rate lies in the optimiser's own state, so what is logged is what was applied.
     """
-    return optax.inject_hyperparams(optax.adam)(learning_rate=rate(options, steps))
+    return optax.inject_hyperparams(getattr(module, "optimiser", optax.adam))(learning_rate=rate(options, steps))
 
 
 def cross_entropy(logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax.Array) -> jax.Array:
@@ -47,6 +47,13 @@ def cross_entropy(logits: tuple[jax.Array, ...], labels: jax.Array, weights: jax
     integer = optax.softmax_cross_entropy_with_integer_labels
     losses = [weights[:, a] * integer(axis.astype(jnp.float32), labels[:, a]) for a, axis in enumerate(logits)]
     return jnp.mean(jnp.stack(losses).sum(axis=0))
+
+
+def loss_function(network: Any) -> Callable[..., jax.Array]:
+    """Return a network's own loss, which takes and gives what `cross_entropy` does, or else that."""
+    if not hasattr(network, "loss"):
+        return cross_entropy
+    return lambda logits, *rest: network.loss(tuple(x.astype(jnp.float32) for x in logits), *rest)
 
 
 def make_step(
@@ -78,7 +85,7 @@ def make_step(
         nnx.reseed(network, dropout=key)
         pixels = pixels.astype(precision)
         heads = training_logits(network, pixels)
-        loss = sum(share * cross_entropy(head, labels, sample_weights) for share, head in heads)
+        loss = sum(share * loss_function(network)(head, labels, sample_weights) for share, head in heads)
         return jnp.asarray(loss), nnx.split(network, nnx.Param, nnx.RngState, ...)[3]
 
     def step(
@@ -105,7 +112,7 @@ def make_evaluate(
 ) -> Callable[[TrainState], dict[str, Any]]:
     """Return a function that measures a state on the validation frames.
 
-    Its result holds `loss` (mean of the summed cross-entropies), `accuracy` (all axes right),
+    Its result holds `loss` (mean of the summed cross-entropies, or the network's own), `accuracy` (all axes right),
     `accuracy_by_axis`, and `confusion` per axis: rows are labels, columns decisions.
     """
     module.eval()
@@ -131,9 +138,13 @@ def make_evaluate(
             labels = data.labels[rows]
             picked = np.stack([x.argmax(1) for x in heads], axis=1)
             right += int((picked == labels).all(axis=1).sum())
+            if hasattr(module, "loss"):
+                plain = np.ones(labels.shape, np.float32)
+                loss += len(rows) * float(module.loss(tuple(map(jnp.asarray, heads)), jnp.asarray(labels), plain))
             for a, x in enumerate(heads):
                 np.add.at(confusion[a], (labels[:, a], picked[:, a]), 1)
-                loss += float(optax.softmax_cross_entropy_with_integer_labels(x, labels[:, a]).sum())
+                if not hasattr(module, "loss"):
+                    loss += float(optax.softmax_cross_entropy_with_integer_labels(x, labels[:, a]).sum())
         total = len(data.validation)
         return {
             "loss": loss / total,

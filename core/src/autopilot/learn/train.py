@@ -18,6 +18,7 @@ from flax import nnx
 from autopilot.api.errors import UserError
 from autopilot.api.files import patiently
 from autopilot.api.game import Game
+from autopilot.api.guard import Calling
 from autopilot.api.registry import Registry, versions
 from autopilot.bundle.manifest import read_manifest, read_weights, save_bundle
 from autopilot.learn import network
@@ -100,6 +101,9 @@ class _Training:
         if options.start is not None:
             names = [check_name(one.strip(), "bundle") for one in options.start.split(",")]
             self._fingerprint["start"] = _start(self._module, [home.bundles / one for one in names], data)
+        elif hasattr(self._module, "pretrained"):
+            with Calling(f"{self._plugin.dist}: network {self._model.name!r} cannot be pretrained"):
+                self._fingerprint["pretrained"] = network.pretrain(self._module)
 
     def run(self) -> TrainResult:
         """Agree with the other processes, look through the sessions, make the steps, write the bundle."""
