@@ -6,12 +6,14 @@ import importlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
-from autopilot.api import Registry
+from autopilot.api import ChoiceLabelMap, Registry, level_axis, levels
 from autopilot_kit.kit import subjects
+from autopilot_kit.labels import LabelMapChecks
 from autopilot_kit.new import PARTS, write
 from autopilot_kit.subject import Options, Subject
 from kit.faulty import FAULTS, Fault
@@ -72,3 +74,17 @@ def test_what_new_writes_passes_its_own_test(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "39 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("mirror", "fault"),
+    [({"-1": "1", "-0.5": "0.5"}, ""), ({}, ""), ({"-1": "1"}, "mirrored, ['steer:0.5'], mean 0.5")],
+)
+def test_levels_are_turned_round_all_or_none(mirror: dict[str, str], fault: str) -> None:
+    """Steering turns round in a mirror, a pedal does not, and no axis does so by half."""
+    checks = object.__new__(LabelMapChecks)
+    axis = replace(level_axis("steer", (-1, -0.5, 0.5, 1), mirror=False), mirror=mirror)
+    checks.labels, checks.controls = ChoiceLabelMap([axis]), levels("steer", (-1, -0.5, 0.5, 1))
+    lines = list(checks.mirror())
+    assert len(lines) == bool(fault)
+    assert fault in "".join(lines)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import combinations
 
-from autopilot.api import NOTHING, ActionSpace, Axis, GameSpec, Held, LabelMap, check_label_map
+from autopilot.api import NOTHING, ActionSpace, Axis, GameSpec, Held, LabelMap, check_label_map, split_level
 
 from autopilot_kit.subject import Subject
 
@@ -27,7 +27,7 @@ class LabelMapChecks(Subject):
     @cached_property
     def controls(self) -> tuple[str, ...]:
         """The controls of its game."""
-        game: GameSpec = self.registry.get("game", self.spec.game)
+        game: GameSpec = self.registry.get("game", self.spec.games[0])
         return game.controls
 
     @property
@@ -56,13 +56,17 @@ class LabelMapChecks(Subject):
         for axis in self._space.axes:
             for i, value in enumerate(axis.values):
                 other = "-".join(SIDES.get(word, word) for word in value.split("-"))
-                if other in axis.values and axis.values[axis.mirror[i]] != other:
+                level = split_level(f"{axis.name}:{value}")[1]  # whose sign may be a side or, of a pedal, none
+                if other in axis.values and axis.values[axis.mirror[i]] != other and level is None:
                     said = axis.values[axis.mirror[i]]
                     yield f"axis {axis.name}: {value!r} mirrored is {said!r}; say mirror={{{value!r}: {other!r}}}"
                     return
         for joint in range(self._space.joint_size):
             action = self._space.split(joint)
-            swapped = frozenset(swap(control, self.controls) for control in self.labels.held(action))
+            swapped = frozenset(
+                other_side(control) if split_level(control)[0] in self._turned else swap(control, self.controls)
+                for control in self.labels.held(action)
+            )
             back, wanted = self.labels.action(swapped), self._space.mirror(action)
             if back is not None and back != wanted:
                 said = self._space.describe(back)
@@ -71,6 +75,15 @@ class LabelMapChecks(Subject):
                     f"mirrored, {sorted(swapped)}, mean {said}; let the axes' mirror swap what those controls mean"
                 )
                 return
+
+    @cached_property
+    def _turned(self) -> set[str]:
+        """The analogue controls of which a mirrored action holds the opposite level: steering, and no pedal."""
+        actions = list(map(self._space.split, range(self._space.joint_size)))
+        sides = [(self.labels.held(action), self.labels.held(self._space.mirror(action))) for action in actions]
+        return {
+            split_level(c)[0] for held, other in sides for c in held if c != other_side(c) and other_side(c) in other
+        }
 
     def anything_held(self) -> Iterator[str]:
         """Whatever a human holds is an action, or None: none, each, each two and all of the controls."""
@@ -84,6 +97,12 @@ class LabelMapChecks(Subject):
             if self.labels.action(held) != action:
                 yield f"{sorted(held)} means now {action}, now something else; let the same controls mean the same"
                 return
+
+
+def other_side(control: str) -> str:
+    """Return the opposite level of an analogue control; any other as it is."""
+    name, level = split_level(control)
+    return control if level is None else f"{name}:{-level:g}"
 
 
 def swap(control: str, controls: tuple[str, ...]) -> str:
