@@ -4,7 +4,7 @@ DEMO_HOME ?= demo
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-qemu lint docs bench
+.PHONY: help setup demo test test-qemu test-windows lint docs bench
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -22,6 +22,10 @@ test: lint ## Lint, then all tests; PYTEST_ARGS="-k name" chooses some
 test-qemu: setup ## Keyboards and pads on a real kernel's uinput, inside QEMU
 	@$(BIN)/python tests/qemu/boot.py
 
+test-windows: setup ## Windows' own Python and wheels under Wine: keys, windows, files, and core's tests
+	@scripts/setup.sh windows
+	@$(BIN)/python tests/windows/boot.py
+
 lint: setup ## ruff, mypy, the import contracts, and the links of the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -35,4 +39,4 @@ docs: setup ## Regenerate the generated pages of docs/, and build the site into 
 	@echo 'to read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site'
 
 bench: setup ## Run benchmarks/*.py; each prints JSON
-	@set -e; for script in $(filter-out %/torch_networks.py,$(wildcard benchmarks/*.py)); do echo "$$script" >&2; $(BIN)/python "$$script"; done
+	@set -e; for script in $(filter-out %/torch_networks.py %/windows_floors.py,$(wildcard benchmarks/*.py)); do echo "$$script" >&2; $(BIN)/python "$$script"; done

@@ -2,7 +2,8 @@
 # Sets up all that the Makefile's targets need: system libraries, uv, a Python, and `.venv`.
 # Run it as often as you like: with nothing to do it ends at once. PYTHON names the interpreter
 # for a new .venv; the settings of pip, uv and the system's proxy and certificates are honoured.
-# `setup.sh tests` also gets what only the tests need: a game of 630 MB, an emulator, a browser.
+# `setup.sh tests` also gets what only the tests need: a game of 630 MB, an emulator, a browser;
+# `setup.sh windows` gets Wine and a compiler for Windows (790 MB), which `make test-windows` needs.
 set -eu
 wanted=${1:-}
 cd "$(dirname "$0")/.."
@@ -27,13 +28,13 @@ fingerprint() {
     pwd
 }
 
-# Prints "required PACKAGE", "optional PACKAGE" or "tests PACKAGE" for each Debian package whose part is missing:
-# OpenCV's libraries first, then those of pads, screens and windows, then what the tests drive.
+# Prints "required PACKAGE", "optional PACKAGE", "tests PACKAGE" or "windows PACKAGE" for each Debian package whose
+# part is missing: OpenCV's libraries first, then those of pads, screens and windows, then what the tests drive.
 missing_packages() {
     [ "$(uname -s)" = Linux ] || return 0
     libraries=$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p)
     while read -r need part package; do
-        [ "$need" != tests ] || [ "$wanted" = tests ] || continue
+        case $need in tests | windows) [ "$wanted" = "$need" ] || continue ;; esac
         case $part in
         *.so.*) case $libraries in *"$part "*) continue ;; esac ;;
         *) command -v "$part" >/dev/null && continue ;;
@@ -58,6 +59,9 @@ tests /usr/games/supertuxkart supertuxkart
 tests /usr/games/mednafen mednafen
 tests chromium chromium
 tests chromedriver chromium-driver
+windows wine wine
+windows wine wine64
+windows x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64-win32
 LIST
 }
 

@@ -85,7 +85,7 @@ BUDGETS = {
     ),
     "commands": (680, "shared options in groups, choices, status lines, tables"),
     "desktop": (
-        930,
+        960,
         "bindings of keys and sticks, joining source and devices, two processes for keys that die with nobody",
     ),
     "drive": (1760, "worlds, drivers, the run and all that observes it"),

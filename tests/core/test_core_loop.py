@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import Counter
@@ -187,7 +186,7 @@ def test_everything_is_released_whatever_is_raised(error: type[BaseException]) -
 def test_ctrl_c_that_a_finaliser_swallows_is_heard_at_the_next_frame() -> None:
     class Swallows:
         def __del__(self) -> None:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             time.sleep(0.01)
 
     class Drops(Always):

@@ -187,7 +187,11 @@ def test_a_dead_owner_is_replaced_by_one_that_releases_first(emitter, desktop, w
     ]
 
 
-def test_a_driver_whose_owner_and_guard_are_both_killed_has_a_new_owner_release(emitter, desktop, wait_until):
+def test_a_driver_whose_owner_and_guard_are_both_killed_releases_before_it_has_a_new_owner(
+    emitter, desktop, wait_until, monkeypatch
+):
+    left, start = [], emitter._start
+    monkeypatch.setattr(emitter, "_start", lambda: left.append(desktop.down()) or start())
     emitter.hold(frozenset({"left", "go"}))
     owner, guard = emitter.pids
     os.kill(owner, signal.SIGSTOP)
@@ -196,6 +200,7 @@ def test_a_driver_whose_owner_and_guard_are_both_killed_has_a_new_owner_release(
     wait_until(lambda: desktop.down() == set(), 10)
     emitter.hold(frozenset({"go"}))
     assert desktop.down() == {"x"}
+    assert left == [set()], "another process takes its time"
 
 
 def test_the_hold_that_meets_a_dead_owner_is_done_by_the_next(emitter, desktop):

@@ -165,7 +165,8 @@ def _in_words(error: BaseException) -> tuple[str, int]:
         case KeyboardInterrupt() | click.Abort():
             kept = getattr(error.__cause__ or error, "__notes__", [])  # Abort comes from Ctrl-C, or from a question
             return "\nautopilot: " + "; ".join(["stopped", *kept]), 130
-        case BrokenPipeError():
+        # Whoever read our output is gone; Windows says so by EINVAL.
+        case BrokenPipeError() | OSError(errno=errno.EINVAL, filename=None):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return "", 1
         case AutopilotError():

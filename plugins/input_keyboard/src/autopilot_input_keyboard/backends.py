@@ -29,6 +29,8 @@ def open_backend(names: Sequence[str]) -> Backend:
     without a display. Raises UserError for an unknown key, DeviceError without any keyboard.
     """
     if sys.platform == "win32":
+        from autopilot_input_keyboard.winkeys import WindowsKeys
+
         return WindowsKeys(names)
     if sys.platform == "darwin":
         return PynputKeys(names)
@@ -110,40 +112,6 @@ class UinputKeys:
     def close(self) -> None:
         """Unplug it."""
         self._device.close()
-
-
-class WindowsKeys:
-    """Scan codes through SendInput (pydirectinput): what DirectInput games see. Never run."""
-
-    sticky = True
-    devices: tuple[str, ...] = ()
-
-    def __init__(self, names: Sequence[str]) -> None:
-        check(names)
-        import pydirectinput
-
-        pydirectinput.FAILSAFE = False  # else a mouse in the corner raises in the middle of a race
-        self._library: Any = pydirectinput
-        sides = {name: f"{name.removesuffix('_r')}{'right' if name[-2:] == '_r' else 'left'}" for name in KEYS}
-        words = {n: sides[n] for n in ("shift", "shift_r", "ctrl", "ctrl_r", "alt", "alt_r")}
-        self._names = {n: words.get(n, n.replace("page_", "page").replace("kp_", "num")) for n in names}
-        unknown = [n for n, theirs in self._names.items() if theirs not in pydirectinput.KEYBOARD_MAPPING]
-        if unknown:
-            raise UserError(f"Windows keyboards have no key {unknown[0]!r}: bind another one")
-
-    def press(self, name: str) -> None:
-        """Press a key."""
-        self._library.keyDown(self._names[name], _pause=False)
-
-    def release(self, name: str) -> None:
-        """Release it."""
-        self._library.keyUp(self._names[name], _pause=False)
-
-    def flush(self) -> None:
-        """Do nothing: SendInput has sent it."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 class PynputKeys:

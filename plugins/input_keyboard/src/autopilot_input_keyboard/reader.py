@@ -14,6 +14,7 @@ from typing import Any
 from autopilot.api import Bindings, DeviceError, Held
 
 from autopilot_input_keyboard.keys import check, evdev_codes, open_display, pynput_keyboard, x11_codes
+from autopilot_input_keyboard.winkeys import windows_state
 from autopilot_input_keyboard.xinput import RealKeys
 
 POLL_S = 0.01
@@ -102,7 +103,7 @@ def open_reader(bindings: Bindings, hotkeys: Bindings, ours: Ours = frozenset) -
     """
     names = {*bindings.values(), *hotkeys.values()}
     check(names)
-    connect = listener_state
+    connect = windows_state if sys.platform == "win32" else listener_state
     if sys.platform.startswith("linux"):
         only_kernel = os.environ.get("WAYLAND_DISPLAY") or not os.environ.get("DISPLAY")
         connect = evdev_state if only_kernel and readable() else x11_state
@@ -198,8 +199,6 @@ def listener_state(names: Collection[str], ours: Ours = frozenset) -> State:
 
     def press(key: object, injected: bool) -> None:
         name = getattr(key, "name", None) or str(getattr(key, "char", None)).lower()
-        if sys.platform == "win32" and (number := getattr(key, "vk", 0) or 0) in range(0x60, 0x6A):
-            name = f"kp_{number - 0x60}"  # VK_NUMPAD0 to 9, whose characters are those of the digits
         if name in names and not injected:
             held[_identity(key)] = name
 

@@ -1,4 +1,4 @@
-"""The windows of Windows and macOS, by PyWinCtl. Proven with that library's X11 side only."""
+"""The windows of macOS, by PyWinCtl. Proven with that library's X11 side only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ class LibraryDesk:
         import mss
         import pywinctl
 
-        # mss first: it makes Windows count in pixels of the screen, whatever the scale.
         with mss.MSS() as grabber:
             whole = grabber.monitors[0]
         self._screen: Box = (whole["left"], whole["top"], whole["width"], whole["height"])

@@ -14,7 +14,8 @@ from autopilot_screen.desk import Desk, one_line
 
 def open_desk() -> Desk:
     """Return the windows of this system; raises DeviceError where there are none to be had."""
-    system = "x11:X11Desk" if sys.platform.startswith("linux") else "winctl:LibraryDesk"
+    systems = {"linux": "x11:X11Desk", "win32": "win32:WindowsDesk", "darwin": "winctl:LibraryDesk"}
+    system = systems.get(sys.platform, "winctl:LibraryDesk")
     desk: Desk = load(f"autopilot_screen.{system}")()
     return desk
 

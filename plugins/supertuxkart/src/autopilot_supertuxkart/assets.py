@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,6 +40,18 @@ def probe() -> list[Probe]:
         return [Probe("SuperTuxKart", ok=False, detail=what, fix=fix)]
 
 
+def _link(new: Path, path: Path) -> None:
+    """Let `new` be what `path` is; Windows lets everybody make junctions of folders, but not symbolic links."""
+    if sys.platform != "win32":
+        new.symlink_to(path)
+    elif path.is_dir():
+        import _winapi
+
+        _winapi.CreateJunction(str(path), str(new))
+    else:
+        shutil.copyfile(path, new)
+
+
 def prepare() -> Path:
     """Return a cache folder (XDG_CACHE_HOME) in which the engine finds those data, and downloads none.
 
@@ -57,12 +70,12 @@ def prepare() -> Path:
         (part / "data/skins").mkdir(parents=True)
         for path in data.iterdir():
             if path.name != "skins":
-                (part / "data" / path.name).symlink_to(path)
+                _link(part / "data" / path.name, path)
         skins = sorted((data / "skins").iterdir())
         for path in skins:
-            (part / "data/skins" / path.name).symlink_to(path)
+            _link(part / "data/skins" / path.name, path)
         if "classic" not in {path.name for path in skins}:
-            (part / "data/skins/classic").symlink_to(skins[0])
+            _link(part / "data/skins/classic", skins[0])
         (part / f"data/supertuxkart.{ENGINE_VERSION}").touch()
         (part / marker.name).write_text(made_from)
         shutil.rmtree(root, ignore_errors=True)

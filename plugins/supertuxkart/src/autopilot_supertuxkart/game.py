@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Self
@@ -51,13 +52,15 @@ class RealGame:
         extra: tuple[str, ...] = (),
     ) -> None:
         program = find_game()
-        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise DeviceError("SuperTuxKart needs a screen and DISPLAY is not set: start it from a desktop or xvfb-run")
         home = Path(platformdirs.user_cache_dir("autopilot")) / "supertuxkart"
         home.mkdir(parents=True, exist_ok=True)
         for keys in home.glob("config/supertuxkart/*/input.xml"):
             keys.unlink()  # the game writes its defaults anew
         folders = {f"XDG_{name.upper()}_HOME": str(home / name) for name in ("config", "cache", "data")}
+        if os.name == "nt":
+            folders = {"SUPERTUXKART_SAVEDIR": str(home)}
         race = [f"--track={track}", f"--laps={laps}", f"--difficulty={difficulty}", "--mode=1", "--numkarts=1"]
         picture = ["--windowed", f"--screensize={size[0]}x{size[1]}", *PLAIN]
         # Debian's own tools: end with our thread, and write the log line by line.
@@ -101,11 +104,18 @@ class RealGame:
     def close(self) -> None:
         """End the game, by force if it does not go in three seconds; safe to call twice."""
         atexit.unregister(self.close)
-        for how in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, how)
+        for force in (False, True):
+            self._end(force)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(3)
+
+    def _end(self, force: bool) -> None:
+        """Ask the game to go, with what was started with it; Windows can but end it, which has no wrapper there."""
+        if sys.platform == "win32":
+            self._process.kill()
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL if force else signal.SIGTERM)
 
     def __enter__(self) -> Self:
         return self
@@ -121,5 +131,6 @@ def find_game() -> str:
     """
     program = shutil.which("supertuxkart") or shutil.which("supertuxkart", path="/usr/games")
     if program is None:
-        raise UserError("SuperTuxKart is not installed: sudo apt-get install supertuxkart")
+        how = "put its folder on PATH" if os.name == "nt" else "sudo apt-get install supertuxkart"
+        raise UserError(f"SuperTuxKart is not installed: {how}")
     return program

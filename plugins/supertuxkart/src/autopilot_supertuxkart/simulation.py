@@ -120,7 +120,7 @@ class Simulation:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(OSError):  # of what was not sent: EPIPE, on Windows EINVAL
                 pipe.close()
         self._errors.close()
 
@@ -129,7 +129,7 @@ class Simulation:
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
+        except OSError:  # EPIPE, on Windows EINVAL
             raise self._ended() from None
         self._waiting = True
 

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from functools import partial
 
 from autopilot.api.errors import DeviceError, UserError
+from autopilot.api.interfaces import Backend
+from autopilot.api.specs import load
 from autopilot.api.types import NOTHING, Bindings, Held
 
 BEAT_S = 0.05
@@ -25,8 +27,14 @@ BEAT_S = 0.05
 ANSWER_S, START_S = 2.0, 30.0
 """How long an answer, and a start on a busy machine, may take before the process counts as hung."""
 
+RELEASE_S = 1.0
+"""How long this process itself may take to release what an emitter left down."""
+
 REPLACEMENTS = 5
 """So many emitters that die, or guards of one, are replaced; then something ends them on purpose."""
+
+NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""On Windows, closing a console ends all that is attached to it, the driver and those who release its keys."""
 
 _log = logging.getLogger("autopilot")
 
@@ -50,6 +58,7 @@ class Emitter:
         self._failed: str | None = None
         self._closing = threading.Event()
         self._last_hold = time.monotonic()
+        self._release_here = partial(_release, backend)
         self._start = partial(_Process, backend, bindings, who or f"device {backend!r}", self._died)
         self._process = self._start()
         threading.Thread(target=self._beat, name="emitter heartbeat", daemon=True).start()
@@ -126,6 +135,8 @@ class Emitter:
     def _replace(self) -> None:
         how = "was ended" if self._process.ended else f"gave no answer for {ANSWER_S:.0f} s"
         self._process.kill()
+        if len(self._process.pids) > 1:  # and whom the guard may have died with
+            self._release_here(self._names)
         if self._process.error is not None:
             self._failed = self._process.error
             return
@@ -157,6 +168,7 @@ class _Process:
                 errors="replace",
                 # It outlives what ends a whole terminal or process group, and then lets go.
                 start_new_session=True,
+                creationflags=NO_CONSOLE,
             )
         except OSError as e:
             raise DeviceError(f"{who} cannot be opened: no process can be started for it ({e})") from e
@@ -235,6 +247,23 @@ class _Process:
         self._answers.put(False)
         if self._ready:
             self._died(self)
+
+
+def _release(backend: str, names: frozenset[str]) -> None:
+    """Release keys from this process: to start another takes longer. Where the system hangs, it is left alone."""
+
+    def release() -> None:
+        with contextlib.suppress(Exception):  # the new process reports what is wrong
+            keys: Backend = load(backend)(sorted(names))
+            with contextlib.ExitStack() as each:
+                each.callback(keys.close)
+                each.callback(keys.flush)
+                for name in names:
+                    each.callback(keys.release, name)
+
+    thread = threading.Thread(target=release, name="emitter release", daemon=True)
+    thread.start()
+    thread.join(RELEASE_S)
 
 
 def _say(text: str) -> None:

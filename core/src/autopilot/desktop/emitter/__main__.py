@@ -29,7 +29,7 @@ from autopilot.api import guard as plugins
 from autopilot.api.errors import DeviceError
 from autopilot.api.interfaces import Backend
 from autopilot.api.specs import load
-from autopilot.desktop.emitter import REPLACEMENTS, START_S
+from autopilot.desktop.emitter import NO_CONSOLE, REPLACEMENTS, START_S
 
 GAP_S = 0.25
 """So long without a sign of life from the driver, and everything is released."""
@@ -100,7 +100,12 @@ class Guard:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - ourselves again
-            self._command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            self._command,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            creationflags=NO_CONSOLE,
         )
         self.pid = self._process.pid
         assert self._process.stdout is not None
