@@ -105,13 +105,13 @@ PLUGINS = {
     ),
     "check": (1120, "what is wrong with a session, by keys or by stick, alone and among others"),
     "ctr": (2105, "tracks, emulators, a display that is learned, the original's recordings and times"),
-    "input_keyboard": (980, "the keyboards of four systems, pressed and read; of Windows by calls of its own"),
+    "input_keyboard": (1000, "the keyboards of four systems, pressed and read; of Windows by calls of its own"),
     "kit": (1700, "checks of seven kinds of parts, a line of fix each, and the plugin that one begins with"),
-    "screen": (1300, "pictures and windows, of X11 and of other desktops"),
+    "screen": (1530, "pictures and windows, of X11, of Windows and of other desktops"),
     "setup": (1400, "finding a game's picture, its keys and its clock; doctor"),
     "sharing": (1270, "packs, LeRobot with its encoder's threads kept ordinary, Rerun"),
     "studio": (1450, "six pages, and who may ask for them"),
-    "supertuxkart": (1450, "two modes of a game, demonstrators, ghosts, and reading its screen"),
+    "supertuxkart": (1500, "two modes of a game, demonstrators, ghosts, and reading its screen"),
 }
 """The same of plugins that need more than 750 lines."""
 

@@ -252,47 +252,62 @@ class WindowsKeys:
             )
 
 
+class WindowsState:
+    """What the human holds, compared with what Windows says of each key's state.
+
+    By default nobody's keys are left out, else all that bear our mark: `ours` says besides which of them may be down
+    now. A lost release is noticed after `STUCK_S`; where no events come any more, that is said after `SILENT_S`, they
+    are asked for anew, and Windows' state is taken instead.
+    """
+
+    def __init__(self, names: Collection[str], ours: Callable[[], frozenset[str]]) -> None:
+        check(names)
+        self._ours, self._user = ours, _user32()
+        self.human = HumanKeys(marked=ours is frozenset)
+        # MAPVK_VSC_TO_VK_EX. What the keys of the keypad are to the system, NumLock decides.
+        virtual = {n: 0 if n[:3] == "kp_" else self._user.MapVirtualKeyW(SCAN_CODES[n], 3) for n in names}
+        self._keys = {n: (SCAN_CODES[n], vk) for n, vk in virtual.items()}
+        self._since: dict[str, float] = {}
+        self._touched: set[str] = set()
+        mine = ours()
+        for name, (code, vk) in self._keys.items():
+            if name not in mine and self._is_down(vk):
+                self.human.set(code, True)
+        self.human.tapped()
+
+    def __call__(self) -> frozenset[str]:
+        """Return the keys that the human holds, or has pressed since the last call, however short."""
+        down, mine = self.human.down(), self._ours()
+        for name, (code, vk) in self._keys.items():
+            if name in mine:
+                self._touched.add(name)  # from now on the system's state is ours as well
+            elif code not in down:
+                self._touched.discard(name)
+            if vk and name not in self._touched:
+                self._compare(name, code in down)
+        down = self.human.down() | self.human.tapped()
+        return frozenset(name for name, (code, _) in self._keys.items() if code in down)
+
+    def _is_down(self, vk: int) -> bool:
+        return bool(vk and self._user.GetAsyncKeyState(vk) & 0x8000)
+
+    def _compare(self, name: str, has: bool) -> None:
+        """Believe Windows' state of a key where it contradicts ours for long."""
+        code, vk = self._keys[name]
+        now = time.monotonic()
+        if has == self._is_down(vk):
+            self._since.pop(name, None)
+        elif now - self._since.setdefault(name, now) > (STUCK_S if has else SILENT_S):
+            del self._since[name]
+            self.human.set(code, not has)
+            if not has:
+                self.human.ask_again()
+                _log.warning("autopilot: keys came no more from Windows (%s was missed); asked for them anew", name)
+
+
 def windows_state(
     names: Collection[str], ours: Callable[[], frozenset[str]] = frozenset
-) -> tuple[Callable[[], frozenset[str]], Callable[[], None]]:
-    """Return a function that returns the keys that the human holds, and one that disconnects.
-
-    By default nobody's keys are left out, else all that bear our mark: `ours` says besides which of them may be
-    down now. What the system says of each key's state is compared with it: a lost release is noticed after
-    `STUCK_S`, and where no events come any more, that is said after `SILENT_S` and the system's state taken instead.
-    """
-    check(names)
-    human, user = HumanKeys(marked=ours is frozenset), _user32()
-    # MAPVK_VSC_TO_VK_EX. What the keys of the keypad are to the system, NumLock decides.
-    keys = {n: (SCAN_CODES[n], 0 if n[:3] == "kp_" else user.MapVirtualKeyW(SCAN_CODES[n], 3)) for n in names}
-    ours_before = ours()
-
-    def is_down(vk: int) -> bool:
-        return bool(user.GetAsyncKeyState(vk) & 0x8000)
-
-    for name, (code, vk) in keys.items():
-        if name not in ours_before and vk and is_down(vk):
-            human.set(code, True)
-    since: dict[str, float] = {}
-    touched: set[str] = set()
-
-    def held() -> frozenset[str]:
-        now, down, mine = time.monotonic(), human.down(), ours()
-        for name, (code, vk) in keys.items():
-            has = code in down
-            if name in mine:
-                touched.add(name)  # from now on the system's state is ours as well
-            elif not has:
-                touched.discard(name)
-            if name in touched or not vk or has == is_down(vk):
-                since.pop(name, None)
-            elif now - since.setdefault(name, now) > (STUCK_S if has else SILENT_S):
-                del since[name]
-                human.set(code, not has)
-                if not has:
-                    human.ask_again()
-                    _log.warning("autopilot: keys came no more from Windows (%s was missed); asked for them anew", name)
-        down = human.down() | human.tapped()  # whatever was pressed is told once, however short it was
-        return frozenset(name for name, (code, _) in keys.items() if code in down)
-
-    return held, human.close
+) -> tuple[WindowsState, Callable[[], None]]:
+    """Return a function that returns the keys that the human holds, and one that disconnects."""
+    state = WindowsState(names, ours)
+    return state, state.human.close
