@@ -22,7 +22,7 @@ COMMANDS = {
     "record": "Record a human, or a game's demonstrator.",
     "sessions": "List recorded sessions; mark or purge frames.",
     "train": "Train a network on recorded sessions.",
-    "drive": "Let a bundle drive.",
+    "drive": "Let a bundle drive a game.",
     "race": "Race drivers against each other and compare their laps.",
     "plugins": "List plugins and what they provide.",
 }
@@ -104,7 +104,7 @@ def _named(command: click.Command, who: str) -> click.Command:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
     epilog="""\b
 Examples:
-  autopilot demo                            see the whole thing work
+  autopilot demo                            record, train and race by itself
   autopilot record --game carracing         play with the arrow keys
   autopilot train
   autopilot drive --show

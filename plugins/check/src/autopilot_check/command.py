@@ -22,10 +22,10 @@ from autopilot.commands import App, GroupedCommand, common, examples
 @common
 @click.pass_context
 def command(ctx: click.Context, app: App, sessions: tuple[str, ...], game: str | None) -> None:
-    """Look through recorded sessions for what would teach a network the wrong thing.
+    """Find errors in recorded sessions that would teach a network the wrong thing.
 
-    Sessions that were rejected are left out, as a training does.
-    Exits with 2 if a session is refused. `autopilot train` looks through its sessions itself, before it begins.
+    Rejected sessions are left out, as in training. The exit code is 2 if a session is refused.
+    `autopilot train` runs the same checks before it starts.
     """
     from autopilot.commands import ui
     from rich.markup import escape

@@ -11,9 +11,7 @@ AUTOPILOT_API = API_VERSION
 def autopilot_commands() -> list[CommandSpec]:
     """The linter of recorded sessions."""
     return [
-        CommandSpec(
-            "check", "Look through sessions for what would teach the wrong thing.", "autopilot_check.command:command"
-        )
+        CommandSpec("check", "Find errors in sessions that would spoil a training.", "autopilot_check.command:command")
     ]
 
 

@@ -27,9 +27,9 @@ from autopilot.commands import App, GroupedCommand, common, examples
 @click.option("--channels", type=click.Choice(["rgb", "bgr"]), help="Order of the colour channels (default: detected).")
 @common
 def command(app: App, kind: str, folder: Path, **options: Any) -> None:
-    """Make sessions of what the original CTR-AI recorded (FORMAT ctr-ai); nothing in a file is run.
+    """Import recordings of the original CTR-AI (FORMAT ctr-ai) as sessions; no code in a file is run.
 
-    What was imported before is left alone. The first frame is shown: look whether its colours are right.
+    Sessions imported before stay unchanged. The first frame is shown: check whether its colours are right.
     """
     from autopilot.api import Game, UserError
     from autopilot.commands import ui

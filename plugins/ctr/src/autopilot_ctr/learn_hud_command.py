@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def command(app: App, game: str | None, seconds: float, devices: DeviceChoice) -> None:
     """Learn to read a game's clock and laps while you drive, so that it has lap times.
 
-    Start a race, drive over the line at least once, and turn round for a few seconds. What is learned
-    belongs to this --profile and this shape of window; learning again replaces it. Where the frames are
-    unsure nothing is written.
+    Start a race, drive over the line at least once, and turn round for a few seconds. The result
+    is valid for this --profile and this window size; learning again replaces it. If the result is
+    uncertain, nothing is written.
     """
     from autopilot.api import Game
     from autopilot.commands import ui

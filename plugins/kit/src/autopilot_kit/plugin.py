@@ -11,6 +11,6 @@ AUTOPILOT_API = API_VERSION
 def autopilot_commands() -> list[CommandSpec]:
     """To write a plugin, and to check one."""
     return [
-        CommandSpec("plugins new", "Write a plugin that works.", "autopilot_kit.new_command:command"),
-        CommandSpec("plugins check", "Try all that a plugin provides.", "autopilot_kit.check_command:command"),
+        CommandSpec("plugins new", "Create a plugin from a template that works.", "autopilot_kit.new_command:command"),
+        CommandSpec("plugins check", "Check everything that a plugin provides.", "autopilot_kit.check_command:command"),
     ]

@@ -24,10 +24,10 @@ from autopilot.commands import App, Finite, GroupedCommand, common, examples, wo
 @common
 @click.pass_context
 def command(ctx: click.Context, app: App, game: str | None, patience: float, devices: Any) -> None:
-    """Try each part that recording and driving need, in ten seconds; show what the screen shows.
+    """Test each part that recording and driving need, in ten seconds, and show a picture of the screen.
 
-    Exits with 1 if recording or driving cannot work: of the game, if one is named. A part that gave no answer in time
-    is not known to work, nor to fail: it does not count.
+    The exit code is 1 if recording or driving cannot work, with --game for that game. A part that does not answer in
+    time is unknown and does not count.
     """
     from autopilot.commands import ui
 

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 @world_options
 @common
 def command(app: App, game: str | None, yes: bool, devices: DeviceChoice, seconds: float, **options: Any) -> None:
-    """Set up a game that is played on the screen: its window, its picture in that, your keys, its clock.
+    """Set up a game on the screen: its window, its picture in the window, your keys, its clock.
 
-    Each answer can be an option. What you agree to is kept in bindings.toml beside your sessions;
-    record, drive, race and doctor use it where the command line says nothing else. Stopped before the
-    end, nothing is changed. Run it again whenever the window has another size.
+    Each answer can be given as an option. The answers are stored in bindings.toml beside your sessions;
+    record, drive, race and doctor use them unless the command line says otherwise. If you stop before the
+    end, nothing is changed. Run it again when the window has another size.
     """
     from autopilot.api import UserError
     from autopilot.commands import ui

@@ -36,12 +36,12 @@ from autopilot.commands import App, GroupedCommand, common, examples, force_opti
 def command(
     app: App, session_ids: tuple[str, ...], bundle: str | None, kind: str | None, out: Path | None, force: bool
 ) -> None:
-    """Write a bundle's network for another engine, or sessions for another program.
+    """Export a bundle's network for another engine, or sessions for another program.
 
-    Of an onnx file it is checked that it answers as JAX does. Its input `image` is a preprocessed frame,
+    An onnx file is compared with JAX. Its input `image` is a preprocessed frame,
     uint8 RGB (height, width, 3); each axis of the action space is an output, its probabilities in order.
 
-    lerobot makes a folder that LeRobot and Rerun open, of format 3.0: Parquet and AV1 films.
+    lerobot writes a folder in LeRobot's format 3.0, which Rerun opens too: Parquet and AV1 films.
     """
     from autopilot.commands.choices import choose, newest_bundle
     from autopilot.sessions.store import SessionStore

@@ -30,9 +30,9 @@ from autopilot.commands import App, GroupedCommand, common, examples, force_opti
 def command(
     app: App, session_ids: tuple[str, ...], bundle: str | None, out: Path, force: bool, **of: str | None
 ) -> None:
-    """Put sessions, or a bundle, into one file, with checksums, for somebody else to `autopilot unpack`.
+    """Pack sessions or a bundle into one file with checksums, for `autopilot unpack`.
 
-    The review of sessions goes along, and so do frames that are deleted but not purged.
+    The pack includes the review of each session, and frames that are deleted but not purged.
     """
     if bundle is not None:
         if session_ids or any(of.values()):

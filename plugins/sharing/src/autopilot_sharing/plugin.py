@@ -13,16 +13,18 @@ def autopilot_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             "pack",
-            "Put sessions, or a bundle, into one file, to send to somebody.",
+            "Pack sessions or a bundle into one file for somebody else.",
             "autopilot_sharing.pack_command:command",
         ),
         CommandSpec(
-            "unpack", "Add what is in such a file to what you have.", "autopilot_sharing.unpack_command:command"
+            "unpack",
+            "Add the sessions or the bundle of such a file to yours.",
+            "autopilot_sharing.unpack_command:command",
         ),
         CommandSpec("view", "Open a session in Rerun.", "autopilot_sharing.view_command:command"),
         CommandSpec(
             "export",
-            "Write a network for another engine, or sessions for another program.",
+            "Export a network for another engine, or sessions for another program.",
             "autopilot_sharing.export_command:command",
         ),
     ]

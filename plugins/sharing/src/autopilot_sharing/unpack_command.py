@@ -15,10 +15,10 @@ from autopilot.commands import App, GroupedCommand, common, examples
 @click.argument("file", type=click.Path(path_type=Path))
 @common
 def command(app: App, file: Path) -> None:
-    """Add the sessions, or the bundle, of a pack to yours; what you have already stays as it is.
+    """Add the sessions or the bundle of a pack to yours; your own stay unchanged.
 
-    All of it is checked first, and nothing in it is run. A session or bundle that you have is left out;
-    another one of the same name gets a new name.
+    The whole pack is checked first, and no code in it is run. A session or bundle that you have is skipped;
+    a different one of the same name gets a new name.
     """
     from autopilot.commands import ui
 

@@ -19,7 +19,7 @@ from autopilot.commands import App, GroupedCommand, common, examples, force_opti
 def command(app: App, session_id: str, save: Path | None, force: bool) -> None:
     """Open a session in Rerun: frames, held controls, labels, laps (the extra `rerun`).
 
-    `autopilot studio` is the page to review and mend sessions with.
+    Use `autopilot studio` to review and correct sessions.
     """
     from autopilot.commands import ui
     from autopilot.sessions.store import SessionStore

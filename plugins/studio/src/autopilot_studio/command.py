@@ -23,9 +23,9 @@ from autopilot.commands import App, GroupedCommand, common, examples
 @click.option("--browser/--no-browser", default=True, help="Open the page in the browser.")
 @common
 def studio(app: App, port: int, browser: bool) -> None:
-    """Look at sessions, mend and compare, in a browser on this machine.
+    """Review, correct and compare sessions in a browser on this machine.
 
-    The page is for this machine alone (127.0.0.1), and only for who has the printed address: its token is new
+    The page can be opened on this machine only (127.0.0.1), with the printed address, whose token is new
     each time. Ctrl-C ends it; nothing is lost.
     """
     from autopilot_studio.server import Server

@@ -11,5 +11,5 @@ AUTOPILOT_API = API_VERSION
 def autopilot_commands() -> list[CommandSpec]:
     """The studio, a web page on this machine."""
     return [
-        CommandSpec("studio", "Look at sessions, mend and compare, in a browser.", "autopilot_studio.command:studio")
+        CommandSpec("studio", "Review, correct and compare sessions in a browser.", "autopilot_studio.command:studio")
     ]

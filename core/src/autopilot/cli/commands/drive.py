@@ -73,7 +73,7 @@ def command(
     force: bool,
     **options: Any,
 ) -> None:
-    """Let a bundle drive until the race is over, P is pressed or Ctrl-C; then all keys are released."""
+    """Let a bundle drive until the race is over, or you press P or Ctrl-C; then all keys are released."""
     from autopilot.api import Game
     from autopilot.commands import ui
     from autopilot.commands.choices import game_of, newest_bundle

@@ -73,11 +73,11 @@ def command(
     devices: Any,
     **options: Any,
 ) -> None:
-    """Record a human, a game's demonstrator, or what that would do where a bundle drives, as sessions.
+    """Record a human, a game's demonstrator, or a bundle that a demonstrator teaches, as sessions.
 
     Hotkeys while recording: T pauses, O saves and quits, P quits, U discards the last seconds (they can be
     restored; games may choose other keys). You may play with the keyboard or a gamepad; --input listens
-    to one of them only. Nothing recorded is ever lost, whichever way it ends.
+    to one of them only. Recorded frames are never lost, however the recording ends.
     """
     from autopilot.api import Game
     from autopilot.commands import ui

@@ -86,9 +86,9 @@ def command(
     cluster: ClusterConfig | None,
     **options: Any,
 ) -> None:
-    """Train a network on recorded sessions; ends with a bundle.
+    """Train a network on recorded sessions, and write a bundle.
 
-    A training that was interrupted goes on where it stopped when the same command is given again.
+    The same command resumes an interrupted training where it stopped.
     """
     memory.keep_freed()
     from autopilot.commands.choices import choose_training
