@@ -29,8 +29,6 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 import gen_docs  # noqa: E402
 
-RIBBON = ROOT / "tests/third_party/autopilot-ribbon"
-TUTORIAL = ROOT / "docs/plugins/tutorial.md"
 PAGES = sorted(
     page
     for pattern in ("*.md", "docs/**/*.md", "core/*.md", "plugins/*/*.md", "benchmarks/**/*.md")
@@ -64,18 +62,6 @@ def anchors(page: Path) -> set[str]:
             slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
             found.add(slug if not seen[slug] else f"{slug}-{seen[slug]}")
             seen[slug] += 1
-    return found
-
-
-def tutorial_files() -> dict[str, str]:
-    """The files that the tutorial shows: path within the plugin's folder -> content."""
-    found = {}
-    parsed = tokens(TUTORIAL)
-    for i, fence in enumerate(parsed):
-        if fence.type == "fence" and i > 1:
-            path = re.match(r"`autopilot-ribbon/([^`]+)`", parsed[i - 2].content)
-            if path:
-                found[path[1]] = fence.content
     return found
 
 
@@ -139,10 +125,12 @@ def test_command_lines_can_be_parsed(page):
             continue  # --help and --version
         except click.ClickException as e:
             pytest.fail(f"autopilot {shlex.join(arguments)}: {e.format_message()}")
-        for kind, own in (("game", {"ribbon", "enduro", "racing"}), ("model", {"tiny"})):
+        for kind, own in (("game", {"ribbon", "enduro", "racing"}), ("model", {"ribbon", "tiny"})):
             known = {*own, *(spec.name for _, spec in Registry().provided(kind))}
             given = context.params.get(kind)
             # Pages show one misspelt name, and what autopilot answers; and two games that are made up.
+            if isinstance(given, bool):  # a flag of another command
+                continue
             assert {*(given or "ribon").split(",")} <= {"ribon", "kart", "rally", *known}, shlex.join(arguments)
 
 
@@ -233,15 +221,6 @@ def test_pages_name_no_folder_of_one_machine(page):
     text = page.read_text(encoding="utf-8")
     found = re.search(r"(?<![\w.])(/(home|mnt|opt|root|srv|tmp|work|Users)/\S*|[A-Z]:\\\S*)", text)
     assert found is None, found
-
-
-def test_tutorial_shows_every_file_of_the_plugin_as_it_is():
-    files = {
-        file.relative_to(RIBBON).as_posix(): file.read_text(encoding="utf-8")
-        for file in RIBBON.rglob("*")
-        if file.suffix in {".py", ".toml", ".md"}
-    }
-    assert tutorial_files() == files
 
 
 def test_changelog_has_this_version():

@@ -19,7 +19,9 @@ from autopilot.api.values import taker
 from autopilot.learn import network
 from autopilot.sessions.info import SessionInfo
 from autopilot.sessions.writer import SessionWriter
+from autopilot_kit.new import write
 from flax import nnx
+from support.plugins import install_written
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,15 +106,27 @@ def test_the_networks_of_their_page_fit(block: str):
 
 
 @pytest.mark.slow
-def test_the_tests_of_the_testing_page_pass(ribbon: Path, tmp_path: Path):
+def test_the_tests_of_the_testing_page_pass(tmp_path: Path):
+    write("ribbon", ["game", "model"], tmp_path / "it")
+    site = install_written(tmp_path / "it", "ribbon")
     (block,) = code("docs/plugins/testing.md", "python")
     (tmp_path / "test_ribbon.py").write_text(block, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ribbon)},
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            str(tmp_path),
+            str(tmp_path / "test_ribbon.py"),
+        ],
+        env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "4 passed" in done.stdout
+    assert "27 passed" in done.stdout

@@ -1,4 +1,4 @@
-"""The tutorial, done: its files typed from the page, installed, recorded, trained and raced."""
+"""The tutorial, done: what it begins with, changed as the page says, installed, recorded, trained and raced."""
 
 from __future__ import annotations
 
@@ -13,16 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autopilot_kit.new import write
 
 ROOT = Path(__file__).parents[2]
 
 
-def type_files(page: str, folder: Path) -> None:
-    """Write each code block that follows a path, as a reader of the page would."""
-    for path, content in re.findall(r"^`autopilot-ribbon/([^`]+)`[^\n]*:\n\n```\w+\n(.*?)```$", page, re.M | re.S):
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, encoding="utf-8")
+def bare(code: str) -> str:
+    """Return code without its indentation."""
+    return "\n".join(line.strip() for line in code.splitlines())
+
+
+def follow(page: str, folder: Path) -> None:
+    """Make the changes that the page asks for, as its reader would."""
+    flat = " ".join(page.split())
+    changes = re.findall(r"replace `([^`]+)` by `([^`]+)` in `([\w.]+)`", flat)
+    assert len(changes) == 2
+    for old, new, name in changes:
+        file = folder / "src/autopilot_ribbon" / name
+        text = file.read_text()
+        assert text.count(old) == 1, old
+        file.write_text(text.replace(old, new))
 
 
 def install(folder: Path, python: Path) -> None:
@@ -68,7 +78,9 @@ class Shell:
 def masked(printed: str) -> str:
     """Return the line that ends a training, without its numbers and what stands there now and then."""
     line = next(line for line in printed.splitlines() if line.startswith("bundle "))
-    return re.sub(r"\d+(\.\d+)?", "N", re.sub(r", \d+ % of the time spent waiting for data", "", line))
+    return re.sub(
+        r"\d+(\.\d+)?|(?<=^bundle )[\w-]+", "N", re.sub(r", \d+ % of the time spent waiting for data", "", line)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +90,12 @@ def autopilot(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     venv.create(root / "venv", symlinks=os.name != "nt")
     python = root / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     page = (ROOT / "docs/plugins/tutorial.md").read_text(encoding="utf-8")
-    type_files(page, root / "autopilot-ribbon")
+    folder = root / "autopilot-ribbon"
+    write("ribbon", ["game", "model"], folder)
+    written = bare("".join(path.read_text() for path in sorted(folder.rglob("*.py"))))
+    for block in re.findall(r"```python\n(.*?)```", page, re.S):
+        assert bare(block) in written
+    follow(page, folder)
     install(root / "autopilot-ribbon", python)
     return Shell(python, root / "home")
 
@@ -87,7 +104,7 @@ def test_plugin_is_listed(autopilot: Shell):
     rows = {row["distribution"]: row for row in autopilot("plugins")}
     ribbon = rows["autopilot-ribbon"]
     assert ribbon["status"] == "ok"
-    assert ribbon["provides"] == {"game": ["ribbon"], "label map": ["ribbon"], "model": ["tiny"]}
+    assert ribbon["provides"] == {"game": ["ribbon"], "label map": ["ribbon"], "model": ["ribbon"]}
     assert rows["autopilot-carracing"]["status"] == "ok"
 
 
@@ -98,7 +115,7 @@ def test_game_and_network_of_the_tutorial_race(autopilot: Shell):
     recorded = autopilot("record", *game, *driver)
     assert [r["ending"] for r in recorded] == ["finished"] * 3
 
-    trained = autopilot.text("train", "--model", "tiny", "--epochs", "8", "--batch-size", "32")
+    trained = autopilot.text("train", "--model", "ribbon", "--epochs", "8", "--batch-size", "32", "--name", "first")
     for page in ("docs/plugins/tutorial.md", "docs/training.md"):
         assert masked((ROOT / page).read_text(encoding="utf-8")) == masked(trained)
     (accuracy,) = re.findall(r"validation accuracy ([\d.]+) %", trained)
@@ -106,15 +123,15 @@ def test_game_and_network_of_the_tutorial_race(autopilot: Shell):
 
     film = autopilot.home / "lap.mp4"
     lap = ("--track", "20", "--laps", "1", "--film", str(film))
-    drove = autopilot("drive", *game, "--bundle", "ribbon-tiny", *lap)
+    drove = autopilot("drive", *game, "--bundle", "first", *lap)
     assert drove["ending"] == "finished"
     assert film.stat().st_size > 10_000
 
-    drivers = ("--drivers", "demonstrator,ribbon-tiny,random")
-    raced = autopilot("race", *game, *drivers, "--tracks", "21", "--laps", "2", "--name", "first")
+    drivers = ("--drivers", "demonstrator,first,random")
+    raced = autopilot("race", *game, *drivers, "--tracks", "20", "--laps", "2", "--name", "first")
     rows = {row["driver"]: row for row in raced["summary"]}
-    assert rows["demonstrator"]["finished"] == rows["ribbon-tiny"]["finished"] == 1
-    assert rows["ribbon-tiny"]["lap_ratio"] < 1.5
+    assert rows["demonstrator"]["finished"] == rows["first"]["finished"] == 1
+    assert rows["first"]["lap_ratio"] < 1.5
     assert rows["random"]["finished"] == 0
     assert (autopilot.home / "races/first/race.png").stat().st_size > 5_000
 

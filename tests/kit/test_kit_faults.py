@@ -17,17 +17,9 @@ from autopilot_kit.labels import LabelMapChecks
 from autopilot_kit.new import PARTS, write
 from autopilot_kit.subject import Options, Subject
 from kit.faulty import FAULTS, Fault
+from support.plugins import install_written
 
 _numbers = count(1)
-
-
-def install(folder: Path, name: str) -> Path:
-    """Make what was written a distribution that is found on the path; return what to put there."""
-    info = folder / f"src/autopilot_{name}-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: autopilot-{name}\nVersion: 0.1.0\n")
-    (info / "entry_points.txt").write_text(f"[autopilot.plugins]\n{name} = autopilot_{name}.plugin\n")
-    return folder / "src"
 
 
 def plant(fault: Fault, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
@@ -38,7 +30,7 @@ def plant(fault: Fault, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Subjec
     assert fault.old in text
     assert fault.also[0] in text
     file.write_text(text.replace(fault.old, fault.new).replace(*fault.also))
-    site = install(folder, name)
+    site = install_written(folder, name)
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", str(site))
     importlib.invalidate_caches()
@@ -64,7 +56,7 @@ def test_there_are_forty_and_more() -> None:
 def test_what_new_writes_passes_its_own_test(tmp_path: Path) -> None:
     """By the kit's face for pytest: a test for each check."""
     write("whole", PARTS, tmp_path / "whole")
-    site = install(tmp_path / "whole", "whole")
+    site = install_written(tmp_path / "whole", "whole")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", "tests"],
         cwd=tmp_path / "whole",

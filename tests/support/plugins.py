@@ -11,6 +11,15 @@ BRITTLE = (THERE / "brittle.py").read_text()
 """A module with networks that have faults; MODULE in it stands for its own name."""
 
 
+def install_written(folder: Path, name: str) -> Path:
+    """Make what `plugins new` wrote a distribution that is found on the path; return what to put there."""
+    info = folder / f"src/autopilot_{name}-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: autopilot-{name}\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text(f"[autopilot.plugins]\n{name} = autopilot_{name}.plugin\n")
+    return folder / "src"
+
+
 def install_ribbon(target: Path) -> Path:
     """Install the tutorial's game, as `install` does."""
     return install("autopilot-ribbon", target)

@@ -33,14 +33,16 @@ def command(ctx: click.Context, app: App, name: str, video: str | None) -> None:
 
     options = Options(settings=SourceSettings(video=video))
     rows: list[dict[str, Any]] = []
+    faults: set[str] = set()
     begun = time.monotonic()
     for subject in subjects(app.registry, name, options):
         mine = [_row(subject, check) for check in subject.checks]
         rows += mine
-        _tell(str(subject), mine, err=app.json)
-    faults, tried = sum(len(row["faults"]) for row in rows), [row for row in rows if not row["left_out"]]
+        _tell(str(subject), mine, faults, err=app.json)
+    tried = [row for row in rows if not row["left_out"]]
     ended = f"{len(tried)} checks in {time.monotonic() - begun:.1f} s, {len(rows) - len(tried)} left out: "
-    app.print({"ok": not faults, "checks": rows}, ended + (f"{faults} faults" if faults else "no fault"))
+    ended += f"{len(faults)} fault{'s' * (len(faults) > 1)}" if faults else "no fault"
+    app.print({"ok": not faults, "checks": rows}, ended)
     if faults:
         ctx.exit(1)
 
@@ -53,13 +55,15 @@ def _row(subject: Any, check: str) -> dict[str, Any]:
     }
 
 
-def _tell(subject: str, rows: list[dict[str, Any]], err: bool) -> None:
-    """Print what came of one thing: its faults, and what was left out."""
+def _tell(subject: str, rows: list[dict[str, Any]], told: set[str], err: bool) -> None:
+    """Print what came of one thing: its faults, each once, and what was left out."""
     fine = [row["check"] for row in rows if not row["faults"] and not row["left_out"]]
     click.echo(f"{subject}: {', '.join(fine) or 'nothing'} fine", err=err)
     for row in rows:
         for fault in row["faults"]:
-            click.secho(f"  {row['check']}: {fault}", err=err, fg="red")
+            if not any(fault.endswith(other) for other in told):  # one that it has from another part was told there
+                told.add(fault)
+                click.secho(f"  {row['check']}: {fault}", err=err, fg="red")
     for reason in dict.fromkeys(row["left_out"] for row in rows if row["left_out"]):
         left = ", ".join(row["check"] for row in rows if row["left_out"] == reason)
         click.secho(f"  left out: {left}: {reason}", err=err, fg="yellow")

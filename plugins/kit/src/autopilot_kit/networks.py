@@ -169,7 +169,7 @@ class NetworkChecks(Subject):
         manifest = {
             **{"name": "it", "game": "", "label_map": "", "model": self.name, "config": {}, "hz": 10.0, "sessions": []},
             **{"options": {}, "metrics": {}, "versions": {}, "action_space": space(SIZES).to_json()},
-            "preprocess": Preprocess(SIZE, SIZE).to_json(),
+            **{"preprocess": Preprocess(SIZE, SIZE).to_json(), "frames": network.frames_of(self.trained.module)},
         }
         with tempfile.TemporaryDirectory() as folder:
             save_bundle(Path(folder, "it"), manifest, weights)
