@@ -109,7 +109,7 @@ PLUGINS = {
     "kit": (1700, "checks of seven kinds of parts, a line of fix each, and the plugin that one begins with"),
     "screen": (1530, "pictures and windows, of X11, of Windows and of other desktops"),
     "setup": (1400, "finding a game's picture, its keys and its clock; doctor"),
-    "sharing": (1270, "packs, LeRobot with its encoder's threads kept ordinary, Rerun"),
+    "sharing": (1275, "packs, LeRobot with its encoder's threads kept ordinary, Rerun"),
     "studio": (1450, "six pages, and who may ask for them"),
     "supertuxkart": (1500, "two modes of a game, demonstrators, ghosts, and reading its screen"),
 }
