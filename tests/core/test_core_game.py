@@ -206,6 +206,8 @@ def test_tracks_by_name_alias_and_number(find: Open) -> None:
     mars, _ = find("mars")
     assert mars.tracks(None) == ["0"]
     assert mars.tracks("3-5,9") == ["3", "4", "5", "9"]
+    bare, _ = find("bare")
+    assert bare.tracks(None) == bare.tracks("0") == ["0"], "the one track of a game that names none"
 
 
 @pytest.mark.parametrize(
@@ -220,6 +222,7 @@ def test_tracks_by_name_alias_and_number(find: Open) -> None:
         ("mars", "0-99999999", "at most 10,000"),
         ("mars", "-1", "no track"),
         ("mars", "1 2", "no track"),
+        ("bare", "x", "there are: 0"),
     ],
 )
 def test_tracks_that_are_none(find: Open, game: str, tracks: str, says: str) -> None:

@@ -82,7 +82,7 @@ class Game:
 
     def _track(self, name: str) -> str:
         key, tracks = name.casefold(), self.spec.tracks
-        names = {t.casefold(): t for t in tracks.names}
+        names = {t.casefold(): t for t in tracks.names or ("0",)}
         names |= {alias.casefold(): track for alias, track in tracks.aliases.items()}
         if key in names:
             return names[key]
@@ -91,7 +91,7 @@ class Game:
         raise UserError(f"{self.spec.name} has no track {name!r}: {suggest(key, names, self._track_help())}")
 
     def _track_help(self) -> str:
-        return self.spec.tracks.help or "there are: " + ", ".join(self.spec.tracks.names)
+        return self.spec.tracks.help or "there are: " + ", ".join(self.spec.tracks.names or ("0",))
 
     def mode(self, given: str | None) -> str:
         """Return a mode of this game by its letter or name, or the user's own; the first one by default."""
