@@ -48,8 +48,8 @@ def choose_offered(app: App, option: str, kind: str, fits: Callable[[Any], objec
     return choose(option, f"{kind}s", (f"{d}:{n}" if names.count(n) > 1 else n for d, n in offered))
 
 
-def newest_bundle(app: App, game: str | None = None) -> tuple[str, str]:
-    """Return the name and the game of the newest bundle, of a game if one is named, and say which it is.
+def newest_bundle(app: App, game: str | None = None) -> str:
+    """Return the name of the newest bundle, of a game if one is named, and say which it is.
 
     Raises UserError, with what to do, where there is none. One that cannot be read is named and passed over.
     """
@@ -64,7 +64,7 @@ def newest_bundle(app: App, game: str | None = None) -> tuple[str, str]:
             continue
         if wanted in (None, *its):
             ui.say(f"the newest bundle{'' if wanted is None else f' of {wanted}'}: {name}, for {' and '.join(its)}")
-            return name, game or choose("--game", "games", its)
+            return name
     record = "autopilot record" + (f" --game {game}" if game else "")
     of = f" of {game}" if game else ""
     raise UserError(f"no bundle{of} in {app.home.bundles}: record with `{record}`, then train with `autopilot train`")

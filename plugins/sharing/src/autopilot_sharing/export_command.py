@@ -54,7 +54,7 @@ def command(
     if kind in engines:
         if session_ids:
             raise click.UsageError(f"--format {kind} writes the bundle that --bundle names, and no sessions")
-        _network(app, kind, bundle or newest_bundle(app)[0], out, force)
+        _network(app, kind, bundle or newest_bundle(app), out, force)
     elif bundle is not None or out is None:
         raise click.UsageError("--format lerobot writes the sessions that you name into the folder --out")
     else:

@@ -88,7 +88,7 @@ def command(
     if film is not None:
         check_output(film, force)
     if bundle is None:
-        bundle, game = newest_bundle(app, game)
+        bundle = newest_bundle(app, game)
     found = Game(app.registry, game or game_of(app, [bundle]))
     how = {name: options.pop(name) for name in ("select", "temperature", "engine")}
     rule = None if keep_laps is None else LapRule.parse(keep_laps, "keep-laps", ranked=False)

@@ -82,8 +82,7 @@ def command(
 
     names = [d.strip() for d in (drivers or "").split(",") if d.strip()]
     if drivers is None:
-        bundle, game = newest_bundle(app, game)
-        names = [bundle]
+        names = [newest_bundle(app, game)]
     found = Game(app.registry, game or game_of(app, names))
     worlds = Worlds(found, app.home, devices)
     real_time = not worlds.lockstep()
