@@ -4,7 +4,7 @@ DEMO_HOME ?= demo
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-qemu test-windows lint docs bench
+.PHONY: help setup demo test test-qemu test-windows test-wayland lint docs bench
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -25,6 +25,10 @@ test-qemu: setup ## Keyboards and pads on a real kernel's uinput, inside QEMU
 test-windows: setup ## Windows' own Python and wheels under Wine: keys, windows, files, and core's tests
 	@scripts/setup.sh windows
 	@$(BIN)/python tests/windows/boot.py
+
+test-wayland: setup ## Windows and keys once more inside sway, a Wayland desktop
+	@scripts/setup.sh tests
+	@AUTOPILOT_DESKTOP=sway $(BIN)/pytest -n 2 tests/screen tests/input_keyboard $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, the import contracts, and the links of the documentation
 	@$(BIN)/ruff check .

@@ -85,8 +85,8 @@ BUDGETS = {
     ),
     "commands": (680, "shared options in groups, choices, status lines, tables"),
     "desktop": (
-        960,
-        "bindings of keys and sticks, joining source and devices, two processes for keys that die with nobody",
+        1010,
+        "bindings of keys and sticks, joining source and devices, no black picture, keys that die with nobody",
     ),
     "drive": (1760, "worlds, drivers, the run and all that observes it"),
     "learn": (
@@ -107,7 +107,7 @@ PLUGINS = {
     "ctr": (2105, "tracks, emulators, a display that is learned, the original's recordings and times"),
     "input_keyboard": (1000, "the keyboards of four systems, pressed and read; of Windows by calls of its own"),
     "kit": (1700, "checks of seven kinds of parts, a line of fix each, and the plugin that one begins with"),
-    "screen": (1530, "pictures and windows, of X11, of Windows and of other desktops"),
+    "screen": (1620, "pictures and windows, of X11, of Xwayland, of Windows and of other desktops"),
     "setup": (1400, "finding a game's picture, its keys and its clock; doctor"),
     "sharing": (1275, "packs, LeRobot with its encoder's threads kept ordinary, Rerun"),
     "studio": (1450, "six pages, and who may ask for them"),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.sway import HumanKeyboard, Sway, inside_sway
 from Xlib import XK, X
 from Xlib.display import Display
 from Xlib.ext import xinput, xtest
@@ -28,9 +29,18 @@ class FakeDeviceKey(rq.Request):
 
 
 class Desktop:
-    """An Xvfb of its own; `name` is its DISPLAY."""
+    """An Xvfb of its own, or inside sway an Xwayland; `name` is its DISPLAY."""
 
     def __init__(self, *options: str) -> None:
+        self.sway = Sway() if inside_sway() else None
+        if self.sway is not None:
+            self.process, self.env, self.name = self.sway.process, self.sway.env, self.sway.name
+            self._human = HumanKeyboard(self.sway)
+        else:
+            self._xvfb(*options)
+        self.display = Display(self.name)
+
+    def _xvfb(self, *options: str) -> None:
         if shutil.which("Xvfb") is None:
             pytest.skip("missing: Xvfb (Debian package xvfb)")
         read_end, write_end = os.pipe()
@@ -42,7 +52,7 @@ class Desktop:
         os.close(write_end)
         with os.fdopen(read_end) as pipe:
             self.name = f":{pipe.readline().strip()}"
-        self.display = Display(self.name)
+        self.env = {"DISPLAY": self.name}
 
     def code(self, key: str) -> int:
         return self.display.keysym_to_keycode(XK.string_to_keysym(key))
@@ -64,6 +74,9 @@ class Desktop:
 
     def touch(self, key: str, down: bool) -> None:
         """Press or release a key of Xvfb's own keyboard, to programs a real one, and not of XTest's."""
+        if self.sway is not None:
+            self._human.key(self.code(key) - 8, down)
+            return
         extension = self.display.query_extension(xinput.extname)
         boards = self.display.xinput_query_device(xinput.AllDevices).devices
         (board,) = (b.deviceid for b in boards if b.name == "Xvfb keyboard")
@@ -81,8 +94,11 @@ class Desktop:
         self.release(key)
 
     def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        if self.sway is not None:
+            self.sway.stop()
+        else:
+            self.process.kill()
+            self.process.wait()
 
 
 class Window:
@@ -128,7 +144,8 @@ def server() -> Iterator[Desktop]:
 @pytest.fixture
 def desktop(server: Desktop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
     """The X server that DISPLAY names; a test must leave all keys up."""
-    monkeypatch.setenv("DISPLAY", server.name)
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)
     yield server
     left = server.down()
     for code in range(8, 256):
@@ -144,7 +161,8 @@ def own_desktop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Deskt
 
     def start(*options: str) -> Desktop:
         servers.append(Desktop("-noreset", *options))
-        monkeypatch.setenv("DISPLAY", servers[-1].name)
+        for name, value in servers[-1].env.items():
+            monkeypatch.setenv(name, value)
         return servers[-1]
 
     yield start

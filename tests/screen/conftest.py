@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.sway import Sway, inside_sway
 from Xlib import X
 from Xlib.display import Display
 from Xlib.ext import xtest
@@ -71,9 +72,20 @@ class App:
 
 
 class Desktop:
-    """An Xvfb; `show` makes a red window with a teal half at (40, 30), 80x60."""
+    """An Xvfb, or inside sway its Xwayland; `show` makes a red window with a teal half at (40, 30), 80x60."""
 
     def __init__(self, *options: str) -> None:
+        self.others: list[Any] = []
+        self.env: dict[str, str] = {}
+        if inside_sway():
+            sway = Sway()
+            self.process, self.env, self.name = sway.process, sway.env, sway.name
+            self.others.append(sway)
+        else:
+            self._xvfb(*options)
+        self.display = Display(self.name)
+
+    def _xvfb(self, *options: str) -> None:
         if shutil.which("Xvfb") is None:
             pytest.skip("missing: Xvfb (Debian package xvfb)")
         read_end, write_end = os.pipe()
@@ -85,8 +97,7 @@ class Desktop:
         os.close(write_end)
         with os.fdopen(read_end) as pipe:
             self.name = f":{pipe.readline().strip()}"
-        self.display = Display(self.name)
-        self.others: list[Any] = []
+        self.env = {"DISPLAY": self.name}
 
     def show(self) -> Any:
         root = self.display.screen().root
@@ -126,7 +137,7 @@ class Desktop:
 
     def stop(self) -> None:
         for other in self.others:
-            other.stop() if isinstance(other, App) else (other.kill(), other.wait())
+            other.stop() if isinstance(other, App | Sway) else (other.kill(), other.wait())
         self.process.kill()
         self.process.wait()
 
@@ -140,7 +151,8 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desktop]]:
 
     def start(*options: str) -> Desktop:
         started.append(Desktop(*options))
-        monkeypatch.setenv("DISPLAY", started[-1].name)
+        for name, value in started[-1].env.items():
+            monkeypatch.setenv(name, value)
         return started[-1]
 
     yield start
@@ -160,11 +172,11 @@ def wide(start: Callable[..., Desktop]) -> Desktop:
 
 
 @pytest.fixture
-def soon() -> Callable[[Callable[[], Any]], Any]:
+def soon() -> Callable[..., Any]:
     """Returns what a function returns as soon as that is true."""
 
-    def wait(condition: Callable[[], Any]) -> Any:
-        until = time.monotonic() + 10
+    def wait(condition: Callable[[], Any], seconds: float = 10) -> Any:
+        until = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < until, "did not happen in time"
             time.sleep(0.005)

@@ -82,9 +82,12 @@ def test_it_loses_the_focus_and_gets_it_back(wide, app, source, soon):
 
 
 def test_it_is_moved_by_its_frame_covered_and_left_on_another_workspace(app, source, soon):
-    x, y = source._find()[:2]
+    def at():
+        return source._desk.look(source._window, None).box[:2]
+
+    before = at()
     xdotool("windowmove", number(), "250", "200")
-    soon(lambda: source._find()[:2] != (x, y))
+    soon(lambda: at() != before)
     soon(lambda: why(source) is None)
     app.do("o = show('Chat', 240, 190, 300, 250, 1)")
     soon(lambda: why(source))

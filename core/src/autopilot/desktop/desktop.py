@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
-from autopilot.api.errors import DeviceError, UserError
+from autopilot.api.errors import Away, DeviceError, UserError
 from autopilot.api.game import Game
 from autopilot.api.interfaces import FrameSource, HudReader, Reader
 from autopilot.api.registry import Registry
@@ -37,6 +38,16 @@ class DeviceChoice:
         """Whether the user said where frames come from."""
         return self.source is not None or self.settings != SourceSettings(background=self.settings.background)
 
+
+BLACK = 8
+"""A picture none of whose values (0 to 255) is above this is black."""
+
+BLACK_S = 10.0
+"""How long a game may load before it shows something."""
+
+NOTHING_SEEN = (
+    "show the game and start again; if it is shown, it cannot be seen this way: name its --window, or another --source"
+)
 
 DEFAULTS = DeviceChoice()
 """What the game says, or the user has stored."""
@@ -73,6 +84,43 @@ class Readers:
         with ExitStack() as stack:
             for reader in self._readers:
                 stack.callback(reader.close)
+
+
+class LitSource:
+    """A frame source whose black pictures are nobody's: none is given before the game has shown something.
+
+    So it is from the start, and again after the game was away. A picture that grows black in between is the game's.
+    """
+
+    def __init__(self, source: FrameSource) -> None:
+        self._source, self._lit, self._ever = source, False, False
+        self._black_since: float | None = None
+        if skip := getattr(source, "skip", None):
+            self.skip: Callable[[float], None] = skip
+
+    def read(self) -> Frame:
+        """Return the next frame; raises Away while it is black, DeviceError where it begins so for `BLACK_S`."""
+        try:
+            frame = self._source.read()
+        except Away:
+            self._lit, self._black_since = False, None
+            raise
+        except EOFError as e:
+            if self._ever or self._black_since is None:
+                raise
+            raise DeviceError("the picture is black to its end: name another --source or --video") from e
+        if not self._lit and int(frame.image.max()) <= BLACK:
+            now = time.monotonic()
+            self._black_since = self._black_since or now
+            if not self._ever and now - self._black_since > BLACK_S:
+                raise DeviceError(f"the picture has been black for {BLACK_S:g} s: {NOTHING_SEEN}")
+            raise Away(f"the picture is black; waiting{'' if self._ever else f' up to {BLACK_S:g} s'} for the game's")
+        self._lit = self._ever = True
+        return frame
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
 
 
 def program_of(window: Window, spec: GameSpec) -> str | None:
@@ -128,7 +176,10 @@ class Desktop:
     # --- frames
 
     def open_source(self) -> FrameSource:
-        """Open the frame source alone; raises UserError where the game has none, DeviceError as that does."""
+        """Open the frame source alone, which gives no black picture before the game's first.
+
+        Raises UserError where the game has none, DeviceError as that does.
+        """
         self.check_set_up()
         stored = None if self.choice.names_source else self.bindings.screen.source
         name = chosen_source(self._registry, self.choice) or stored or self._screen.frame_source
@@ -136,7 +187,7 @@ class Desktop:
             raise UserError(f"{self._spec.name} names no frame source: say --source, with one of `autopilot plugins`")
         spec = self._registry.get("frame source", name)
         source: FrameSource = self._registry.load("frame source", name, spec.open, FrameSource)(self.settings)
-        return source
+        return LitSource(source)
 
     @property
     def settings(self) -> SourceSettings:

@@ -9,7 +9,7 @@ from typing import Any
 
 from autopilot.api import Backend, DeviceError, UserError
 
-from autopilot_input_keyboard.keys import KEYS, check, evdev_codes, open_display, pynput_keyboard, x11_codes
+from autopilot_input_keyboard.keys import KEYS, check, evdev_codes, open_display, pynput_keyboard, readable, x11_codes
 
 UINPUT = "/dev/uinput"
 UINPUT_NAME = "autopilot keyboard"
@@ -25,8 +25,9 @@ FORBIDDEN = (
 def open_backend(names: Sequence[str]) -> Backend:
     """Return the keyboard that this system's games see.
 
-    On Linux that is X11's, or the kernel's own (uinput) under Wayland, if this user may, and
-    without a display. Raises UserError for an unknown key, DeviceError without any keyboard.
+    On Linux that is X11's, or the kernel's own (uinput) without a display, and under Wayland if this user may
+    press and read it: Xwayland does not tell it from the human's. Raises UserError for an unknown key,
+    DeviceError without any keyboard.
     """
     if sys.platform == "win32":
         from autopilot_input_keyboard.winkeys import WindowsKeys
@@ -35,7 +36,7 @@ def open_backend(names: Sequence[str]) -> Backend:
     if sys.platform == "darwin":
         return PynputKeys(names)
     wayland, x11 = os.environ.get("WAYLAND_DISPLAY"), os.environ.get("DISPLAY")
-    if os.access(UINPUT, os.W_OK) and (wayland or not x11):
+    if os.access(UINPUT, os.W_OK) and (not x11 or (wayland and readable())):
         return UinputKeys(names)
     return X11Keys(names)
 

@@ -137,6 +137,14 @@ def evdev_codes(names: Iterable[str]) -> dict[str, int]:
     return {name: ecodes.ecodes[f"KEY_{KEYS[name][1]}"] for name in names}
 
 
+def readable() -> list[str]:
+    """Return the paths of the kernel's devices that this user may read."""
+    from evdev import list_devices
+
+    found: list[str] = list_devices()
+    return found
+
+
 def pynput_keyboard() -> ModuleType:
     """Import `pynput.keyboard`; raises DeviceError where it cannot be used."""
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from autopilot.api import Bindings, DeviceError, Held
 
-from autopilot_input_keyboard.keys import check, evdev_codes, open_display, pynput_keyboard, x11_codes
+from autopilot_input_keyboard.keys import check, evdev_codes, open_display, pynput_keyboard, readable, x11_codes
 from autopilot_input_keyboard.winkeys import windows_state
 from autopilot_input_keyboard.xinput import RealKeys
 
@@ -143,14 +143,6 @@ def x11_state(names: Collection[str], ours: Ours = frozenset) -> State:
             display.close()
 
     return human, disconnect
-
-
-def readable() -> list[str]:
-    """Return the paths of the kernel's devices that this user may read."""
-    from evdev import list_devices
-
-    found: list[str] = list_devices()
-    return found
 
 
 def evdev_state(names: Collection[str], ours: Ours = frozenset) -> State:

@@ -21,7 +21,7 @@ def windows(as_json: bool) -> None:
       autopilot record --game ctr --window id:0x1a00003
       autopilot record --game ctr --window click              click on it
     """
-    from autopilot_screen.screen import monitors
+    from autopilot_screen.screen import monitors, wayland
     from autopilot_screen.windows import open_desk
 
     screens = monitors()
@@ -44,6 +44,8 @@ def windows(as_json: bool) -> None:
         click.echo(f"id:{w.id:<#12x} {f'{width}x{height} at {x},{y}':20} {w.process:20} {w.title}{note}")
     if not found:
         click.echo("no windows")
+    if wayland():
+        click.echo("a Wayland session: the windows are those of X11 programs, and the monitors cannot be read")
     for m in screens:
         x, y, width, height = m.box
         click.echo(f"monitor {m.number}: {width}x{height} at {x},{y} {m.name}{'  primary' if m.primary else ''}")

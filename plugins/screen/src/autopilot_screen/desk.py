@@ -21,6 +21,15 @@ class View:
     focused: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Drawable:
+    """What X11 draws a window into, to be read in place of the screen."""
+
+    window: int
+    depth: int
+    visual: int
+
+
 class Desk(Protocol):
     """The windows of one system."""
 
@@ -29,6 +38,9 @@ class Desk(Protocol):
 
     def look(self, window: Window, part: Box | None) -> View | None:
         """Say how the window stands, `part` of it being of interest; None when it was closed."""
+
+    def drawable(self, window: Window) -> Drawable | None:
+        """Return what a window is read from; None where that is the screen."""
 
     def click(self) -> Window | None:
         """Wait for the user to click on a window; None when they cancel or do nothing."""

@@ -26,9 +26,9 @@ def probe() -> list[Probe]:
         return [Probe("display", ok=False, detail=what, fix=fix)]
     boxes = ", ".join("{2}x{3} at {0},{1}".format(*m.box) for m in screens)
     detail = f"{kind}, {len(screens)} monitor{'s' * (len(screens) != 1)}: {boxes}; scale {scale:g}"
-    if wayland():
-        what, _, fix = WAYLAND.partition(": ")
-        return [Probe("display", ok=False, detail=f"{what}; {detail}, of X11 programs only", fix=fix)]
     fix = "" if found else "start the game before recording"
     seen = f"{len(found)} with a title; `autopilot windows` lists them" if found else "none is open"
+    if wayland():
+        detail += "; a Wayland session: of X11 programs the windows can be seen, the screen cannot"
+        fix = "" if found else WAYLAND.partition(": ")[2]
     return [Probe("display", ok=True, detail=detail), Probe("windows", ok=True, detail=seen, fix=fix)]

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autopilot.api import Away, Box, DeviceError, Frame, SourceSettings, UserError, Window
 
-from autopilot_screen.desk import Desk, inside, within
+from autopilot_screen.desk import Desk, Drawable, inside, within
 from autopilot_screen.windows import choose, open_desk
 
 if TYPE_CHECKING:
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from autopilot.api import FrameSource, Image
 
 WAYLAND = (
-    "this is a Wayland session, whose screen no program may read: log in to an X11 (Xorg) session,"
-    " or play through OBS's virtual camera and use --source video"
+    "this is a Wayland session, whose screen no program may read: start the game as an X11 program, with"
+    " SDL_VIDEODRIVER=x11 or QT_QPA_PLATFORM=xcb before its command, and name its --window (see `autopilot windows`)"
 )
 NO_DISPLAY = (
     "DISPLAY is not set, so there is no X11 screen to read: run inside a desktop session,"
     " or start one with `Xvfb :99 &` and set DISPLAY=:99"
 )
 
+
+DEPTHS = (24, 32)
+"""The bits a pixel of what mss reads, transparency among them."""
 
 SETTLE_S = 0.25
 """After a window is back in view: until then the screen may still show what was there before."""
@@ -63,6 +66,17 @@ class Screen:
         image: Image = cv2.cvtColor(shot, cv2.COLOR_BGRA2RGB)
         return image
 
+    def aim(self, drawable: Drawable) -> None:
+        """Read a window from now on; boxes are then in its own pixels. Raises DeviceError for one of few colours."""
+        if drawable.depth not in DEPTHS:
+            raise DeviceError(f"the window has {drawable.depth} bits a pixel, and 24 are needed: set it to true colour")
+        assert self._grabber is not None
+        impl: Any = self._grabber._impl  # of the pinned mss, which has no other way to a window
+        if impl.drawable is impl.root:
+            self.grab((0, 0, 1, 1))  # on the first one mss finds out whether it may share memory, for good
+        impl.drawable, impl.drawable_depth = type(impl.root)(drawable.window), drawable.depth
+        impl.drawable_visual_id = type(impl.drawable_visual_id)(drawable.visual)
+
     def close(self) -> None:
         """Disconnect from the screen."""
         from mss.exception import ScreenShotError
@@ -79,6 +93,7 @@ class WindowSource:
 
     A frame is returned only if the window stood in full view, unmoved, before and after it was
     grabbed, so that it never shows another window. `background`: it may be without the focus.
+    On X11 the window itself is read: with a compositor it may be covered, and moved.
     """
 
     def __init__(self, screen: Screen, desk: Desk, window: Window, part: Box | None, background: bool) -> None:
@@ -87,6 +102,7 @@ class WindowSource:
         self._background = background
         self._open = True
         self._back_s = 0.0
+        self._aim()
 
     def read(self) -> Frame:
         """Return what the window shows now, uint8 RGB (H, W, 3), contiguous.
@@ -96,20 +112,33 @@ class WindowSource:
         """
         if not self._open:
             raise DeviceError("the screen was closed; open it again")
+        reason = ""
         for _ in range(3):
             box = self._find()
             t_ns = time.monotonic_ns()
-            image = self._screen.grab(box)
+            try:
+                image = self._screen.grab(box)
+            except DeviceError:  # of a window: it is gone, or over an edge, as the next look says
+                reason = "cannot be read now; if this lasts, start anew"
+                continue
             if self._find() == box:
                 return Frame(image, t_ns)
-        raise Away(f"{self._name} is moving")
+            reason = "is moving"
+        self._find()
+        raise Away(f"{self._name} {reason}")
+
+    def _aim(self) -> None:
+        drawable = self._desk.drawable(self._window)
+        self._itself = drawable is not None
+        if drawable is not None:
+            self._screen.aim(drawable)
 
     @property
     def _name(self) -> str:
         return f"the window {self._window.title!r}"
 
     def _find(self) -> Box:
-        """Return where the picture is; raises Away while it cannot be seen, and a moment longer."""
+        """Return the box to grab; raises Away while it cannot be seen, and a moment longer."""
         try:
             box = self._seek()
         except Away:
@@ -124,10 +153,10 @@ class WindowSource:
         if view is None:
             old = self._window
             again = [w for w in self._desk.windows() if (w.title, w.process) == (old.title, old.process)]
-            view = self._desk.look(again[0], self._part) if len(again) == 1 else None
-            if view is None:
-                raise Away(f"{self._name} was closed; open it again, or stop")
-            self._window = Window(again[0].id, old.title, old.process, again[0].pid, old.box, old.kind)
+            if len(again) == 1:
+                self._window = Window(again[0].id, old.title, old.process, again[0].pid, old.box, old.kind)
+                self._aim()
+            raise Away(f"{self._name} was closed; open it again, or stop")
         if view.hidden is not None:
             raise Away(f"{self._name} is {view.hidden}")
         if view.box[2:] != self._window.box[2:]:
@@ -135,7 +164,7 @@ class WindowSource:
             raise Away(f"{self._name} is {now} now, it was {then}; make it as large again, or start anew")
         if not view.focused and not self._background:
             raise Away(f"{self._name} has not the focus; click into it")
-        return inside(view.box, self._part)
+        return inside((0, 0, *view.box[2:]) if self._itself else view.box, self._part)
 
     def close(self) -> None:
         """Disconnect from the screen."""
@@ -158,7 +187,7 @@ def open_screen(settings: SourceSettings) -> FrameSource:
     except BaseException:
         grabber.close()
         raise
-    # Under Xwayland the grab succeeds and is black; a server of its own (Xvfb, Xephyr) shows
+    # Xwayland's screen is black, its windows are not; a server of its own (Xvfb, Xephyr) shows
     # something even inside a Wayland session, so only the picture can tell.
     if wayland() and isinstance(source, Screen) and not source.read().image.any():
         source.close()

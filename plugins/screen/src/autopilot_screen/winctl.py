@@ -58,6 +58,9 @@ class LibraryDesk:
                 return repr(top.title) if top.title else "another window"
         return None
 
+    def drawable(self, window: Window) -> None:
+        """Return None: the screen is read."""
+
     def click(self) -> Window | None:
         """Wait until another window than now becomes the active one, as by a click; None if none does."""
         before = self._library.getActiveWindow()

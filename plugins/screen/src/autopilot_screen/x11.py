@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from autopilot.api import Box, DeviceError, Window
+from autopilot.api import Away, Box, DeviceError, Window
 
 from autopilot_screen.compound import decode
-from autopilot_screen.desk import CLICK_S, View, inside, one_line, overlap, within
+from autopilot_screen.desk import CLICK_S, Drawable, View, inside, one_line, overlap, within
 
 CROSSHAIR = 34  # in X's cursor font
 ESCAPE = 0xFF1B  # its keysym
@@ -61,16 +61,23 @@ class X11Desk:
             focus = self._display.get_input_focus().focus
         except ConnectionClosedError as e:
             raise DeviceError("the screen can no longer be read: is the desktop session still there?") from e
-        # Events come before the reply, so what happened until now is known.
-        for _ in range(self._display.pending_events()):
-            self._display.next_event()
-            self._known.clear()
         key = (window.id, part)
+        last = self._known.get(key)
+        # Events come before the reply, so what happened until now is known.
+        events = [self._display.next_event() for _ in range(self._display.pending_events())]
+        if events:
+            self._known.clear()
+        anew = last is not None and any(_drawn_anew(event, window, last[2]) for event in events)
         try:
             if key not in self._known:
                 self._known[key] = self._stands(window, part)
             known = self._known[key]
-            return None if known is None else View(known[0], known[1], self._focused(focus, known[2]))
+            if known is None:
+                return None
+            box, hidden, lineage = known
+            if anew and hidden is None and box[2:] == window.box[2:]:
+                hidden = "drawn anew"
+            return View(box, hidden, self._focused(focus, lineage))
         except self._gone:
             self._known.clear()
             return None
@@ -93,9 +100,26 @@ class X11Desk:
             hidden = "minimised, or on another workspace"
         elif not within(seen, (0, 0, screen.width, screen.height)):
             hidden = "partly off the screen"
-        elif cover := self._cover(lineage[-2], seen):
+        elif not self._composited() and (cover := self._cover(lineage[-2], seen)):
             hidden = f"covered by {cover}"
         return box, hidden, tuple(one.id for one in lineage)
+
+    def _composited(self) -> bool:
+        """Say whether each window has a picture of its own, whatever lies over it: Xwayland's desktops say so, too."""
+        number = self._display.get_default_screen()
+        return bool(self._display.get_selection_owner(self._display.get_atom(f"_NET_WM_CM_S{number}")))
+
+    def drawable(self, window: Window) -> Drawable:
+        """Return what a window is read from: itself.
+
+        Where there is a compositor that is its own picture, and on Xwayland, whose screen is black, the only one;
+        else what the screen shows in its place.
+        """
+        try:
+            client = self._window(window.id)
+            return Drawable(window.id, client.get_geometry().depth, client.get_attributes().visual)
+        except self._gone as e:
+            raise Away(f"the window {window.title!r} was closed; open it again, or stop") from e
 
     def _cover(self, top: Any, seen: Box) -> str | None:
         """Return the name of a window that lies above `top` and over the box."""
@@ -263,6 +287,16 @@ class X11Desk:
 
         found = window.get_full_property(self._display.get_atom(name), X.AnyPropertyType)
         return None if found is None else found.value
+
+
+def _drawn_anew(event: Any, window: Window, lineage: tuple[int, ...]) -> bool:
+    """Say whether an event means that a window's picture began anew: shown again, or of another size for a moment."""
+    from Xlib import X
+
+    if event.type == X.UnmapNotify:
+        return event.window.id in lineage
+    size = window.box[2:]
+    return event.type == X.ConfigureNotify and event.window.id == window.id and (event.width, event.height) != size
 
 
 def _process(pid: int | None) -> str:

@@ -34,7 +34,7 @@ from autopilot.api import (
     SourceSettings,
     Trial,
 )
-from autopilot.desktop.desktop import Desktop, DeviceChoice, chosen_source
+from autopilot.desktop.desktop import BLACK, Desktop, DeviceChoice, chosen_source
 from autopilot.desktop.emitter import Emitter
 from autopilot.drive.world import Worlds
 from autopilot.sessions.home import Home
@@ -50,9 +50,6 @@ LONG_S = 60.0
 """Who gives no answer for so long hangs, as a rule."""
 LOOK_S = 1.0
 """How long a frame source is watched for its rate, and for whether its picture changes."""
-BLACK = 8
-"""A picture none of whose values (0 to 255) is above this is black."""
-
 _Part = tuple[str, Plugin, Any, dict[str, Any]]
 """Kind, plugin, descriptor, and what else its job is told."""
 
