@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from Xlib.protocol.display import Display
+from Xlib.protocol.event import event_class
 
 CONFIG = """
 output HEADLESS-1 resolution 1280x960 position 0 0
@@ -51,6 +53,11 @@ def wait(condition: Callable[[], Any], seconds: float = 30) -> Any:
     return found
 
 
+def forget_extensions() -> None:
+    """Let python-xlib learn anew which number means which event: that differs between Xwayland and Xvfb."""
+    Display.event_classes = event_class.copy()
+
+
 class Sway:
     """A headless sway; `name` is its Xwayland's DISPLAY, `env` what its programs find their way by."""
 
@@ -58,6 +65,7 @@ class Sway:
         for program, package in (("sway", "sway"), ("Xwayland", "xwayland"), ("xhost", "x11-xserver-utils")):
             if shutil.which(program) is None:
                 pytest.skip(f"missing: {program} (Debian package {package})")
+        forget_extensions()
         self.folder = Path(tempfile.mkdtemp(prefix="autopilot-sway-"))
         (self.folder / "config").write_text(CONFIG)
         user: dict[str, Any] = {}
@@ -104,6 +112,7 @@ class Sway:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+        forget_extensions()
 
 
 class HumanKeyboard:
