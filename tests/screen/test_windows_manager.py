@@ -120,7 +120,8 @@ def test_what_the_code_for_other_systems_says_of_x11(wide, app, soon, monkeypatc
     """PyWinCtl knows X11 too, if not the exact size of a picture: so our side of it is tried here."""
     for name in [n for n in sys.modules if n.startswith(("pywinctl", "pymonctl", "pywinbox", "ewmhlib"))]:
         monkeypatch.delitem(sys.modules, name)  # it keeps the display that it found first
-    monkeypatch.setattr(os, "listdir", lambda _: [f"X{wide.name[1:]}"])  # else it connects to all displays of the machine
+    own = [f"X{wide.name[1:]}"]
+    monkeypatch.setattr(os, "listdir", lambda _: own)  # else it connects to all displays of the machine
     pid = app.process.pid
     app.do(f"w.change_property(d.get_atom('_NET_WM_PID'), Xatom.CARDINAL, 32, [{pid}])")
     soon(lambda: any(w.title == "Kart Racer" for w in X11Desk().windows()))
