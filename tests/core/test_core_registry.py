@@ -292,6 +292,47 @@ def test_commands_of_plugins(write_plugin: Write, autopilot: Cli, tmp_path: Path
     assert walker["faults"] == [{"stage": "autopilot_commands", "message": says}]
 
 
+BELOW = """
+import click
+from autopilot.commands import common
+
+
+@hookimpl
+def autopilot_commands():
+    return [CommandSpec("plugins dance", "Dance along.", "MODULE:dance")]
+
+
+@click.command()
+@common
+def dance(app):
+    app.print({"dances": app.home_given}, "dancing")
+"""
+
+
+def test_a_plugin_adds_a_command_below_plugins(write_plugin: Write, autopilot: Cli, tmp_path: Path) -> None:
+    write_plugin("dancer", HEAD + BELOW)
+    write_plugin("lost", HEAD + BELOW.replace("plugins dance", "record dance"), name="lost")
+    write_plugin("broken", "import nosuchmodule")
+    site = tmp_path / "site"
+    assert "Dance along." in autopilot("plugins", "--help", path=site).stdout
+    assert "dance" not in autopilot("--help", path=site).stdout
+    assert autopilot("plugins", "dance", path=site).stdout == "dancing\n"
+    above = autopilot("plugins", "--json", "--home", "hall", "dance", path=site)
+    assert json.loads(above.stdout) == {"dances": "hall"}, "options may stand before the command"
+    unknown = autopilot("plugins", "danse", path=site)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "no command 'danse'; did you mean dance" in unknown.stderr
+    assert autopilot("plugins", "--safe-mode", "dance", path=site).returncode == 2
+    rows = {row["distribution"]: row for row in json.loads(autopilot("plugins", "--json", path=site).stdout)}
+    assert rows["dancer"]["provides"] == {"command": ["plugins dance"]}
+    assert rows["broken"]["status"] == "broken"
+    (fault,) = rows["lost"]["faults"]
+    assert (
+        fault["message"]
+        == "CommandSpec 'record dance': name: must be a word, or `plugins` and a word, not 'record dance'"
+    )
+
+
 def test_plugins_lists_each_with_its_faults(write_plugin: Write, autopilot: Cli, tmp_path: Path) -> None:
     write_plugin("bad-one", "raise RuntimeError('out of\\nfuel')")
     write_plugin("good-one", HEAD + game("moon"))
