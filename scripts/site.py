@@ -13,7 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("*.md", "LICENSE", "docs/**/*", "core/README.md", "plugins/*/README.md", "benchmarks/results/*.*")
-LINKED = ("core/src/autopilot/**/*.py", "plugins/*/src/**/LICENSES.txt", "tests/third_party/**/*.py")
+LINKED = (
+    "core/src/autopilot/**/*.py",
+    "plugins/*/src/**/LICENSES.txt",
+    "tests/third_party/**/*.py",
+    "examples/*.ipynb",
+)
 """What pages link to, besides each other."""
 
 

@@ -375,15 +375,8 @@ def forecast(model: str, left_s: float) -> list[str]:
     data.preprocess = Preprocess((160, 90), (160, 90))
     seen: list[TrainProgress] = []
     said: list[str] = []
-
-    class Listener(TrainListener):
-        def progress(self, progress: TrainProgress) -> None:
-            seen.append(progress)
-
-        def say(self, line: str) -> None:
-            said.append(line)
-
-    watch = Forecast(Registry(), TrainOptions(model, epochs=20, batch_size=32), data, Listener())
+    listener = TrainListener(seen.append, said.append)
+    watch = Forecast(Registry(), TrainOptions(model, epochs=20, batch_size=32), data, listener)
     for step, left in ((40, None), (42, None), (50, left_s), (60, left_s / 2), (400, 0.0)):
         watch(TrainProgress(step=step, steps=400, epoch=3, epochs=20, samples_per_s=9.0, left_s=left))
     assert [p.step for p in seen] == [40, 42, 50, 60, 400]

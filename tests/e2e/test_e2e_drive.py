@@ -167,7 +167,7 @@ def test_a_lap_with_a_human_s_help_does_not_count(run: Run, tmp_path: Path) -> N
     assert done.code == 0, done.err
     (one,) = json.loads(done.out)["runs"]
     assert (one["laps_s"], one["finished"]) == ([], False)
-    assert "demonstrator on oval, race 1: a human helped, so its laps do not count" in done.err
+    assert "demonstrator on oval, race 1: a human helped, so it does not count" in done.err
 
 
 def test_who_begins_the_game_s_race_by_a_key_has_not_helped_to_drive_it(run: Run, tmp_path: Path) -> None:

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from autopilot.api.game import Game
 from autopilot.api.registry import Registry
+from autopilot.commands.opened import OpenHome
 from autopilot.sessions.home import Home
 
-if TYPE_CHECKING:
-    from autopilot.drive.lineup import Lineup
-    from autopilot.learn.policy import Policy
 
+class App(OpenHome):
+    """What a command needs of its surroundings: the home that its line names, and how to speak to a person."""
 
-@dataclass
-class App:
-    """What a command needs of its surroundings."""
-
-    home_given: str | None = None
-    json: bool = False
-    safe_mode: bool = False
-    own_commands: Collection[str] = ()
-    losses: list[str] = field(default_factory=list)
+    def __init__(self, json: bool = False) -> None:
+        super().__init__()
+        self.json = json
+        self.own_commands: Collection[str] = ()
+        self.losses: list[str] = []
 
     @classmethod
     def of(cls, ctx: click.Context) -> App:
@@ -40,29 +34,13 @@ class App:
 
     @cached_property
     def registry(self) -> Registry:
-        """All plugins, loaded once."""
+        """All plugins, loaded once; none may replace a command of core's."""
         return Registry(self.safe_mode, self.own_commands, lambda: self.home.root)
 
-    @cached_property
+    @property
     def home(self) -> Home:
         """The folder of sessions, bundles and races."""
-        return Home.find(self.home_given)
-
-    def lineup(self, game: Game, select: str = "weighted", temperature: float = 1.0, engine: str = "jax") -> Lineup:
-        """Return who can drive a game, bundles among them, which JAX or a plugin's engine computes."""
-        from autopilot.bundle.selector import Selector
-        from autopilot.commands import ui
-        from autopilot.drive.lineup import Lineup
-
-        if engine != "jax":
-            self.registry.find("engine", engine)
-
-        def load(name: str) -> Policy:
-            from autopilot.learn.policy import load_policy
-
-            return load_policy(name, game, self.home, engine, ui.say)
-
-        return Lineup(game, load, functools.partial(Selector, select, temperature))
+        return self.folders
 
     def print(self, data: Any, text: Callable[[], None] | str) -> None:
         """Print data with `--json`, else text, or what `text()` prints."""
@@ -73,10 +51,28 @@ class App:
         else:
             text()
 
+    def say(self, line: str) -> None:
+        """Tell a person something beside the result."""
+        from autopilot.commands import ui
+
+        ui.say(line)
+
     def lost(self, line: str) -> None:
         """Tell, once, what could not be written while the rest went on; the command will end with 1."""
         if line not in self.losses:
             self.losses.append(line)
-            from autopilot.commands import ui
+            self.say(f"autopilot: {line}")
 
-            ui.say(f"autopilot: {line}")
+    def ask(self, option: str, names: Sequence[str]) -> str | None:
+        """Return what a person at a terminal picks, by its number or by itself."""
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        for number, name in enumerate(names, 1):
+            self.say(f"  {number}  {name}")
+        while True:
+            answer: str = click.prompt(f"which one ({option})", err=True).strip()
+            if answer in names:
+                return answer
+            if answer.isdecimal() and 0 < int(answer) <= len(names):
+                return names[int(answer) - 1]
+            self.say(f"there is no {answer!r}")

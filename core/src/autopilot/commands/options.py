@@ -71,7 +71,7 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
         ctx: click.Context, /, home: str | None, as_json: bool, safe_mode: bool, debug: bool, **options: Any
     ) -> None:
         app = App.of(ctx)
-        app.home_given, app.json = home or app.home_given, as_json or app.json
+        app.given, app.json = home or app.given, as_json or app.json
         if safe_mode and not app.safe_mode:
             app.safe_mode = True
             app.__dict__.pop("registry", None)

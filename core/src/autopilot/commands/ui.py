@@ -63,15 +63,22 @@ def steps(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def status() -> Iterator[Callable[..., None]]:
-    """Show one live line on stderr; call the result with its text, with `news=True` for what a log must have too."""
-    with err.status("") as line:
+    """Make a live line on stderr; call the result with its text, with `news=True` for what a log must have too.
 
-        def show(text: str, news: bool = False) -> None:
-            line.update(Text(text))
-            if news and not err.is_terminal:
-                say(text)
+    It shows with the first text, so that a question or an error before that has the terminal to itself.
+    """
+    line = err.status("")
 
+    def show(text: str, news: bool = False) -> None:
+        line.start()
+        line.update(Text(text))
+        if news and not err.is_terminal:
+            say(text)
+
+    try:
         yield show
+    finally:
+        line.stop()
 
 
 @contextmanager
@@ -117,7 +124,7 @@ def timing_lines(timing: dict[str, Any]) -> None:
     err.print("stages, ms p50/p99: " + ", ".join(parts), soft_wrap=True)
 
 
-def race_tables(result: Any, folder: Any) -> None:
+def race_tables(result: Any) -> None:
     """Print the race's summary and its laps."""
     from autopilot.race.report import table_rows
 
@@ -125,6 +132,7 @@ def race_tables(result: Any, folder: Any) -> None:
         table(title, head, rows)
     for source in result.references:
         out.print(source, soft_wrap=True, markup=False)
+    folder = result.folder
     kept = ", ".join(name for name in ("race.json", "race.md", "race.png") if (folder / name).exists())
     saved = f"; saved in {folder} ({kept})" if kept else ""
     out.print(f"{result.stamp}{'; * = incident' * bool(result.laps)}{saved}", soft_wrap=True)

@@ -12,8 +12,7 @@ from functools import partial
 from typing import Literal
 
 from autopilot.api.errors import Away, DeviceError
-from autopilot.api.types import NOTHING, Frame, Held, Reading, Step
-from autopilot.bundle.frames import rescale
+from autopilot.api.types import NOTHING, Held, Reading, Step
 from autopilot.drive.drivers import Driver
 from autopilot.drive.timing import Timing
 from autopilot.drive.world import OpenWorld
@@ -117,13 +116,11 @@ class Run:
         try:
             with timing.stage("capture"):
                 try:
-                    seen = self.world.source.read()
+                    frame, native = self.world.read(self._size)
                 except EOFError as e:
                     if self.steps == 0:
                         raise DeviceError("the frame source was over before it gave a picture: name another") from e
                     return "ended"
-                _check_upright(seen.image.shape, self._size)
-                frame = Frame(rescale(seen.image, self._size), seen.t_ns)
             with timing.stage("decide"):
                 decision = self.driver.decide(frame)
         except Away as e:
@@ -139,7 +136,7 @@ class Run:
         with timing.stage("observe"):
             self.reading = self.world.referee.reading() if self.world.referee else None
             self.human_frames += decision.by_human
-            step = Step(self.steps, frame, seen.image, decision, self.reading)
+            step = Step(self.steps, frame, native, decision, self.reading)
             for observer in self._observers:
                 observer.step(step)
         timing.end_work()
@@ -191,16 +188,6 @@ class Run:
             _log.warning("autopilot: panic key: everything is released; the pause key goes on")
         for observer in self._observers:
             observer.pause(paused)
-
-
-def _check_upright(shape: tuple[int, ...], size: tuple[int, int]) -> None:
-    """Raise DeviceError for a picture (H, W, 3) that stands where the game's, `size` (width, height), lies."""
-    height, width = shape[:2]
-    if (height - width) * (size[1] - size[0]) < 0:
-        raise DeviceError(
-            f"the picture is {width}x{height}, and the game's {size[0]}x{size[1]}: it would be squashed; "
-            "choose another --window or --region, or let the plugin turn its frames"
-        )
 
 
 class CtrlC:

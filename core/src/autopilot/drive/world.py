@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from autopilot.api.errors import UserError
+from autopilot.api.errors import DeviceError, UserError
 from autopilot.api.game import Game
 from autopilot.api.interfaces import Clock, Demonstrator, FrameSource, HudReader, OutputDevice, Reader, Referee, World
 from autopilot.api.types import Frame, Held, Image, Reading, SourceSettings, WorldRequest
+from autopilot.bundle.frames import rescale
 from autopilot.desktop.desktop import DEFAULTS, Desktop, DeviceChoice
 from autopilot.desktop.emitter import Emitter
 from autopilot.sessions.home import Home
@@ -124,7 +125,30 @@ class OpenWorld:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def read(self, size: tuple[int, int]) -> tuple[Frame, Image]:
+        """Return the next frame at `size` (width, height), and the picture that it came from.
+
+        Raises as the source does, and DeviceError for a picture that stands where one of `size` lies.
+        """
+        native = self.source.read()
+        _check_upright(native.image.shape, size)
+        return Frame(rescale(native.image, size), native.t_ns), native.image
+
+    def close(self) -> None:
+        """Close every part, the device first."""
         _close(self)
+
+
+def _check_upright(shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    """Raise DeviceError for a picture (H, W, 3) that stands where the game's, `size` (width, height), lies."""
+    height, width = shape[:2]
+    if (height - width) * (size[1] - size[0]) < 0:
+        raise DeviceError(
+            f"the picture is {width}x{height}, and the game's {size[0]}x{size[1]}: it would be squashed; "
+            "choose another --window or --region, or let the plugin turn its frames"
+        )
 
 
 def _close(world: World | OpenWorld) -> None:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from autopilot.api.errors import AutopilotError, UserError
 from autopilot.api.files import patiently
 from autopilot.learn.devices import WHOLE, spread
-from autopilot.learn.options import Invocation, TrainListener, TrainOptions, TrainProgress
+from autopilot.learn.options import Invocation, TrainListener, TrainOptions
 from autopilot.sessions.home import Home
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class _Member:
 
     def listen(self, listener: TrainListener) -> tuple[str, list[Any]]:
         """Pass on what it says until it ends; return its last word, `gone` for none, and what came with that."""
-        hears: dict[str, Callable[..., None]] = {"progress": listener.progress, "say": listener.say}
+        hears: dict[str, Callable[..., object]] = {"progress": listener.progress, "say": listener.say}
         hears["joined"] = self._note_joined
         what, rest = "gone", []
         with suppress(EOFError, OSError):
@@ -213,25 +213,6 @@ class _Member:
         return AutopilotError(f"{why}; the same commands go on from the last checkpoint ({self.log})")
 
 
-class _Remote(TrainListener):
-    """Sends what is heard to the parent, which says when to stop."""
-
-    def __init__(self, connection: Connection, asked: threading.Event) -> None:
-        self._connection, self._asked = connection, asked
-
-    def progress(self, progress: TrainProgress) -> None:
-        """Send it."""
-        _send(self._connection, "progress", progress)
-
-    def say(self, line: str) -> None:
-        """Send it."""
-        _send(self._connection, "say", line)
-
-    def stop(self) -> bool:
-        """Return whether the parent asked."""
-        return self._asked.is_set()
-
-
 def _train_as_member(
     connection: Connection, cluster: ClusterConfig, arguments: tuple[bool, Home, TrainOptions, Invocation], log: str
 ) -> None:
@@ -258,7 +239,8 @@ def _train_as_member(
         joined.set()
         _send(connection, "joined")
         safe_mode, home, options, how = arguments
-        result = train(Registry(safe_mode, home=lambda: home.root), home, options, how, _Remote(connection, asked))
+        told = TrainListener(partial(_send, connection, "progress"), partial(_send, connection, "say"), asked.is_set)
+        result = train(Registry(safe_mode, home=lambda: home.root), home, options, how, told)
         jax.distributed.shutdown()
         _send(connection, "done", result)
     except KeyboardInterrupt:  # in all processes, after the same step

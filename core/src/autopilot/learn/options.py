@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat, PositiveInt, TypeAdapter, ValidationError
 
-from autopilot.api.errors import UserError
+from autopilot.api.errors import UserError, suggest
 
 
 def _warmup(value: float) -> float:
     if not (0 <= value < 1 or (1 <= value <= 1e9 and value == int(value))):
         raise ValueError("say a share of the steps below 1, or a number of steps")
     return value
+
+
+def check_values(kind: Any, values: Mapping[str, Any]) -> Any:
+    """Return values as a dataclass or a TypedDict says they must be; raises UserError, which names the first fault."""
+    for name in values.keys() - kind.__annotations__.keys():
+        raise UserError(f"there is no option {name!r}: {suggest(name, kind.__annotations__)}")
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as e:
+        first = e.errors()[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        raise UserError(f"--{option} {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from e
 
 
 Share = Annotated[FiniteFloat, Field(gt=0, lt=1)]
@@ -77,12 +89,7 @@ class TrainOptions:
 
     def check(self) -> None:
         """Raise UserError for a value that makes no sense."""
-        try:
-            TypeAdapter(TrainOptions).validate_python(vars(self))
-        except ValidationError as e:
-            first = e.errors()[0]
-            option = str(first["loc"][0]).replace("_", "-")
-            raise UserError(f"--{option} {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from e
+        check_values(TrainOptions, vars(self))
 
     def recipe(self) -> dict[str, Any]:
         """Return all that decides the weights besides the data: stored in run and bundle."""
@@ -123,15 +130,13 @@ class Invocation:
     processes: int = 1
 
 
+@dataclass(frozen=True)
 class TrainListener:
-    """Hears how a training goes; a command, a notebook or another process overrides what it wants to know."""
+    """Hears how a training goes: `progress` after each step, `say` what the user should know before it goes on.
 
-    def progress(self, progress: TrainProgress) -> None:
-        """A step was made."""
+    `stop` is asked before each step whether it should end here, with a checkpoint and KeyboardInterrupt.
+    """
 
-    def say(self, line: str) -> None:
-        """The user should know this before it goes on."""
-
-    def stop(self) -> bool:
-        """Return whether it should end here, with a checkpoint and KeyboardInterrupt."""
-        return False
+    progress: Callable[[TrainProgress], object] = lambda progress: None
+    say: Callable[[str], None] = lambda line: None
+    stop: Callable[[], bool] = lambda: False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -45,7 +46,7 @@ class RunResult:
 class RaceResult:
     """All runs of a race, and what was asked; `references` say where published ones among them are from.
 
-    With `laps` 0 it is scored: drivers compare by their scores alone.
+    With `laps` 0 it is scored: drivers compare by their scores alone. `folder` is where it was written, if it was.
     """
 
     game: str
@@ -58,11 +59,14 @@ class RaceResult:
     runs: tuple[RunResult, ...]
     stamp: str = "AI"
     references: tuple[str, ...] = ()
+    folder: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data: the runs, a summary by driver and one by track and driver."""
         by_track = [row for track in self.tracks for row in summarise(self, track)]
-        return {**asdict(self), "summary": summarise(self), "by_track": by_track}
+        data = asdict(self)
+        del data["folder"]  # of one machine
+        return {**data, "summary": summarise(self), "by_track": by_track}
 
 
 def _median(values: Sequence[float]) -> float | None:

@@ -58,7 +58,7 @@ def command(
     elif bundle is not None or out is None:
         raise click.UsageError("--format lerobot writes the sessions that you name into the folder --out")
     else:
-        _lerobot(app, session_ids or (choose("SESSION", "sessions", SessionStore.of(app.home).ids()),), out, force)
+        _lerobot(app, session_ids or (choose(app, "SESSION", "sessions", SessionStore.of(app.home).ids()),), out, force)
 
 
 def _network(app: App, engine: str, bundle: str, out: Path | None, force: bool) -> None:

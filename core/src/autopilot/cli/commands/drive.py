@@ -22,6 +22,8 @@ from autopilot.commands import (
 )
 
 if TYPE_CHECKING:
+    from autopilot.desktop.desktop import DeviceChoice
+    from autopilot.drive.drive import Drive
     from autopilot.drive.run import Observer
 
 
@@ -63,56 +65,22 @@ if TYPE_CHECKING:
 @driving_options
 @world_options
 @common
-def command(
-    app: App,
-    game: str | None,
-    bundle: str | None,
-    keep_laps: str | None,
-    races: int,
-    devices: Any,
-    force: bool,
-    **options: Any,
-) -> None:
+def command(app: App, bundle: str | None, game: str | None, devices: DeviceChoice, **options: Any) -> None:
     """Let a bundle drive until the race is over, or you press P or Ctrl-C; then all keys are released."""
-    from autopilot.api import Game
     from autopilot.commands import ui
-    from autopilot.commands.choices import game_of, newest_bundle
     from autopilot.commands.status import Countdown, Status, describe_drive
-    from autopilot.drive.drive import Drive, DriveOptions, drive_in_turn, each_race
-    from autopilot.drive.overlay import Screens
-    from autopilot.drive.world import Worlds
-    from autopilot.sessions.home import check_output
-    from autopilot.sessions.laps import LapRule
 
-    film: Path | None = options["film"]
-    if film is not None:
-        check_output(film, force)
-    if bundle is None:
-        bundle = newest_bundle(app, game)
-    found = Game(app.registry, game or game_of(app, [bundle]))
-    how = {name: options.pop(name) for name in ("select", "temperature", "engine")}
-    rule = None if keep_laps is None else LapRule.parse(keep_laps, "keep-laps", ranked=False)
-    screens = Screens(options.pop("film"), options.pop("show"), app.lost)
-    chosen = DriveOptions(**options, keep_laps=rule, screens=screens)
-    worlds, entrant = Worlds(found, app.home, devices), app.lineup(found, **how).find(bundle)
-    drives = [Drive(worlds, entrant, one) for one in each_race(found, chosen, races)]
-    real_time = not worlds.lockstep()
-    try:
-        with ui.status() as line:
-            status = Status(line, partial(describe_drive, scored=found.spec.race.scored))
+    with ui.status() as line:
 
-            def watching(drive: Drive) -> list[Observer]:
-                return [Countdown(), status] if real_time and not drive.options.restart else [status]
+        def watching(drive: Drive) -> list[Observer]:
+            status = Status(line, partial(describe_drive, scored=drive.game.spec.race.scored))
+            first = not (drive.worlds.lockstep() or drive.options.restart)
+            return [Countdown(), status] if first else [status]
 
-            reports = [report for _, report in drive_in_turn(drives, watching)]
-    except KeyboardInterrupt as e:
-        if film is not None and film.exists():
-            e.add_note(f"the film as far as it came is {film}")
-        if not hasattr(e, "__notes__"):
-            e.add_note("nothing is held, and nothing of this drive is kept (--record keeps a drive)")
-        raise
+        reports = app.drive(bundle, game, devices=devices, watching=watching, **options)
     if not app.json:
         ui.timing_lines(reports[-1].timing)
+    film = options["film"]
     lines = [*map(str, reports), *([f"film: {film}"] if film is not None and not app.losses else [])]
     data = [asdict(report) for report in reports]
-    app.print(data if races > 1 else data[0], "\n".join(lines))
+    app.print(data if options["races"] > 1 else data[0], "\n".join(lines))

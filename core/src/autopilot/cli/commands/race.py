@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +18,9 @@ from autopilot.commands import (
 )
 
 if TYPE_CHECKING:
+    from autopilot.api import Step
+    from autopilot.desktop.desktop import DeviceChoice
+    from autopilot.drive.drive import Drive
     from autopilot.drive.run import Observer
 
 
@@ -53,77 +52,23 @@ if TYPE_CHECKING:
 @driving_options
 @world_options
 @common
-def command(
-    app: App,
-    game: str | None,
-    drivers: str | None,
-    tracks: str | None,
-    laps: int | None,
-    races: int,
-    films: bool,
-    reference: str | None,
-    name: str | None,
-    force: bool,
-    devices: Any,
-    **driving: Any,
-) -> None:
+def command(app: App, drivers: str | None, game: str | None, devices: DeviceChoice, **options: Any) -> None:
     """Let each driver race in turn; lap times or scores by the referee, `*` for an incident."""
-    from autopilot.api import Game, Reading, Step
+    from autopilot.api import Reading
     from autopilot.commands import ui
-    from autopilot.commands.choices import game_of, newest_bundle
     from autopilot.commands.status import Countdown, Status
-    from autopilot.drive.drive import Drive, DriveOptions
-    from autopilot.drive.overlay import Screens
-    from autopilot.drive.world import Worlds
-    from autopilot.race.race import Race, RaceOptions
-    from autopilot.race.report import save_reports
-    from autopilot.race.result import RaceResult
-    from autopilot.sessions.home import check_name, check_output, new_folder, write_json
 
-    names = [d.strip() for d in (drivers or "").split(",") if d.strip()]
-    if drivers is None:
-        names = [newest_bundle(app, game)]
-    found = Game(app.registry, game or game_of(app, names))
-    worlds = Worlds(found, app.home, devices)
-    real_time = not worlds.lockstep()
-    if drivers is None and "demonstrator" in found.demonstrators and not real_time:
-        names.insert(0, "demonstrator")
-    how = {option: driving.pop(option) for option in ("select", "temperature", "engine")}
-    with ExitStack() as stack:
-        if name is None:
-            stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{found.spec.name}"
-            folder: Path = stack.enter_context(new_folder(app.home.races, stamp))
-        else:
-            folder = app.home.races / check_name(name, "race")
-            check_output(folder / "race.json", force)
-        drive = DriveOptions(**driving, screens=Screens(lost=app.lost))
-        options = RaceOptions(tuple(names), tracks, laps, races, drive, folder if films else None, reference)
-        race = Race(worlds, app.lineup(found, **how), options)
-        line = stack.enter_context(ui.status())
+    names = None if drivers is None else [d.strip() for d in drivers.split(",") if d.strip()]
+    with ui.status() as line:
 
         def watching(drive: Drive, number: int) -> list[Observer]:
             def describe(step: Step) -> str:
                 now = step.reading or Reading()
-                far = f"lap {now.lap + 1}" if race.result.laps else f"score {now.score or 0:.0f}"
+                far = f"lap {now.lap + 1}" if drive.options.laps else f"score {now.score or 0:.0f}"
                 return f"{drive.entrant.name} on {drive.request.track}, race {number + 1}: {far}, decision {step.index}"
 
-            status = Status(line, describe)
-            return [Countdown(), status] if real_time and not drive.options.restart else [status]
+            status, first = Status(line, describe), not (drive.worlds.lockstep() or drive.options.restart)
+            return [Countdown(), status] if first else [status]
 
-        def save(write: Callable[[], object]) -> None:
-            try:
-                write()
-            except OSError as e:
-                app.lost(f"the race cannot be kept in {folder} ({e.strerror or e}): free space; here is its result")
-
-        def keep(result: RaceResult) -> None:
-            save(lambda: write_json(folder / "race.json", result.to_json()))
-
-        try:
-            result = race.go(watching, keep, ui.say)
-        except KeyboardInterrupt as e:
-            there = (folder / "race.json").exists()
-            e.add_note(f"the runs that were over are in {folder / 'race.json'}" if there else "no run was over yet")
-            raise
-    save(lambda: save_reports(result, folder))
-    app.print(result.to_json(), lambda: ui.race_tables(result, folder))
+        result = app.race(names, game, devices=devices, watching=watching, **options)
+    app.print(result.to_json(), lambda: ui.race_tables(result))

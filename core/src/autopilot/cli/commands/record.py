@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,8 +9,9 @@ import click
 from autopilot.commands import App, Finite, GroupedCommand, common, examples, option_group, world_options
 
 if TYPE_CHECKING:
+    from autopilot.desktop.desktop import DeviceChoice
+    from autopilot.drive.drive import Drive
     from autopilot.drive.run import Observer
-    from autopilot.drive.takeover import TakeoverMode
 
 
 @click.command(
@@ -61,57 +61,29 @@ if TYPE_CHECKING:
 )
 @world_options
 @common
-def command(
-    app: App,
-    game: str | None,
-    driver: str,
-    teacher: str | None,
-    actions: str | None,
-    hz: float | None,
-    select: str,
-    show: bool,
-    devices: Any,
-    **options: Any,
-) -> None:
+def command(app: App, driver: str, game: str | None, devices: DeviceChoice, **options: Any) -> None:
     """Record a human, a game's demonstrator, or a bundle that a demonstrator teaches, as sessions.
 
     Hotkeys while recording: T pauses, O saves and quits, P quits, U discards the last seconds (they can be
     restored; games may choose other keys). You may play with the keyboard or a gamepad; --input listens
     to one of them only. Recorded frames are never lost, however the recording ends.
     """
-    from autopilot.api import Game
     from autopilot.commands import ui
-    from autopilot.commands.choices import game_of
     from autopilot.commands.status import Countdown, RecordingStatus
-    from autopilot.drive.drive import Drive, DriveOptions, drive_in_turn, each_track
-    from autopilot.drive.world import Worlds
-    from autopilot.sessions.home import is_scripted
 
-    alone = [driver] if teacher is not None or is_scripted(driver) else []
-    found = Game(app.registry, game or game_of(app, alone))
-    scripted = teacher is not None or driver in found.demonstrators
-    by_itself = scripted and options["max_s"] is None and not found.spec.race.scored
-    laps = found.laps(options.pop("laps")) or int(by_itself)
-    if options["noise"] and options["mode"] is None and found.spec.simulator is not None:
-        options["mode"] = found.spec.simulator.noise_mode
-    takeover: TakeoverMode | None = None if teacher is None else "off"
-    chosen = DriveOptions(**options, laps=laps, teacher=teacher, window=show, record=True, takeover=takeover)
-    if teacher is not None and chosen.max_s is None:
-        chosen = replace(chosen, max_s=found.spec.race.lap_limit_s * max(laps, 1))
-    lineup, worlds = app.lineup(found, select), Worlds(found, app.home, devices)
-    entrant = lineup.scripted(driver, actions, hz) if teacher is None else lineup.find(driver)
-    data: list[dict[str, Any]] = []
     with ui.status() as line:
 
         def watching(drive: Drive) -> list[Observer]:
             assert drive.recorder is not None, "every drive here is recorded"
             status = RecordingStatus(line, drive.request.track, drive.recorder)
-            return [status] if scripted else [Countdown(), status]
+            return [Countdown(), status] if drive.entrant.human else [status]
 
-        drives = [Drive(worlds, entrant, one) for one in each_track(found, chosen)]
-        for _, r in drive_in_turn(drives, watching):
-            told = {"session": r.session, "track": r.track, "frames": r.timing["steps"], "ending": r.ending}
-            data.append(told | {"labels": r.labels, "discarded": r.discarded, "timing": r.timing})
+        reports = app.record(driver, game, devices=devices, watching=watching, **options)
+    data: list[dict[str, Any]] = [
+        {"session": r.session, "track": r.track, "frames": r.timing["steps"], "ending": r.ending}
+        | {"labels": r.labels, "discarded": r.discarded, "timing": r.timing}
+        for r in reports
+    ]
     lines = [f"{d['session']}: {d['frames']} frames ({d['ending']})" for d in data]
     lines += [f"warning: {line}" for d in data for line in d["timing"]["warnings"]]
     app.print(data, "\n".join([*lines, f"kept in {app.home.sessions}"]))
