@@ -502,7 +502,7 @@ def test_a_screen_s_race_is_over_after_the_laps_that_were_asked_for(laps: int, f
 
     three = Three()
     referee = HudReferee(three, laps)
-    source, seen = WatchedSource(three, referee), []
+    source, seen = WatchedSource(three, referee.show), []
     for _ in range(4):
         source.read()
         seen.append(referee.reading().finished)

@@ -43,7 +43,7 @@ class Window:
         if self._screen.get_size() != (width * scale, height * scale):
             self._screen = pygame.display.set_mode((width * scale, height * scale))
         picture = pygame.image.frombuffer(image.tobytes(), (width, height), "RGB")
-        pygame.transform.scale(picture, self._screen.get_size(), self._screen)
+        self._screen.blit(pygame.transform.scale(picture, self._screen.get_size()), (0, 0))
         pygame.display.flip()
         self._pump()
 
@@ -78,8 +78,13 @@ def open_window(bindings: Bindings, hotkeys: Bindings, ours: Callable[[], frozen
 
 def key_names() -> list[str]:
     """Return the names of all keys."""
+    before = pygame.display.get_init()
+    pygame.display.init()  # names are SDL's, which has none before
     codes = [code for name, code in vars(pygame).items() if name.startswith("K_")]
-    return sorted({name for code in codes if (name := pygame.key.name(code, use_compat=False))})
+    names = {pygame.key.name(code, use_compat=False).lower() for code in codes}
+    if not before:
+        pygame.display.quit()
+    return sorted(names - {""})
 
 
 def _code(key: str) -> int:
