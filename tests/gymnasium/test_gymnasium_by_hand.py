@@ -46,12 +46,12 @@ def test_the_keys_of_a_person_are_recorded(site: Path, home: Path, tmp_path: Pat
     env = {k: v for k, v in os.environ.items() if k not in ("WAYLAND_DISPLAY", "SDL_VIDEODRIVER")}
     env |= {"AUTOPILOT_HOME": str(home), "PYTHONPATH": str(site), "DISPLAY": xvfb}
     begun = time.monotonic()
-    running = start("record --game road --driver anna --track 3".split(), env, tmp_path / "io", None)
+    running = start("record --game road --driver anna --track 3 --bind left=a".split(), env, tmp_path / "io", None)
     focus_window(running, xvfb)
-    subprocess.run(["xdotool", "keydown", "Left"], env=env, check=True, timeout=20)
+    subprocess.run(["xdotool", "keydown", "a"], env=env, check=True, timeout=20)
     done = running.wait()
     took = time.monotonic() - begun
-    subprocess.run(["xdotool", "keyup", "Left"], env=env, check=True, timeout=20)
+    subprocess.run(["xdotool", "keyup", "a"], env=env, check=True, timeout=20)
     assert done.code == 0, done.err
     assert "frames (finished)" in done.out
     session = SessionStore(home / "sessions").all()[0][0]

@@ -224,7 +224,7 @@ class Worlds:
         name, choice = self.game.spec.name, self.choice
         if human and world.reader is None and not self.desktop.reads:
             raise UserError(f"{name} cannot be played by a human here")
-        if (choice.device or choice.bind) and world.device is not None:
+        if (choice.device or choice.bind) and world.device is not None and not (human and self.desktop.reads):
             raise UserError(f"{name} takes its controls itself: leave out --input and --bind")
         if world.source is not None and (choice.source or choice.settings != SourceSettings()):
             raise UserError(f"{name} gives its frames itself: leave out --source, --window, --region")
