@@ -259,6 +259,7 @@ HOOKS = {
     ),
     "a slow import": hooks("quick", "importing its module takes", API, f"__import__('time').sleep(0.7)\n{API}"),
     "a hook that prints": hooks("quiet", "prints 'hello'", API, f"print('hello')\n{API}"),
+    "a command's plugin that prints": hooks("quiet", "prints 'hello'", API, f"print('hello')\n{API}", part="command"),
     "a hook that raises": hooks(
         "loads",
         "autopilot_models: KeyError: 'net'",
