@@ -242,7 +242,10 @@ SOURCES = {
     "a clock in microseconds": source("clock", "t_ns moves on by 0.00 s", "width], now)", "width], now // 1000)"),
     "a clock that drifts": source("clock", "count nanoseconds", "width], now)", "width], now * 2)"),
     "a clock that runs back": source("clock", "t_ns goes backwards", "width], now)", "width], -now)"),
-    "frames that shrink": source("runs", "now, it was 320x180", "y + height,", "y + height - now // 300_000_000 % 2,"),
+    "frames that shrink": source(
+        *("runs", "is 320x179 now, it was 320x180", "y + height,", "y + height - self.n,"),
+        also=("now, (x", "self.n = getattr(self, 'n', -1) + 1\n        now, (x"),
+    ),
     "a read that waits": source("runs", "return the newest frame", "now, (x", "time.sleep(0.6)\n        now, (x"),
     "a read that hangs": source("runs", "read: no answer for", "now, (x", f"{HANG}\n        now, (x"),
     "closing twice": source("closes", "close: AttributeError", "self.open = False", "del self.open"),

@@ -158,7 +158,7 @@ class DeviceChecks(Subject):
                 return bool(told)
 
             emitter.hold(HELD)
-            soon(listen, 0.5)
+            soon(listen, WAIT_S)
             told += [*reader.hotkeys(), *reader.hotkeys()]
             emitter.release_all()
             if told.count("pause") > 1:

@@ -98,7 +98,7 @@ class SourceChecks(Subject):
             yield "t_ns goes backwards; take time.monotonic_ns() when the picture is taken"
             return
         real, told = seen.passed_s[-1] - seen.passed_s[0], times[-1] - times[0]
-        if real > WATCH_S / 2 and abs(told - real) > 0.25 * real:
+        if real > WATCH_S / 2 and abs(told - real) > 0.25 * real + 0.2:  # this machine may be busy
             yield f"t_ns moves on by {told:.2f} s in {real:.2f} s; count nanoseconds, by time.monotonic_ns()"
 
     def closes(self) -> Iterator[str]:
