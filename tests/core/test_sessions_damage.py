@@ -120,12 +120,14 @@ def test_damaged_edits_are_named(session: Session) -> None:
 
 
 FUZZ = """
-import random, resource, sys
+import random, sys
 from pathlib import Path
 from autopilot.sessions.segments import scan
 from support.sessions import make_row, plain, WIDTH, HEIGHT
 
-resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+if sys.platform != "win32":
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 whole = Path(sys.argv[1]).read_bytes()
 rng = random.Random(int(sys.argv[2]))
 for n in range(int(sys.argv[3])):

@@ -229,7 +229,7 @@ def test_the_kept_index_is_what_a_full_read_finds_and_notices_changes(session: S
     second = store.open(name).index
     assert kept.stat().st_mtime_ns == written, "read, not made again"
     assert_same(first, second)
-    with pa.ipc.open_file(kept) as file:
+    with pa.ipc.open_file(kept.read_bytes()) as file:
         assert file.read_all().column("t_ns").to_pylist() == [make_row(i).frame.t_ns for i in range(ROWS)]
     for i in (0, 5, ROWS - 1):
         assert plain(store.open(name).row(i)) == plain(make_row(i))

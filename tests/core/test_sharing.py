@@ -251,7 +251,7 @@ def test_the_command_line_packs_a_bundle(autopilot: Run, tmp_path: Path) -> None
     told = {"file": "x.pack", "bytes": (tmp_path / "x.pack").stat().st_size, "bundle": "net"}
     assert json.loads(done.stdout) == told
     came = autopilot("unpack", "x.pack", "--home", "other", cwd=tmp_path)
-    assert came.stdout.splitlines() == ["net", "1 of 1 added to other/bundles"], came.stderr
+    assert came.stdout.splitlines() == ["net", f"1 of 1 added to {Path('other/bundles')}"], came.stderr
     wrong = autopilot("pack", "one", "--bundle", "net", "-o", "y.pack", cwd=tmp_path)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1), wrong.stderr
     assert "--bundle packs that bundle alone" in wrong.stderr
@@ -371,6 +371,7 @@ def test_commands_that_cannot_write_any_more_say_so_in_a_line_and_leave_nothing_
     record(theirs, 6, id="a-small-one")
     record(theirs, 90, id="big")
     record(mine, 5, id="kept")
+    pytest.importorskip("resource", reason="Windows limits no size of files")
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"
     program = f"{limited}\nfrom autopilot.cli import main\nmain()"
 
@@ -522,13 +523,14 @@ def test_no_output_replaces_what_is_there_unasked(autopilot: Run, shared: Path, 
         assert done.stderr.count("\n") == 1
         return done.stderr
 
-    os.mkfifo(tmp_path / "pipe.mp4")
+    special = [tmp_path / "home"]  # a folder with other things in it
+    if hasattr(os, "mkfifo"):  # not on Windows
+        os.mkfifo(tmp_path / "pipe.mp4")
+        special += [Path("/dev/null"), tmp_path / "pipe.mp4"]
     for force in ([], ["--force"]):
-        assert "take another name" in refused("/dev/null", *force)
-        assert "take another name" in refused(tmp_path / "pipe.mp4", *force)
-        assert "take another name" in refused(tmp_path / "home", *force), "a folder with other things in it"
-    assert (tmp_path / "pipe.mp4").is_fifo()
-    assert Path("/dev/null").is_char_device()
+        for path in special:
+            assert "take another name" in refused(path, *force)
+    assert len(special) == 1 or (special[2].is_fifo() and special[1].is_char_device())
     done = autopilot(*words, str(target), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     before = files(target) if target.is_dir() else target.read_bytes()

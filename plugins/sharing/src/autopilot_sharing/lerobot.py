@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -306,9 +307,12 @@ def _film(path: Path, frames: Iterator[NDArray[np.uint8]], fps: int) -> None:
 @contextmanager
 def ordinary_threads() -> Iterator[None]:
     """Keep SVT-AV1 from making this thread real-time, and all that it starts later, as it does where root runs it."""
-    tasks = Path("/proc/self/task")  # Linux
-    policy = os.sched_getscheduler(0) if tasks.exists() else 0
+    tasks = Path("/proc/self/task")
+    if sys.platform != "linux":
+        yield
+        return
+    policy = os.sched_getscheduler(0)
     yield
-    for task in tasks.iterdir() if tasks.exists() and os.sched_getscheduler(0) != policy else ():
+    for task in tasks.iterdir() if os.sched_getscheduler(0) != policy else ():
         with suppress(ProcessLookupError):
             os.sched_setscheduler(int(task.name), policy, os.sched_param(0))
