@@ -135,6 +135,17 @@ download_python() {
     stop "Install one, e.g. 'pyenv install 3.13', or name one: make setup PYTHON=/path/to/python3.13"
 }
 
+# Never tried there, so it says what it would do, and lets you do it.
+if [ "$(uname -s)" = Darwin ]; then
+    say "this was never run on macOS; on Apple's processors from macOS 14 on all wheels are there, and it would run:"
+    say "  uv venv --python 3.13 .venv"
+    say "  uv pip install --python .venv/bin/python -c constraints.txt --group dev -e . -e core$(
+        printf ' -e %s' plugins/*/
+    )"
+    [ "$(uname -m)" = arm64 ] || say "on Intel all but training works: grain has no wheel there"
+    exit 2
+fi
+
 missing=$(missing_packages)
 if [ -x .venv/bin/python ] && [ "$(cat .venv/.setup 2>/dev/null)" = "$(fingerprint)" ]; then
     [ -z "$missing" ] || install_packages "$missing"

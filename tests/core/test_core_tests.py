@@ -16,4 +16,6 @@ def test_no_test_module_is_imported_by_another() -> None:
     alone = {path.stem for path in there if "support" not in path.parts and not path.stem.startswith("autopilot_")}
     assert {"conftest", Path(__file__).stem} <= alone
     for path in [*there, *BENCHMARKS.glob("*.py")]:
-        assert alone.isdisjoint(IMPORT.findall(path.read_text())), f"{path}: put what it imports into tests/support"
+        assert alone.isdisjoint(IMPORT.findall(path.read_text(encoding="utf-8"))), (
+            f"{path}: put what it imports into tests/support"
+        )

@@ -34,7 +34,8 @@ class Program:
         )
         self.lines: list[str] = []
         self.messages: list[dict[str, Any]] = []
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
@@ -44,8 +45,10 @@ class Program:
                 self.messages.append(json.loads(line))
 
     def wait(self, seconds: float = 180) -> int:
-        """Return its exit status."""
-        return self.process.wait(seconds)
+        """Return its exit status, when all that it printed was read."""
+        status = self.process.wait(seconds)
+        self._listener.join(5)
+        return status
 
     def until(self, condition: Callable[[], Any], seconds: float = 120) -> Any:
         """Wait until something comes true, and return it; AssertionError with its output when it does not."""

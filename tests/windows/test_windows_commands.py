@@ -81,7 +81,11 @@ def test_a_network_learns_from_it_and_drives_the_window(environment, session, ho
 CTRL_C = """
 import ctypes, subprocess, sys, threading
 kernel = ctypes.windll.kernel32
+user = ctypes.windll.user32
 kernel.FreeConsole(); kernel.AllocConsole()
+kernel.GetConsoleWindow.restype = user.FindWindowW.restype = ctypes.c_void_p
+user.ShowWindow(ctypes.c_void_p(kernel.GetConsoleWindow()), 0)
+user.SetForegroundWindow(ctypes.c_void_p(user.FindWindowW(None, "Windows Racing")))
 args = [sys.executable, "-m", "autopilot", *{args!r}]
 pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 child = subprocess.Popen(args, **pipes)
@@ -98,6 +102,7 @@ result = [child.wait(60), lines]
 
 
 def test_ctrl_c_in_a_console_ends_a_recording_and_keeps_it(environment, agent, game, tmp_path):
+    # A console has a window, which must not take the focus from the game.
     args = [*RECORD.split(), "--window", "Windows Racing", "--home", wine.windows_path(tmp_path)]
     agent.do(CTRL_C.format(args=["record", *args]))
     agent.until(lambda: list(tmp_path.glob("sessions/*/seg-*")), 300)

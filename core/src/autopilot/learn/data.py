@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-import grain
 import numpy as np
 from numpy.typing import NDArray
 
@@ -285,8 +284,12 @@ def batches(data: Dataset, options: TrainOptions, own: slice = slice(None)) -> t
 
     Grain gives the order, shuffled anew each epoch; its state is part of a checkpoint. Of each batch
     only the rows `own` are read: another process has the others. Batches are read ahead on one
-    thread while the network trains.
+    thread while the network trains. Raises UserError where there is no Grain.
     """
+    try:
+        import grain
+    except ImportError as e:
+        raise UserError("training needs grain, which has no wheel for Intel Macs: train on another machine") from e
     rows, weights = balanced(data, options)
     order = grain.MapDataset.range(len(rows)).seed(options.seed).shuffle().repeat(options.epochs)
     dataset = order.batch(options.batch_size, drop_remainder=True)

@@ -9,7 +9,16 @@ from typing import Any
 
 from autopilot.api import Backend, DeviceError, UserError
 
-from autopilot_input_keyboard.keys import KEYS, check, evdev_codes, open_display, pynput_keyboard, readable, x11_codes
+from autopilot_input_keyboard.keys import (
+    KEYS,
+    MAC_CODES,
+    check,
+    evdev_codes,
+    open_display,
+    pynput_keyboard,
+    readable,
+    x11_codes,
+)
 
 UINPUT = "/dev/uinput"
 UINPUT_NAME = "autopilot keyboard"
@@ -125,11 +134,10 @@ class PynputKeys:
         check(names)
         keyboard = pynput_keyboard()
         self._controller = keyboard.Controller()
-        known = keyboard.Key.__members__
-        missing = [n for n in names if len(n) > 1 and n not in known]
+        missing = [n for n in names if n not in MAC_CODES]
         if missing:
-            raise UserError(f"this system's keyboards have no key {missing[0]!r}: bind another one")
-        self._codes = {n: known[n].value if len(n) > 1 else keyboard.KeyCode.from_char(n) for n in names}
+            raise UserError(f"Macs' keyboards have no key {missing[0]!r}: bind another one")
+        self._codes = {n: keyboard.KeyCode.from_vk(MAC_CODES[n]) for n in names}
 
     def press(self, name: str) -> None:
         """Press a key."""

@@ -54,6 +54,16 @@ KEYS: Mapping[str, tuple[str, str]] = {
 }
 """Name -> what X calls its keysym on a US keyboard, and the Linux kernel its key (less `KEY_`)."""
 
+MAC_CODES: Mapping[str, int] = {
+    **{name: code for code, name in enumerate("asdfhgzxcv?bqweryt123465=97-80]ou[ip?lj'k;\\,/nm.") if name != "?"},
+    **{"enter": 36, "tab": 48, "space": 49, "`": 50, "backspace": 51, "esc": 53, "shift": 56, "shift_r": 60},
+    **{"alt": 58, "alt_r": 61, "ctrl": 59, "ctrl_r": 62, "left": 123, "right": 124, "down": 125, "up": 126},
+    **{"home": 115, "page_up": 116, "delete": 117, "end": 119, "page_down": 121},
+    **{f"f{n + 1}": code for n, code in enumerate((122, 120, 99, 118, 96, 97, 98, 100, 101, 109, 103, 111))},
+    **{f"kp_{n}": code for n, code in enumerate((82, 83, 84, 85, 86, 87, 88, 89, 91, 92))},
+}
+"""Name -> macOS' number of the key in that place (kVK_* of HIToolbox' Events.h)."""
+
 X11_OFFSET = 8
 """What X servers add to the kernel's numbers of keys (xkeyboard-config's keycodes `evdev`)."""
 

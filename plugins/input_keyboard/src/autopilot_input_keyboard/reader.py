@@ -13,7 +13,15 @@ from typing import Any
 
 from autopilot.api import Bindings, DeviceError, Held
 
-from autopilot_input_keyboard.keys import check, evdev_codes, open_display, pynput_keyboard, readable, x11_codes
+from autopilot_input_keyboard.keys import (
+    MAC_CODES,
+    check,
+    evdev_codes,
+    open_display,
+    pynput_keyboard,
+    readable,
+    x11_codes,
+)
 from autopilot_input_keyboard.winkeys import windows_state
 from autopilot_input_keyboard.xinput import RealKeys
 
@@ -188,9 +196,12 @@ def listener_state(names: Collection[str], ours: Ours = frozenset) -> State:
     """Follow press and release events; injected ones are left out where the system marks them."""
     keyboard = pynput_keyboard()
     held: dict[object, str] = {}
+    places: dict[object, str] = {code: name for name, code in MAC_CODES.items()}
 
     def press(key: object, injected: bool) -> None:
         name = getattr(key, "name", None) or str(getattr(key, "char", None)).lower()
+        if sys.platform == "darwin":  # by place, as everywhere
+            name = places.get(getattr(getattr(key, "value", key), "vk", None), "")
         if name in names and not injected:
             held[_identity(key)] = name
 

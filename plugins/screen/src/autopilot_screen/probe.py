@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
-from autopilot.api import AutopilotError, Probe
+from autopilot.api import AutopilotError, Probe, Window
 
 from autopilot_screen.screen import WAYLAND, monitors, wayland
 from autopilot_screen.windows import open_desk
+
+
+def _administrators(windows: Sequence[Window]) -> list[Probe]:
+    """Name the windows that Windows keeps our keys from."""
+    names: list[str] = []
+    if sys.platform == "win32":
+        from autopilot_screen.win32 import out_of_reach
+
+        names += [repr(w.title) for w in windows if w.pid is not None and out_of_reach(w.pid)]
+    if not names:
+        return []
+    fix = "if one of them is the game, start autopilot as administrator too, or the game without"
+    return [Probe("administrator", ok=True, detail=f"takes no keys from here: {', '.join(names)}", fix=fix)]
 
 
 def probe() -> list[Probe]:
@@ -31,4 +45,8 @@ def probe() -> list[Probe]:
     if wayland():
         detail += "; a Wayland session: of X11 programs the windows can be seen, the screen cannot"
         fix = "" if found else WAYLAND.partition(": ")[2]
-    return [Probe("display", ok=True, detail=detail), Probe("windows", ok=True, detail=seen, fix=fix)]
+    return [
+        Probe("display", ok=True, detail=detail),
+        Probe("windows", ok=True, detail=seen, fix=fix),
+        *_administrators(found),
+    ]

@@ -440,13 +440,18 @@ def _instants() -> Iterator[tuple[int, int]]:
         yield a, b
 
 
+RUNTIME = "install Microsoft's Visual C++ runtime: https://aka.ms/vs/17/release/vc_redist.x64.exe"
+"""What jaxlib's wheel needs of Windows and does not bring."""
+
+
 def _jax() -> Probe:
     try:
         from autopilot.learn.network import engine
 
         return Probe("JAX", True, engine(), required=True)
     except Exception as e:  # noqa: BLE001 - a broken installation fails in its own way
-        return Probe("JAX", False, f"{type(e).__name__}: {e}", "install again", required=True)
+        fix = RUNTIME if sys.platform == "win32" and isinstance(e, ImportError) else "install again"
+        return Probe("JAX", False, f"{type(e).__name__}: {e}", fix, required=True)
 
 
 def _plugins(registry: Registry) -> Sequence[Probe]:
