@@ -108,9 +108,6 @@ class WindowsDesk:
     def drawable(self, window: Window) -> None:
         """Return None: the screen is read."""
 
-    def drawable(self, window: Window) -> None:
-        """Return None: the screen is read."""
-
     def click(self) -> Window | None:
         """Wait for a click on a window, or until another one comes to the front; None for Escape, or if none does."""
         user, before, at = self._user, self._user.GetForegroundWindow(), wintypes.POINT()
