@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import threading
@@ -42,7 +43,8 @@ class Program:
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
             if line.startswith("{"):
-                self.messages.append(json.loads(line))
+                with contextlib.suppress(ValueError):  # the beginning of something longer
+                    self.messages.append(json.loads(line))
 
     def wait(self, seconds: float = 180) -> int:
         """Return its exit status, when all that it printed was read."""
