@@ -23,6 +23,8 @@ from autopilot_input_keyboard.keys import check
 MARK = 0xA0701107
 """In the extra information of every press of ours, and of nobody else's."""
 
+OURS, INJECTED = "ours", "injected"
+
 EXTENDED = 0xE000
 """Of the keys that stand twice on a keyboard, the ones that IBM added in 1986 send this before their code."""
 
@@ -111,8 +113,8 @@ class RawInput:
 
     def __init__(self) -> None:
         self._user = _user32()
-        self.listeners: list[Callable[[int, bool, bool], None]] = []
-        """Called with the scan code, whether it went down, and whether it bears our mark."""
+        self.listeners: list[Callable[[int, bool, str | None], None]] = []
+        """Called with the scan code, whether it went down, and OURS, INJECTED by somebody, or None for a keyboard's."""
         self._window, self._error = 0, ""
         ready = threading.Event()
         threading.Thread(target=self._run, args=(ready,), name="raw keyboard", daemon=True).start()
@@ -142,8 +144,11 @@ class RawInput:
         read = self._user.GetRawInputData(handle, 0x10000003, ctypes.byref(raw), ctypes.byref(size), 24)  # RID_INPUT
         if read > 0 and raw.type == 1:  # RIM_TYPEKEYBOARD
             code = raw.scan | (EXTENDED if raw.flags & 2 else 0)
+            if not raw.scan:  # injected by what it means, not by its place
+                code = self._user.MapVirtualKeyW(raw.vk, 4)  # MAPVK_VK_TO_VSC_EX
+            ours = OURS if raw.extra == MARK else None if raw.device else INJECTED
             for listener in list(self.listeners):
-                listener(code, not raw.flags & 1, raw.extra == MARK)
+                listener(code, not raw.flags & 1, ours)
 
 
 @cache
@@ -153,13 +158,17 @@ def raw_input() -> RawInput:
 
 
 class HumanKeys:
-    """Which keys others than we hold down; with `marked`, which anybody holds. Raises as `raw_input` does.
+    """Which keys others than we hold down. Raises as `raw_input` does.
 
-    `changed` is called with the scan code of each key that goes up or down, in another thread.
+    `mine` returns the codes of the keys that we hold: of them injected presses are ours also where a filter between us
+    has taken the mark away. Without it, our own presses count too. `changed` is called with the scan code of each key
+    that goes up or down, in another thread.
     """
 
-    def __init__(self, changed: Callable[[int, bool], None] | None = None, marked: bool = False) -> None:
-        self._changed, self._marked = changed, marked
+    def __init__(
+        self, mine: Callable[[], Collection[int]] | None, changed: Callable[[int, bool], None] | None = None
+    ) -> None:
+        self._mine, self._changed = mine, changed
         self._lock = threading.Lock()
         self._down: set[int] = set()
         self._tapped: set[int] = set()
@@ -193,11 +202,12 @@ class HumanKeys:
         with contextlib.suppress(ValueError):
             self._raw.listeners.remove(self._take)
 
-    def _take(self, code: int, down: bool, marked: bool) -> None:
-        if not marked or self._marked:
-            self.set(code, down)
-            if self._changed is not None:
-                self._changed(code, down)
+    def _take(self, code: int, down: bool, ours: str | None) -> None:
+        if self._mine is not None and (ours == OURS or (ours == INJECTED and code in self._mine())):
+            return
+        self.set(code, down)
+        if self._changed is not None:
+            self._changed(code, down)
 
 
 class WindowsKeys:
@@ -215,7 +225,7 @@ class WindowsKeys:
         self._user = _user32()
         self._lock = threading.RLock()
         self._ours: set[int] = set()
-        self._human = HumanKeys(self._touched)
+        self._human = HumanKeys(lambda: self._ours, self._touched)
 
     def press(self, name: str) -> None:
         """Press a key; raises DeviceError where Windows refuses it."""
@@ -263,15 +273,16 @@ class WindowsState:
     def __init__(self, names: Collection[str], ours: Callable[[], frozenset[str]]) -> None:
         check(names)
         self._ours, self._user = ours, _user32()
-        self.human = HumanKeys(marked=ours is frozenset)
+        mine = None if ours is frozenset else lambda: {SCAN_CODES[name] for name in ours() if name in SCAN_CODES}
+        self.human = HumanKeys(mine)
         # MAPVK_VSC_TO_VK_EX. What the keys of the keypad are to the system, NumLock decides.
         virtual = {n: 0 if n[:3] == "kp_" else self._user.MapVirtualKeyW(SCAN_CODES[n], 3) for n in names}
         self._keys = {n: (SCAN_CODES[n], vk) for n, vk in virtual.items()}
         self._since: dict[str, float] = {}
         self._touched: set[str] = set()
-        mine = ours()
+        held = ours()
         for name, (code, vk) in self._keys.items():
-            if name not in mine and self._is_down(vk):
+            if name not in held and self._is_down(vk):
                 self.human.set(code, True)
         self.human.tapped()
 
