@@ -19,8 +19,11 @@ CORE = ROOT / "core/src/autopilot"
 DIRECTIONS = {"left", "right", "up", "down"}
 """Verbs of games that are everybody's words: of pictures, axes and mirrors as well."""
 
-OURS = {"screen": "the table `[GAME.screen]` of bindings.toml, and the part of a game that is played on one"}
-"""Names of frame sources that are core's words too, each with what it means there."""
+OURS = {
+    "screen": "the table `[GAME.screen]` of bindings.toml, and the part of a game that is played on one",
+    "window": "what a game on the screen is seen in, and what a simulator may open",
+}
+"""Names of frame sources and devices that are core's words too, each with what it means there."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,9 @@ def words() -> Words:
         names |= {*(game.screen.programs if game.screen else ()), *game.race.references, *game.tracks.names}
     of_games = {p.dist for p, _ in offered["game"]}
     return Words(
-        frozenset(name.casefold() for name in names if not name.isdecimal()),
+        frozenset(name.casefold() for name in names if not name.isdecimal()) - frozenset(OURS),
         frozenset(verb for game in games for verb in game.controls) - DIRECTIONS,
-        frozenset(spec.name for _, spec in offered["frame source"]) - OURS.keys(),
+        frozenset(spec.name for _, spec in offered["frame source"]) - frozenset(OURS),
         frozenset(spec.name for p, spec in offered["command"] if p.dist in of_games),
     )
 

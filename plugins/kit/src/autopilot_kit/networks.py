@@ -162,7 +162,7 @@ class NetworkChecks(Subject):
 
         exporters = [(plugin, spec) for plugin, spec in self.registry.provided("engine") if spec.export]
         if not exporters:
-            raise Missing("no plugin exports networks: pip install autopilot-onnx")
+            raise Missing("no plugin exports networks: pip install -c constraints.txt -e plugins/onnx")
         plugin, engine = exporters[0]
         export = self.registry.load("engine", f"{plugin.dist}:{engine.name}", engine.export)
         weights = network.to_weights(self.trained.weights) | network.to_weights(self.trained.other)
