@@ -57,7 +57,7 @@ def test_no_output_dies_of_an_encoding(tmp_path: Path, env: dict[str, str]) -> N
 
     table = run("sessions")
     assert "\\u0410\\u043d\\u044f\\U0001f3ce" in table
-    assert ("\\u0410\\u043d\\u044f: " if os.name == "nt" else "\\udce9") in table
+    assert ("cannot be used" if os.name == "nt" else "\\udce9") in table
     assert "broken" in run("sessions", "--json")
     context = click.Context(cli)
     helps = {name: CliRunner().invoke(cli, [name, "--help"]).output for name in cli.list_commands(context)}
