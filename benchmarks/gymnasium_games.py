@@ -75,9 +75,8 @@ class Games:
             self.run(f"record --game {game} --driver {first} --teacher demonstrator {plan.correct}")
             self.run(f"{learn} {plan.train_again} --init-from {first} --name {last}")
         tracks = f"10000-{10000 + races - 1}"
-        race = self.run(
-            f"race --game {game} --drivers demonstrator,{last},random --tracks {tracks} --name {game} --force"
-        )
+        who = f"--drivers demonstrator,{last},random --select argmax"  # chosen by how it drove on the seeds 200-203
+        race = self.run(f"race --game {game} {who} --tracks {tracks} --name {game} --force")
         sessions = [s for s in self.run("sessions")["sessions"] if s["game"] == game]
         keys = ("driver", "runs", "mean_score", "median_score", "best_score", "score_ratio")
         rows = [{key: row[key] for key in keys} for row in race["summary"]]
