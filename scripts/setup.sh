@@ -37,6 +37,8 @@ missing_packages() {
         case $need in tests | windows) [ "$wanted" = "$need" ] || continue ;; esac
         case $part in
         *.so.*) case $libraries in *"$part "*) continue ;; esac ;;
+        # shellcheck disable=SC2086  # a pattern
+        /*) ls -d $part >/dev/null 2>&1 && continue ;;
         *) command -v "$part" >/dev/null && continue ;;
         esac
         echo "$need $package"
@@ -59,6 +61,13 @@ tests /usr/games/supertuxkart supertuxkart
 tests /usr/games/mednafen mednafen
 tests chromium chromium
 tests chromedriver chromium-driver
+tests pipewire pipewire
+tests wireplumber wireplumber
+tests dbus-daemon dbus
+tests /usr/lib/python3/dist-packages/gi python3-gi
+tests /usr/lib/*/girepository-1.0/GstApp-1.0.typelib gir1.2-gst-plugins-base-1.0
+tests /usr/lib/*/gstreamer-1.0/libgstvideotestsrc.so gstreamer1.0-plugins-base
+tests /usr/lib/*/gstreamer-1.0/libgstpipewire.so gstreamer1.0-pipewire
 tests sway sway
 tests Xwayland xwayland
 windows wine wine

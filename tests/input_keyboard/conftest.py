@@ -36,6 +36,7 @@ class Desktop:
         if self.sway is not None:
             self.process, self.env, self.name = self.sway.process, self.sway.env, self.sway.name
             self._human = HumanKeyboard(self.sway)
+            self.focused = Window(self.name)  # without a window of X11's in focus Xwayland hears no key
         else:
             self._xvfb(*options)
         self.display = Display(self.name)
@@ -107,12 +108,18 @@ class Window:
     def __init__(self, name: str) -> None:
         self.display = Display(name)
         self.window = self.display.screen().root.create_window(
-            *(0, 0, 100, 100, 0, X.CopyFromParent), event_mask=X.KeyPressMask | X.KeyReleaseMask | X.ExposureMask
+            *(0, 0, 100, 100, 0, X.CopyFromParent),
+            background_pixel=0xC81E0A,  # what draws nothing Wayland does not show
+            event_mask=X.KeyPressMask | X.KeyReleaseMask | X.ExposureMask,
         )
         self.window.map()
         while self.display.next_event().type != X.Expose:
             pass
-        self.window.set_input_focus(X.RevertToParent, X.CurrentTime)
+        if not inside_sway():  # which gives it the focus itself, if later
+            self.window.set_input_focus(X.RevertToParent, X.CurrentTime)
+        until = time.monotonic() + 10
+        while getattr(self.display.get_input_focus().focus, "id", 0) != self.window.id:
+            assert time.monotonic() < until, "the window does not get the focus"
         # Auto-repeat would add presses that nobody made.
         self.display.change_keyboard_control(auto_repeat_mode=X.AutoRepeatModeOff)
         self.display.sync()

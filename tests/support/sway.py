@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from Xlib import display as display_module
 from Xlib.protocol.display import Display
 from Xlib.protocol.event import event_class
 
@@ -84,9 +85,17 @@ class Sway:
         wait(lambda: (self.folder / "display").exists() or self.process.poll() is not None)
         assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
         self.name = (self.folder / "display").read_text().strip()
+        self._wait_for_its_window_manager()
         (wayland,) = (p.name for p in self.folder.glob("wayland-?") if p.is_socket())
         (swaysock,) = self.folder.glob("sway-ipc.*.sock")
         self.env |= {"DISPLAY": self.name, "WAYLAND_DISPLAY": wayland, "SWAYSOCK": str(swaysock)}
+
+    def _wait_for_its_window_manager(self) -> None:
+        """Wait until windows of X11 programs are managed: one that is shown before is nobody's."""
+        display = display_module.Display(self.name)
+        atom = display.get_atom("_NET_WM_CM_S0")
+        wait(lambda: display.get_selection_owner(atom))
+        display.close()
 
     def tell(self, *command: str) -> None:
         """Give sway a command, such as `workspace 2`."""

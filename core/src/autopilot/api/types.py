@@ -211,6 +211,7 @@ class SourceSettings:
     `region` (x, y, width, height, in pixels) is a part of it, or of the whole screen; it is valid for a window
     of `size` (width, height), if that is known, and for no other size.
     `background` also asks for frames of a window without the focus: to look at, not to drive with.
+    `folder` is where the source may keep what the user allowed it; core names it.
     """
 
     region: Box | None = None
@@ -219,6 +220,7 @@ class SourceSettings:
     monitor: int | None = None
     background: bool = False
     size: tuple[int, int] | None = None
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ class Desktop:
     def __init__(self, game: Game, home: Home | None, choice: DeviceChoice = DEFAULTS) -> None:
         self._game, self._spec, self._registry, self.choice = game, game.spec, game.registry, choice
         self._screen = game.spec.screen or ScreenSpec()
+        self._granted = str(home.granted) if home else None
         self._hud_folder = home.hud / check_name(game.spec.name, "game") if home else None
         self.bindings = UserBindings(home.bindings if home else None, game.spec)
         self._ours: dict[str, Callable[[], frozenset[str]]] = {}
@@ -185,8 +186,8 @@ class Desktop:
         name = chosen_source(self._registry, self.choice) or stored or self._screen.frame_source
         if name is None:
             raise UserError(f"{self._spec.name} names no frame source: say --source, with one of `autopilot plugins`")
-        spec = self._registry.get("frame source", name)
-        source: FrameSource = self._registry.load("frame source", name, spec.open, FrameSource)(self.settings)
+        spec, settings = self._registry.get("frame source", name), replace(self.settings, folder=self._granted)
+        source: FrameSource = self._registry.load("frame source", name, spec.open, FrameSource)(settings)
         return LitSource(source)
 
     @property

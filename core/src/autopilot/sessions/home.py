@@ -49,6 +49,8 @@ class Home:
     """The user's own keys for games."""
     hud = _Under("hud")
     """What was learned of games' displays, a folder for each game."""
+    granted = _Under("granted")
+    """What frame sources were allowed to see, kept by them."""
     cache = _Under("cache")
     """What can be made again from the sessions."""
 

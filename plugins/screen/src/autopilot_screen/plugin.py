@@ -24,6 +24,11 @@ def autopilot_frame_sources() -> list[FrameSourceSpec]:
             open="autopilot_screen.video:open_video",
             films=True,
         ),
+        FrameSourceSpec(
+            "portal",
+            "a window that the desktop shares: of Wayland's own programs, too",
+            open="autopilot_screen.portal:open_portal",
+        ),
     ]
 
 

@@ -138,7 +138,7 @@ class _Examination:
         settings = Desktop(game, home, choice).settings if game else choice.settings
         if settings.window == "click" != choice.settings.window:
             settings = replace(settings, window=None)  # the whole screen: nobody is asked unless they said so
-        self._settings = replace(settings, background=True)
+        self._settings = replace(settings, background=True, folder=str(home.granted))
 
     def _first(self) -> list[_Part]:
         """Return the parts that are tried first: games, and frame sources, which take a picture."""
