@@ -110,7 +110,7 @@ PLUGINS = {
     "gymnasium": (840, "environments as games, by a file or in Python, and our games as environments"),
     "input_keyboard": (1030, "the keyboards of four systems, pressed and read; of Windows by calls of its own"),
     "kit": (1700, "checks of seven kinds of parts, a line of fix each, and the plugin that one begins with"),
-    "screen": (1900, "pictures and windows, of X11, of Xwayland, of Windows and others; what a Wayland desktop shares"),
+    "screen": (1930, "pictures and windows, of X11, of Xwayland, of Windows and others; what a Wayland desktop shares"),
     "setup": (1400, "finding a game's picture, its keys and its clock; doctor"),
     "sharing": (1280, "packs, LeRobot with its encoder's threads kept ordinary, Rerun"),
     "studio": (1450, "six pages, and who may ask for them"),

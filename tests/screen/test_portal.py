@@ -90,7 +90,7 @@ def test_the_window_is_read_and_the_choice_is_kept(desktop: Portal) -> None:
     while time.monotonic() - begun < 2:
         seen.add(source.read().image.tobytes())
         time.sleep(0.005)
-    assert len(seen) > 20, "the ball flies"
+    assert len(seen) > 5, "the ball flies"
     white = (source.read().image.min(2) > 200).sum(0)
     assert 20 < (white > 0).sum() < 80, "one ball, no row askew"
     source.close()
