@@ -19,8 +19,9 @@ MISSING = f"packages of the system are missing; install them: sudo apt-get insta
 NO_PORTAL = "no ScreenCast portal answers; install xdg-desktop-portal and your desktop's own, and log in again"
 DENIED = "you did not allow a window to be seen; start again and choose the game's"
 ENDED = "the desktop shares the window no more; start again"
-WINDOW, HIDDEN_CURSOR, UNTIL_REVOKED = 2, 1, 2
-"""Of SelectSources: the types of what may be chosen, the cursor's mode, how long the choice is kept."""
+SHARED, HIDDEN_CURSOR, UNTIL_REVOKED = 3, 1, 2
+"""Of SelectSources: what may be chosen (a window or, where a desktop shares none, a monitor), the cursor's mode,
+how long the choice is kept."""
 CHOOSE_S = 120
 """How long the user may take to choose."""
 
@@ -93,7 +94,7 @@ class Portal:
 
         session = self._ask("CreateSession", "(a{sv})", session_handle_token=text("autopilot"))["session_handle"]
         choice = {
-            "types": number(WINDOW),
+            "types": number(SHARED),
             "multiple": self._glib.Variant("b", False),
             "cursor_mode": number(HIDDEN_CURSOR),
         }

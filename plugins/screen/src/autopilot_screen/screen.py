@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WAYLAND = (
     "this is a Wayland session, whose screen no program may read: start the game as an X11 program, with"
-    " SDL_VIDEODRIVER=x11 or QT_QPA_PLATFORM=xcb before its command, and name its --window (see `autopilot windows`)"
+    " SDL_VIDEODRIVER=x11 or QT_QPA_PLATFORM=xcb before its command, and name its --window; or take --source portal"
 )
 NO_DISPLAY = (
     "DISPLAY is not set, so there is no X11 screen to read: run inside a desktop session,"
