@@ -21,7 +21,7 @@ import pytest
 from autopilot.sessions.store import SessionStore
 from support.sway import inside_sway
 
-TRIES = int(os.environ.get("AUTOPILOT_TRIES", 50 if inside_sway() else 20))
+TRIES = int(os.environ.get("AUTOPILOT_TRIES") or (50 if inside_sway() else 20))
 """Fewer in `make test`, which has much else to do."""
 SHOW = "w = show('Kart', 60, 40, 200, 100, {}); focus(w)"
 COLOURS = [0xC81E0A, 0xC85A14, 0xC8961E]
