@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -182,20 +183,27 @@ def presses(world: World, count: int) -> dict[str, Any]:
 
 
 def compare(spans: list[tuple[str, float, float]], seen: list[tuple[float, list[str]]]) -> dict[str, Any]:
-    """Say which of the human's presses were never read, and which reads were of nobody's."""
+    """Say which of the human's presses were never read, and which reads were of nobody's.
+
+    A read tells of all since the one before, however long a busy machine has kept it waiting.
+    """
     slack, lost, start = 0.25, 0, 0
     for key, begun, ended in spans:
         while start < len(seen) and seen[start][0] < begun:
             start += 1
-        window = (held for t, held in seen[start : start + 60] if t < ended + slack)
-        lost += not any(key in held for held in window)
+        stop = start
+        while stop < len(seen) - 1 and seen[stop][0] < ended + slack:
+            stop += 1
+        lost += not any(key in held for _, held in seen[start : stop + 1])
     foreign, at = 0, 0
-    for t, held in seen:
-        while at < len(spans) and spans[at][2] < t - slack:
+    for (before, _), (t, held) in pairwise(seen):
+        while at < len(spans) and spans[at][2] < before - slack:
             at += 1
-        theirs = {key for key, begun, _ in spans[at : at + 40] if begun < t}
+        theirs = {key for key, begun, _ in spans[at : at + 200] if begun < t}
         foreign += bool(set(held) - theirs)
-    return {"human_presses_lost": lost, "reads": len(seen), "reads_of_nobodys_key": foreign}
+    gaps = [b[0] - a[0] for a, b in pairwise(seen)]
+    figures = {"human_presses_lost": lost, "reads": len(seen), "reads_of_nobodys_key": foreign}
+    return figures | {"longest_wait_for_a_read_ms": round(max(gaps) * 1e3)}
 
 
 def labels(world: World, hz: int, seconds: float) -> dict[str, Any]:
