@@ -22,6 +22,9 @@ ENDED = "the desktop shares the window no more; start again"
 SHARED, HIDDEN_CURSOR, UNTIL_REVOKED = 3, 1, 2
 """Of SelectSources: what may be chosen (a window or, where a desktop shares none, a monitor), the cursor's mode,
 how long the choice is kept."""
+SILENT = "it was allowed, but no picture comes; show the window and start again"
+FIRST_S = 10
+"""How long the first picture may take."""
 CHOOSE_S = 120
 """How long the user may take to choose."""
 
@@ -44,7 +47,8 @@ def main(token: Path) -> None:
     if Gst.ElementFactory.find("pipewiresrc") is None or Gst.ElementFactory.find("videoconvert") is None:
         raise Refused(MISSING)
     try:
-        fd, node = Portal(Gio, GLib).share(token)
+        portal = Portal(Gio, GLib)
+        fd, node = portal.share(token)
     except GLib.Error as e:
         raise Refused(NO_PORTAL) from e
     pipeline = Gst.parse_launch(
@@ -53,7 +57,7 @@ def main(token: Path) -> None:
     )
     pipeline.set_state(Gst.State.PLAYING)
     try:
-        pull(Gst, pipeline)
+        pull(Gst, pipeline, portal)
     finally:
         pipeline.set_state(Gst.State.NULL)
 
@@ -62,7 +66,7 @@ class Portal:
     """The requests of one session; each is answered by a signal."""
 
     def __init__(self, gio: Any, glib: Any) -> None:
-        self._gio, self._glib, self._count = gio, glib, 0
+        self._gio, self._glib, self._count, self._closed = gio, glib, 0, False
         self._bus = gio.bus_get_sync(gio.BusType.SESSION)
         self._me = self._bus.get_unique_name()[1:].replace(".", "_")
 
@@ -80,10 +84,23 @@ class Portal:
             token.parent.mkdir(parents=True, exist_ok=True)
             token.touch(mode=0o600)
             token.write_text(started["restore_token"])
+        closed = (NAME, "org.freedesktop.portal.Session", "Closed", session)
+        self._bus.signal_subscribe(*closed, None, 0, self._close)
+        self._gio.bus_watch_name_on_connection(self._bus, NAME, 0, None, self._close)
         variant = self._glib.Variant("(oa{sv})", (session, {}))
         call = self._bus.call_with_unix_fd_list_sync
         reply, fds = call(NAME, PATH, SCREENCAST, "OpenPipeWireRemote", variant, None, 0, -1, None)
         return fds.get(reply.unpack()[0]), started["streams"][0][0]
+
+    def _close(self, *_: object) -> None:
+        self._closed = True
+
+    def closed(self) -> bool:
+        """Say whether the desktop shares no more: the stream itself does not tell."""
+        context = self._glib.MainContext.default()
+        while context.pending():
+            context.iteration(False)
+        return self._closed
 
     def _start(self, kept: str) -> tuple[str, dict[str, Any]]:
         def text(value: str) -> Any:
@@ -129,16 +146,20 @@ class Portal:
         return found
 
 
-def pull(gst: Any, pipeline: Any) -> None:
+def pull(gst: Any, pipeline: Any, portal: Portal) -> None:
     """Write each picture as soon as the reader has taken the one before; those between are dropped."""
-    sink = pipeline.get_by_name("sink")
-    while True:
+    sink, reader, empty_s = pipeline.get_by_name("sink"), os.getppid(), 0
+    while not portal.closed() and os.getppid() == reader:
         sample = sink.try_pull_sample(gst.SECOND)
         if sample is None:
             problems = pipeline.get_bus().pop_filtered(gst.MessageType.ERROR | gst.MessageType.EOS)
             if problems is not None or sink.props.eos:
                 raise Refused(ENDED)
+            empty_s += 1
+            if empty_s == FIRST_S:
+                raise Refused(SILENT)
             continue
+        empty_s = -FIRST_S * 10**6  # a window at rest, or minimised, may send none later
         shape = sample.get_caps().get_structure(0)
         width, height = shape.get_value("width"), shape.get_value("height")
         ok, mapped = sample.get_buffer().map(gst.MapFlags.READ)
@@ -151,6 +172,7 @@ def pull(gst: Any, pipeline: Any) -> None:
             data = b"".join(data[y * stride : y * stride + row] for y in range(height))
         sys.stdout.buffer.write(b"frame %d %d\n" % (width, height) + data[: row * height])
         sys.stdout.buffer.flush()
+    raise Refused(ENDED)
 
 
 if __name__ == "__main__":
