@@ -305,7 +305,7 @@ def autopilot_commands():
 @click.command()
 @common
 def dance(app):
-    app.print({"dances": app.home_given}, "dancing")
+    app.print({"dances": app.home.root.name}, "dancing")
 """
 
 

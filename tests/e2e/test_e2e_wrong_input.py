@@ -44,7 +44,7 @@ def tree(home: Path) -> dict[str, bytes]:
         ("record --game wild --driver demonstrator", "ships no demonstrator"),
         ("record --game pit --noise 0.1", "--noise disturbs a demonstrator"),
         ("record --game pit --driver demonstrator --noise 1", "--noise 1.0 must be"),
-        ("record --game pit --driver demonstrator --noise nan", "nan is not a number"),
+        ("record --game pit --driver demonstrator --noise nan", "nan is not a finite number"),
         ("record --game pit --hz 0", "--hz"),
         ("record --game pit --hz nan", "--hz"),
         ("record --game pit --seconds nan --driver demonstrator", "--seconds"),
