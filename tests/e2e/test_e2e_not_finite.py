@@ -128,7 +128,7 @@ def test_a_bundle_that_is_not_finite_neither_drives_nor_begins_a_training(
 def test_an_option_that_is_not_finite_trains_nothing(home: Path, run: Run) -> None:
     done = run(*TINY, "--brightness", "nan", home=home)
     assert done.code == 2
-    assert "'--brightness': nan is not a number" in done.err
+    assert "'--brightness': nan is not a finite number" in done.err
     assert done.err.count("\n") == 1
     assert not (home / "runs").exists()
 
