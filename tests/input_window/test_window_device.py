@@ -89,6 +89,13 @@ def test_a_small_picture_is_enlarged_by_whole_numbers_as_it_is(window):
     assert np.array_equal(shown[::23, ::23], image)
 
 
+def test_a_screen_is_found_by_a_process_that_had_none(screen, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen")
+    pygame.display.init()
+    monkeypatch.delenv("SDL_VIDEODRIVER")
+    assert [p.ok for p in probe()] == [True]
+
+
 def test_an_unknown_key_and_a_missing_screen_are_one_line(screen, monkeypatch):
     with pytest.raises(UserError, match="the window knows no key 'spcae'; did you mean space"):
         open_window({"gas": "spcae"}, {}, frozenset)

@@ -87,12 +87,18 @@ def _held_on(pad: controller.Controller) -> Held:
     return pedals | nearest_level(levels("steer", STEER), steer)
 
 
+UNSEEN = ("dummy", "offscreen")
+"""SDL's drivers that show nothing."""
+
+
 def _connect() -> None:
     # Asked first: SDL, when it looks for Wayland in vain, prints a line of its own.
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         raise pygame.error("DISPLAY is not set")
+    if pygame.display.get_init() and pygame.display.get_driver() in UNSEEN:  # of what drew before there was a screen
+        pygame.display.quit()
     pygame.display.init()
-    if pygame.display.get_driver() in ("dummy", "offscreen"):
+    if pygame.display.get_driver() in UNSEEN:
         raise pygame.error(f"the video driver is {pygame.display.get_driver()}")
 
 

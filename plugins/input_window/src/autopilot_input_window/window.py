@@ -94,12 +94,18 @@ def _code(key: str) -> int:
         raise UserError(f"the window knows no key {key!r}; {suggest(key, key_names())}") from e
 
 
+UNSEEN = ("dummy", "offscreen")
+"""SDL's drivers that show nothing."""
+
+
 def _connect() -> None:
     # Asked first: SDL, when it looks for Wayland in vain, prints a line of its own.
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         raise pygame.error("DISPLAY is not set")
+    if pygame.display.get_init() and pygame.display.get_driver() in UNSEEN:  # of what drew before there was a screen
+        pygame.display.quit()
     pygame.display.init()
-    if pygame.display.get_driver() in ("dummy", "offscreen"):
+    if pygame.display.get_driver() in UNSEEN:
         raise pygame.error(f"the video driver is {pygame.display.get_driver()}")
 
 
