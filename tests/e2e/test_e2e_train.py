@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,20 @@ def test_deleted_frames_are_left_out_of_training(ribbon: Game, home: Path, run: 
     assert np.array_equal(after.labels, np.delete(before.labels, np.s_[10:20], 0))
     assert run("sessions", one, "--restore", "10-19", home=home).code == 0
     assert len(load_dataset(ribbon, Home(home), options).labels) == len(before.labels)
+
+
+def test_corrections_count_more(ribbon: Game, home: Path) -> None:
+    options = TrainOptions("tiny", batch_size=8)
+    assert load_dataset(ribbon, Home(home), options).importance is None, "by default all count the same"
+    one = SessionStore(home / "sessions").open(SessionStore(home / "sessions").ids()[0])
+    one.info.model_copy(update={"human": [(50, 60)]}).save(one.path / "session.json")
+    data = load_dataset(ribbon, Home(home), replace(options, corrections=4))
+    counts = data.importance
+    assert counts is not None
+    assert counts.dtype == np.float32
+    assert counts[data.train].mean() == pytest.approx(1, abs=1e-4)
+    assert np.flatnonzero(counts > counts.min()).tolist() == list(range(40, 60))
+    assert counts.max() / counts.min() == pytest.approx(4)
 
 
 @pytest.mark.parametrize("balance", ["oversample", "weights"])

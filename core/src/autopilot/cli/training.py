@@ -12,6 +12,7 @@ from autopilot.commands.options import Finite, option_group
 from autopilot.sessions.home import read_json
 
 COUNT, NATURAL = click.IntRange(1), click.IntRange(0)
+IMPORTANCE = Finite(1, 100)
 SHARE = Finite(0, 1, min_open=True, max_open=True)
 
 
@@ -87,6 +88,16 @@ DATA = option_group(
         type=click.Choice(["none", "oversample", "weights"]),
         default="none",
         help="Show rare actions more often, or weigh them more in the loss.",
+    ),
+    click.option(
+        "--corrections",
+        metavar="W",
+        type=IMPORTANCE,
+        default=1.0,
+        help="Count where a human corrected W times as much.",
+    ),
+    click.option(
+        "--fast-laps", metavar="W", type=IMPORTANCE, default=1.0, help="Count clean, fast laps more, slow ones less."
     ),
     click.option("--validation", metavar="SHARE", type=SHARE, default=0.1, help="Share held out for validation."),
     click.option("--check/--no-check", default=True, help="Check the sessions first; see `autopilot check`."),

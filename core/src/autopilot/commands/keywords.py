@@ -96,6 +96,8 @@ class TrainKeywords(TypedDict, total=False):
     precision: Literal["float32", "bfloat16"]
     devices: int | None
     start: str | None
+    corrections: float
+    fast_laps: float
     config: Mapping[str, Any]
     restart: bool
     check: bool

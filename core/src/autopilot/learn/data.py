@@ -16,6 +16,7 @@ from autopilot.api.interfaces import LabelMap
 from autopilot.api.specs import SteerCorrection
 from autopilot.api.types import ActionSpace, Axis
 from autopilot.bundle.preprocess import Box, Preprocess, boxes
+from autopilot.learn.importance import importance
 from autopilot.learn.options import TrainOptions
 from autopilot.learn.selection import choose_sessions
 from autopilot.sessions.cache import Cached, cached, gather
@@ -49,7 +50,8 @@ class Dataset:
     which sessions could not be used, and why; `laps` are those that a rule chose. `steering` is the
     game's correction for a moved picture of this size, `static_regions` are the pixels that do not move with it.
     `frames` is how many the network sees at a time, None without windows; `since_cut`, int64 (N,), is `Index`'s.
-    `label_maps` has each game's label map, by name.
+    `label_maps` has each game's label map, by name. `importance`, float32 (N,), says how much a frame counts in the
+    loss, 1 on the average over `train`; None: all the same.
     """
 
     space: ActionSpace
@@ -69,6 +71,7 @@ class Dataset:
     frames: int | None = None
     since_cut: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     label_maps: dict[str, str] = field(default_factory=dict)
+    importance: NDArray[np.float32] | None = None
 
     def joint(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the labels of `rows` as one number each."""
@@ -94,6 +97,8 @@ class Dataset:
         weighed = np.ones(labels.shape, np.float32)
         for a, of in enumerate(weights or ()):
             weighed[:, a] = of[labels[:, a]]
+        if weights is not None and self.importance is not None:
+            weighed *= self.importance[rows, None]
         return Batch(images, labels, weighed)
 
 
@@ -143,6 +148,7 @@ def load_dataset(game: Game, home: Home, options: TrainOptions) -> Dataset:
         label_maps={its.spec.name: its.label_map_name(options.actions) for its in games},
     )
     _check(data, options)
+    data.importance = importance(sessions, [rows for _, rows in every], train, options)
     return data
 
 

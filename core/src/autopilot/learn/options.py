@@ -29,6 +29,7 @@ def check_values(kind: Any, values: Mapping[str, Any]) -> Any:
         raise UserError(f"--{option} {first['input']!r}: {first['msg'].removeprefix('Value error, ')}") from e
 
 
+Importance = Annotated[FiniteFloat, Field(ge=1, le=100)]
 Share = Annotated[FiniteFloat, Field(gt=0, lt=1)]
 
 
@@ -45,7 +46,9 @@ class TrainOptions:
     `label_shift` says how many milliseconds after a frame its label was held; `validation` is the
     share of frames, by whole sessions, held out. `precision` is what the network computes in, while its
     weights stay float32. `devices` share each batch; None takes what suits. `start` names the bundle whose
-    weights it begins with, or several, a,b,…: with the mean of theirs; None draws them.
+    weights it begins with, or several, a,b,…: with the mean of theirs; None draws them. `corrections` times as much as
+    other frames count those where a human corrected a policy, `fast_laps` times as much those of clean laps faster than
+    the median of their track, and so many times less those of slower laps.
     """
 
     model: str
@@ -75,6 +78,8 @@ class TrainOptions:
     precision: Literal["float32", "bfloat16"] = "float32"
     devices: PositiveInt | None = None
     start: str | None = None
+    corrections: Importance = 1.0
+    fast_laps: Importance = 1.0
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property

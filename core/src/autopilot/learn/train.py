@@ -219,6 +219,8 @@ def run_fingerprint(data: Dataset, options: TrainOptions, devices: int, processe
     frames = hashlib.sha256(json.dumps([c.crc32 for c in data.caches]).encode())
     for part in (data.labels, data.train, data.validation):
         frames.update(part.tobytes())
+    if data.importance is not None:
+        frames.update(data.importance.tobytes())
     what = {
         **options.recipe(),
         "model": options.model,
