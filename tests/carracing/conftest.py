@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 from autopilot.api.interfaces import World
 from autopilot.api.types import WorldRequest
 from autopilot_carracing.world import open_world
+from support.x import x_server
 
 HZ = 12.5
 
@@ -42,19 +40,8 @@ def no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def xvfb() -> Iterator[str]:
-    if shutil.which("Xvfb") is None:
-        pytest.skip("missing: Xvfb (Debian package xvfb)")
-    read_end, write_end = os.pipe()
-    process = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1100x900x24"],
-        pass_fds=[write_end],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write_end)
-    with os.fdopen(read_end) as pipe:
-        yield f":{pipe.readline().strip()}"
-    process.kill()
-    process.wait()
+    with x_server("1100x900") as name:
+        yield name
 
 
 @pytest.fixture

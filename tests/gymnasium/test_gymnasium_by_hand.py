@@ -12,20 +12,15 @@ from pathlib import Path
 import pytest
 from autopilot.sessions.store import SessionStore
 from support.apart import Running, start
+from support.x import x_server
 
 
 @pytest.fixture(scope="module")
 def xvfb() -> Iterator[str]:
-    if shutil.which("Xvfb") is None or shutil.which("xdotool") is None:
-        pytest.skip("missing: Xvfb and xdotool")
-    read_end, write_end = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "800x600x24"]
-    process = subprocess.Popen(command, pass_fds=[write_end], stderr=subprocess.DEVNULL)
-    os.close(write_end)
-    with os.fdopen(read_end) as pipe:
-        yield f":{pipe.readline().strip()}"
-    process.kill()
-    process.wait()
+    if shutil.which("xdotool") is None:
+        pytest.skip("missing: xdotool")
+    with x_server("800x600") as name:
+        yield name
 
 
 def focus_window(running: Running, display: str) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from support.sway import HumanKeyboard, Sway, inside_sway
+from support.x import XServer
 from Xlib import XK, X
 from Xlib.display import Display
 from Xlib.ext import xinput, xtest
@@ -38,22 +36,9 @@ class Desktop:
             self._human = HumanKeyboard(self.sway)
             self.focused = Window(self.name)  # without a window of X11's in focus Xwayland hears no key
         else:
-            self._xvfb(*options)
+            server = XServer(*options)
+            self.process, self.name, self.env = server.process, server.name, {"DISPLAY": server.name}
         self.display = Display(self.name)
-
-    def _xvfb(self, *options: str) -> None:
-        if shutil.which("Xvfb") is None:
-            pytest.skip("missing: Xvfb (Debian package xvfb)")
-        read_end, write_end = os.pipe()
-        self.process = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "320x240x24", *options],
-            pass_fds=[write_end],
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(write_end)
-        with os.fdopen(read_end) as pipe:
-            self.name = f":{pipe.readline().strip()}"
-        self.env = {"DISPLAY": self.name}
 
     def code(self, key: str) -> int:
         return self.display.keysym_to_keycode(XK.string_to_keysym(key))
@@ -143,7 +128,7 @@ class Window:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Desktop]:
-    desktop = Desktop("-noreset")
+    desktop = Desktop()
     yield desktop
     desktop.stop()
 
@@ -167,7 +152,7 @@ def own_desktop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Deskt
     servers: list[Desktop] = []
 
     def start(*options: str) -> Desktop:
-        servers.append(Desktop("-noreset", *options))
+        servers.append(Desktop(*options))
         for name, value in servers[-1].env.items():
             monkeypatch.setenv(name, value)
         return servers[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
@@ -13,25 +12,15 @@ import pygame
 import pytest
 from autopilot.api import DeviceError, UserError
 from autopilot_input_window.window import key_names, open_window, probe
+from support.x import x_server
 
 KEYS, HOTKEYS = {"left": "left", "gas": "space"}, {"quit": "p", "pause": "t"}
 
 
 @pytest.fixture(scope="module")
 def xvfb() -> Iterator[str]:
-    if shutil.which("Xvfb") is None:
-        pytest.skip("missing: Xvfb (Debian package xvfb)")
-    read_end, write_end = os.pipe()
-    process = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "800x600x24"],
-        pass_fds=[write_end],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write_end)
-    with os.fdopen(read_end) as pipe:
-        yield f":{pipe.readline().strip()}"
-    process.kill()
-    process.wait()
+    with x_server("800x600") as name:
+        yield name
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from autopilot.api import Registry, SourceSettings
 from autopilot_kit.kit import subjects
 from autopilot_kit.subject import Options
 from support.films import film, thirty
+from support.x import x_server
 
 ROOT = Path(__file__).parents[2]
 BUNDLED = sorted(f"autopilot-{path.parent.name.replace('_', '-')}" for path in ROOT.glob("plugins/*/pyproject.toml"))
@@ -29,18 +27,8 @@ NOT_EVERYWHERE = (
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
     """A screen, for the keyboard and for the frame source."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("missing: Xvfb (Debian package xvfb)")
-    read_end, write_end = os.pipe()
-    with subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1024x768x24", "-noreset"],
-        pass_fds=[write_end],
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        os.close(write_end)
-        with os.fdopen(read_end) as pipe:
-            yield f":{pipe.readline().strip()}"
-        process.kill()
+    with x_server("1024x768") as name:
+        yield name
 
 
 def faults(name: str, options: Options | None = None) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.sway import Sway, inside_sway
+from support.x import XServer
 from Xlib import X
 from Xlib.display import Display
 from Xlib.ext import xtest
@@ -74,7 +75,7 @@ class App:
 class Desktop:
     """An Xvfb, or inside sway its Xwayland; `show` makes a red window with a teal half at (40, 30), 80x60."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, size: str = "320x240") -> None:
         self.others: list[Any] = []
         self.env: dict[str, str] = {}
         if inside_sway():
@@ -82,22 +83,9 @@ class Desktop:
             self.process, self.env, self.name = sway.process, sway.env, sway.name
             self.others.append(sway)
         else:
-            self._xvfb(*options)
+            server = XServer(*options, size=size)
+            self.process, self.name, self.env = server.process, server.name, {"DISPLAY": server.name}
         self.display = Display(self.name)
-
-    def _xvfb(self, *options: str) -> None:
-        if shutil.which("Xvfb") is None:
-            pytest.skip("missing: Xvfb (Debian package xvfb)")
-        read_end, write_end = os.pipe()
-        self.process = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write_end), *(options or ("-screen", "0", "320x240x24")), "-noreset"],
-            pass_fds=[write_end],
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(write_end)
-        with os.fdopen(read_end) as pipe:
-            self.name = f":{pipe.readline().strip()}"
-        self.env = {"DISPLAY": self.name}
 
     def show(self) -> Any:
         root = self.display.screen().root
@@ -149,8 +137,8 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desktop]]:
     for name in ("WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
         monkeypatch.delenv(name, raising=False)
 
-    def start(*options: str) -> Desktop:
-        started.append(Desktop(*options))
+    def start(*options: str, **size: str) -> Desktop:
+        started.append(Desktop(*options, **size))
         for name, value in started[-1].env.items():
             monkeypatch.setenv(name, value)
         return started[-1]
@@ -168,7 +156,7 @@ def desktop(start: Callable[..., Desktop]) -> Desktop:
 @pytest.fixture
 def wide(start: Callable[..., Desktop]) -> Desktop:
     """A desktop with some room for windows."""
-    return start("-screen", "0", "640x480x24")
+    return start(size="640x480")
 
 
 @pytest.fixture

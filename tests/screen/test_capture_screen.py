@@ -141,7 +141,7 @@ def test_probe_names_the_display_its_monitors_and_whether_there_are_windows(desk
 
 
 def test_several_monitors(start):
-    desktop = start("-screen", "0", "640x240x24")
+    desktop = start(size="640x240")
     if shutil.which("xrandr") is None:
         pytest.skip("missing: xrandr (Debian package x11-xserver-utils)")
     for place in ("LEFT 320/80x240/60+0+0 screen", "RIGHT 320/80x200/50+320+40 none"):
@@ -161,7 +161,7 @@ def test_several_monitors(start):
 
 
 def test_the_second_x_screen_of_a_server(start, monkeypatch):
-    desktop = start("-screen", "0", "320x240x24", "-screen", "1", "200x150x24")
+    desktop = start("-screen", "1", "200x150x24")
     monkeypatch.setenv("DISPLAY", f"{desktop.name}.1")
     desktop.name += ".1"
     app = desktop.app()

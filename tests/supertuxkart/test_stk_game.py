@@ -17,25 +17,15 @@ from autopilot.api.errors import DeviceError, UserError
 from autopilot.api.types import Frame
 from autopilot_supertuxkart.game import RealGame, find_game
 from autopilot_supertuxkart.hud import HudReader
+from support.x import x_server
 
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An Xvfb as large as the game's window, and the game's home kept from run to run."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("missing: Xvfb (Debian package xvfb)")
-    read_end, write_end = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "480x270x24", "-noreset", "-nolisten", "tcp"],
-        pass_fds=[write_end],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write_end)
-    with os.fdopen(read_end) as pipe:
-        monkeypatch.setenv("DISPLAY", f":{pipe.readline().strip()}")
-    yield os.environ["DISPLAY"]
-    server.terminate()
-    server.wait()
+    with x_server("480x270") as name:
+        monkeypatch.setenv("DISPLAY", name)
+        yield name
 
 
 @pytest.fixture

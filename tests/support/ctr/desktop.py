@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
+from support.x import XServer
 
 TESTS = Path(__file__).parents[2]
 
@@ -29,17 +28,10 @@ class Desktop:
     """An Xvfb; `show` starts the drawn game in a window."""
 
     def __init__(self, size: str = "1280x960", number: int | None = None) -> None:
-        if shutil.which("Xvfb") is None:
-            pytest.skip("missing: Xvfb (Debian package xvfb)")
         from Xlib.display import Display
 
-        read_end, write_end = os.pipe()
-        server = ["Xvfb", *([] if number is None else [f":{number}"]), "-displayfd", str(write_end)]
-        server += ["-screen", "0", f"{size}x24", "-noreset"]
-        self.process = subprocess.Popen(server, pass_fds=[write_end], stderr=subprocess.DEVNULL)
-        os.close(write_end)
-        with os.fdopen(read_end) as pipe:
-            self.name = f":{pipe.readline().strip()}"
+        server = XServer(*([] if number is None else [f":{number}"]), size=size)
+        self.process, self.name = server.process, server.name
         self.display = Display(self.name)
         self.started: list[subprocess.Popen[str]] = []
 
