@@ -4,7 +4,7 @@ DEMO_HOME ?= demo
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-qemu test-windows test-wayland lint docs bench
+.PHONY: help setup demo test test-qemu test-windows test-wayland test-psx lint docs bench
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -30,6 +30,10 @@ test-wayland: setup ## Recording and driving, keys, and breaking windows, inside
 	@scripts/setup.sh tests
 	@AUTOPILOT_DESKTOP=sway $(BIN)/pytest -n 2 -m "not plain_x11" tests/wayland tests/input_keyboard \
 		tests/screen/test_windows_broken.py $(PYTEST_ARGS)
+
+test-psx: setup ## A PlayStation's emulator with a game of our own: labels, lap times, breaking it
+	@scripts/setup.sh tests
+	@AUTOPILOT_PSX=whole $(BIN)/pytest tests/psx $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy, the import contracts, and the links of the documentation
 	@$(BIN)/ruff check .

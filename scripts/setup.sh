@@ -2,7 +2,7 @@
 # Sets up all that the Makefile's targets need: system libraries, uv, a Python, and `.venv`.
 # Run it as often as you like: with nothing to do it ends at once. PYTHON names the interpreter
 # for a new .venv; the settings of pip, uv and the system's proxy and certificates are honoured.
-# `setup.sh tests` also gets what only the tests need: a game of 630 MB, an emulator, a browser, Wayland;
+# `setup.sh tests` also gets what only the tests need: a game of 630 MB, emulators, a browser, Wayland;
 # `setup.sh windows` gets Wine and a compiler for Windows (790 MB), which `make test-windows` needs.
 set -eu
 wanted=${1:-}
@@ -70,6 +70,8 @@ tests /usr/lib/*/gstreamer-1.0/libgstvideotestsrc.so gstreamer1.0-plugins-base
 tests /usr/lib/*/gstreamer-1.0/libgstpipewire.so gstreamer1.0-pipewire
 tests sway sway
 tests Xwayland xwayland
+tests /usr/games/pcsxr pcsxr
+tests mipsel-linux-gnu-gcc gcc-mipsel-linux-gnu
 windows wine wine
 windows wine wine64
 windows x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64-win32
