@@ -9,6 +9,8 @@ import pytest
 from autopilot.desktop.emitter import Emitter
 from autopilot_input_keyboard.keys import KEYS, available, evdev_codes, x11_codes
 from autopilot_input_keyboard.reader import open_reader
+from Xlib import XK, X
+from Xlib.ext import xtest
 
 PLACES = {"top": "y", "corner": "z", "home": "q", "comma": ",", "shift": "shift"}
 
@@ -49,3 +51,41 @@ def test_pressed_and_read_by_place_also_when_the_layout_changes(layout, desktop,
     emitter.close()
     for one in (anybody, human):
         one.close()
+
+
+def test_where_keys_are_known_by_symbol_a_layout_that_changes_is_followed(own_desktop, wait_until):
+    """Not every server numbers keys by place: on this one Up is nowhere near, and X moves while all runs."""
+    display = own_desktop().display
+
+    def put(code, symbol):
+        display.change_keyboard_mapping(code, [[XK.string_to_keysym(symbol) if symbol else 0]])
+        display.sync()
+
+    def down(*codes):
+        bits = display.query_keymap()
+        return [bool(bits[code // 8] >> code % 8 & 1) for code in codes] == [True] * len(codes)
+
+    put(111, None)
+    put(200, "Up")
+    put(53, None)
+    put(201, "x")
+    emitter = Emitter("autopilot_input_keyboard.backends:open_backend", {"go": "x"}, patience_s=60)
+    reader = open_reader({"go": "x"}, {}, emitter.ours)
+    emitter.hold(frozenset({"go"}))
+    assert down(201)
+    put(201, None)
+    put(202, "x")
+    emitter.release_all()
+    assert not down(201)
+    emitter.hold(frozenset({"go"}))
+    assert down(202)
+    emitter.release_all()
+    assert not down(202)
+    xtest.fake_input(display, X.KeyPress, 202)
+    display.sync()
+    wait_until(lambda: reader.held() == {"go"}, 60.0)
+    xtest.fake_input(display, X.KeyRelease, 202)
+    display.sync()
+    wait_until(lambda: reader.held() == frozenset(), 60.0)
+    emitter.close()
+    reader.close()

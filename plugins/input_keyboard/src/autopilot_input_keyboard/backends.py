@@ -14,6 +14,7 @@ from autopilot_input_keyboard.keys import (
     MAC_CODES,
     check,
     evdev_codes,
+    follow_layout,
     open_display,
     pynput_keyboard,
     readable,
@@ -63,21 +64,32 @@ class X11Keys:
         check(names)
         self._display = open_display()
         self._codes = x11_codes(self._display, names)
+        self._numbers = {name: {code} for name, code in self._codes.items()}
+        """Each that a name ever had: a key that was pressed before the layout changed is released all the same."""
         if self._display.query_extension("XTEST") is None:
             raise DeviceError("this X server takes no key presses; start it without `-extension XTEST`")
 
     def press(self, name: str) -> None:
         """Press a key."""
-        self._fake(name, 2)  # KeyPress
+        self._follow()
+        self._fake(2, self._codes[name])  # KeyPress
 
     def release(self, name: str) -> None:
         """Release it."""
-        self._fake(name, 3)  # KeyRelease
+        self._follow()
+        for code in self._numbers[name]:
+            self._fake(3, code)  # KeyRelease
 
-    def _fake(self, name: str, event: int) -> None:
+    def _follow(self) -> None:
+        for _ in range(self._display.pending_events()):
+            follow_layout(self._display, self._codes, self._display.next_event())
+            for name, code in self._codes.items():
+                self._numbers[name].add(code)
+
+    def _fake(self, event: int, code: int) -> None:
         from Xlib.ext.xtest import fake_input
 
-        fake_input(self._display, event, self._codes[name])
+        fake_input(self._display, event, code)
 
     def flush(self) -> None:
         """Wait until the server has taken all."""

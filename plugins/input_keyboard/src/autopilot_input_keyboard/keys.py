@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autopilot.api import DeviceError, UserError, split_level, suggest
 
@@ -117,6 +117,18 @@ def x11_codes(display: Display, names: Iterable[str]) -> dict[str, int]:
         if not code:
             raise UserError(f"this keyboard has no key {name!r}: bind another one")
     return codes
+
+
+def follow_layout(display: Display, codes: dict[str, int], event: Any) -> None:
+    """Bring `codes` up to date where an event says that the layout changed; a key that is no more keeps its number.
+
+    Servers that number keys by place keep all numbers; others give a name's symbol to another key.
+    """
+    from Xlib import X
+
+    if event.type == X.MappingNotify:
+        display.refresh_keyboard_mapping(event)
+        codes.update({name: code for name in codes if (code := _x11_code(display, name))})
 
 
 def _x11_code(display: Display, name: str) -> int:

@@ -17,6 +17,7 @@ from autopilot_input_keyboard.keys import (
     MAC_CODES,
     check,
     evdev_codes,
+    follow_layout,
     open_display,
     pynput_keyboard,
     readable,
@@ -136,7 +137,7 @@ def x11_state(names: Collection[str], ours: Ours = frozenset) -> State:
 
     display = open_display()
     codes = x11_codes(display, names)
-    real = RealKeys(display)
+    real = RealKeys(display, lambda event: follow_layout(display, codes, event))
 
     def human() -> Names:
         # What became ours or ceased to be while the server answered is ours as well.

@@ -7,7 +7,8 @@ device that they come from.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from autopilot_input_keyboard.backends import UINPUT_NAME
 
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 class RealKeys:
     """Follows the presses and releases of every keyboard but XTest's and our own.
 
-    A server without XInput 2 tells of none.
+    A server without XInput 2 tells of none. What else the server tells, as that the layout changed, goes to `other`.
     """
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: Display, other: Callable[[Any], None]) -> None:
         from Xlib.ext import xinput
         from Xlib.protocol import rq
 
         self._display, self._down, self._false = display, set[int](), set[int]()
         self._press, self._release, self._changed = xinput.RawKeyPress, xinput.RawKeyRelease, xinput.HierarchyChanged
-        self._all = xinput.AllDevices
+        self._all, self._other = xinput.AllDevices, other
         if not display.has_extension(xinput.extname) or display.xinput_query_version().major_version < 2:
             return
         # XIRawEvent of the protocol's XI2proto.h, up to its valuators.
@@ -56,4 +57,6 @@ class RealKeys:
                 self._down.add(event.data.detail)
             elif kind == self._release and event.data.sourceid not in self._false:
                 self._down.discard(event.data.detail)
+            elif kind is None:
+                self._other(event)
         return self._down
