@@ -12,8 +12,10 @@ import os
 import random
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -44,10 +46,12 @@ def resumed(pids): return each(pids, ntdll.NtResumeProcess)
 DRIVER = """
 import os
 from autopilot.desktop.emitter import Emitter
-from autopilot_input_keyboard.reader import open_reader
+from autopilot_input_keyboard.reader import open_reader  # as every drive does
 KEYS = {key: key for key in %r}
 emitter = Emitter("autopilot_input_keyboard.backends:open_backend", KEYS, patience_s=300)
-def hold(*controls): emitter.hold(frozenset(controls))
+def hold(*controls):
+    emitter.replaced = 0  # however often: here something does end them on purpose
+    emitter.hold(frozenset(controls))
 """
 DEATHS = {
     "driver killed": ("killed", [0]),
@@ -62,7 +66,10 @@ DEATHS = {
 """Kind -> how, and whom of driver, emitter and guard."""
 
 AFTERWARDS = {"guard killed, then driver": [0], "guard suspended, then emitter killed": [1]}
-"""Who is killed a second later: keys that are in order stay down until then."""
+"""Who is killed within the second after that: keys that are in order stay down until then."""
+
+LANES = (LAMPS[0:3], LAMPS[3:6], LAMPS[6:9], LAMPS[9:12])
+"""The keys of drivers that live and die beside each other: one starts for seconds, mostly waiting for Wine."""
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -77,62 +84,102 @@ class World:
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
         self.game = Game(environment)
-        self.killer = Agent(environment)
-        self.killer.do(KILLER)
+        self._killer = Agent(environment)
+        self._killer.do(KILLER)
+        self._lock = threading.Lock()
 
     def human(self) -> Human:
         return Human(self.environment["DISPLAY"])
 
+    def act(self, how: str, pids: list[int]) -> float:
+        """Let processes be killed, suspended or resumed; return when that began."""
+        with self._lock:
+            return float(self._killer.do(f"result = {how}({pids})"))
+
 
 class Driver:
-    """Somebody who can hold keys, with an emitter that is good for a few deaths."""
+    """Somebody who can hold some keys."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, keys: tuple[str, ...]) -> None:
         self.agent = Agent(world.environment)
-        self.agent.do(DRIVER % (list(LAMPS),))
-        self.deaths = 0
+        self.agent.do(DRIVER % (list(keys),))
 
     def pids(self) -> list[int]:
         return list(self.agent.do("result = [os.getpid(), *emitter.pids]"))
 
-    def renew(self) -> None:
-        self.agent.do("emitter.close()\n" + DRIVER % (list(LAMPS),))
-        self.deaths = 0
 
+class Lane:
+    """Drivers with the same keys, one after the other; `late` and `stuck` are of those that died."""
 
-def deaths(world: World, kind: str, count: int, limit_s: float) -> dict[str, Any]:
-    """Let a driver die so often while it holds keys; count how often a key is down `limit_s` later."""
-    how, whom = DEATHS[kind]
-    game, killer, driver = world.game, world.killer, None
-    rng, late, stuck = random.Random(kind), [], 0
-    for _ in range(count):
-        driver = driver or Driver(world)
-        if driver.deaths == 4:
-            driver.renew()
-        game.forget()
-        driver.agent.do("hold('left', 'x', 'k')")
-        game.until(lambda: game.down == {"left", "x", "k"}, 10)
-        time.sleep(rng.uniform(0, 0.15))
+    def __init__(self, world: World, keys: tuple[str, ...]) -> None:
+        self.world, self.keys, self.rng = world, keys, random.Random(keys[0])
+        self.driver: Driver | None = None
+
+    def down_at(self, since: int, t: float = float("inf")) -> set[str]:
+        """Return which of its keys are down at a time, by the game's messages from one on."""
+        down: set[str] = set()
+        for event in self.world.game.messages[since:]:
+            if event["key"] in self.keys and event["t"] <= t:
+                (down.add if event["down"] else down.discard)(event["key"])
+        return down
+
+    def die(self, kind: str, limit_s: float) -> tuple[float, bool]:
+        """Let one die while it holds keys; return after how many ms the last was up, and if one was down at the limit.
+
+        One that a busy machine had made release before its time dies for nothing, and another one after it.
+        """
+        while (death := self._die(kind, limit_s)) is None:
+            pass
+        return death
+
+    def _die(self, kind: str, limit_s: float) -> tuple[float, bool] | None:
+        world, game = self.world, self.world.game
+        how, whom = DEATHS[kind]
+        driver = self.driver = self.driver or Driver(world, self.keys)
+        since = len(game.messages)
+        driver.agent.do(f"hold{self.keys}")
+        game.until(lambda: self.down_at(since) == set(self.keys), 30)
+        time.sleep(self.rng.uniform(0, 0.15))
         pids = driver.pids()
-        begun = killer.do(f"result = {how}({[pids[i] for i in whom]})")
-        suspended = [pids[i] for i in whom] if how == "suspended" else []
+        deaths = [world.act(how, [pids[i] for i in whom])]
         if kind in AFTERWARDS:
-            time.sleep(1)
-            begun = killer.do(f"result = killed({[pids[i] for i in AFTERWARDS[kind]]})")
+            time.sleep(self.rng.uniform(0, 1))
+            deaths.append(world.act("killed", [pids[i] for i in AFTERWARDS[kind]]))
         time.sleep(limit_s + 0.3)
-        stuck += bool(game.down_at(begun + limit_s))
-        game.until(lambda: not game.down, 20)
-        late.append((game.messages[-1]["t"] - begun) * 1e3)
-        driver.deaths += 1
-        if suspended:
-            killer.do(f"resumed({suspended})")
-        if 0 in whom or 0 in AFTERWARDS.get(kind, []):
-            killer.do(f"killed([{pids[0]}])")
-            driver = None
-    if driver is not None:
-        driver.agent.do("emitter.close()")
-        killer.do(f"killed([{driver.pids()[0]}])")
-    return {"deaths": count, "keys_still_down": stuck, "released_after_ms": spread(late)}
+        stuck = bool(self.down_at(since, deaths[-1] + limit_s))
+        game.until(lambda: not self.down_at(since), 60)
+        released = max(e["t"] for e in game.messages[since:] if e["key"] in self.keys)
+        if kind == "driver suspended":
+            world.act("resumed", pids[:1])
+        elif how == "suspended" and whom == [2]:
+            world.act("killed", pids[2:])
+        if (0 in whom and how == "killed") or 0 in AFTERWARDS.get(kind, []):
+            driver.agent.process.wait(60)
+            self.driver = None
+        before = [t for t in deaths if t <= released]
+        return ((released - before[-1]) * 1e3, stuck) if before else None
+
+    def close(self) -> None:
+        """End the one that lives."""
+        if self.driver is not None:
+            self.driver.agent.do("emitter.close()")
+            self.world.act("killed", self.driver.pids()[:1])
+            self.driver = None
+
+
+def deaths(lanes: list[Lane], kind: str, count: int, limit_s: float) -> dict[str, Any]:
+    """Let drivers die so often, one in each lane at a time; count how often a key is down `limit_s` later."""
+
+    def several(number: int) -> list[tuple[float, bool]]:
+        return [lanes[number].die(kind, limit_s) for _ in range(number, count, len(lanes))]
+
+    with ThreadPoolExecutor(len(lanes)) as side_by_side:
+        died = [one for some in side_by_side.map(several, range(len(lanes))) for one in some]
+    return {
+        "deaths": len(died),
+        "keys_still_down": sum(stuck for _, stuck in died),
+        "released_after_ms": spread([ms for ms, _ in died]),
+    }
 
 
 PRESSES = """
@@ -156,45 +203,58 @@ def press(until):
 LABELS = 0.995
 """How many rows off key changes must have the keys of their own picture."""
 
-HUMAN_KEYS = ("left", "x", "e", "down")
+FINGERS = (("left", "x"), ("e", "down"))
+"""Whose keys the human presses, one of each at a time; two of them the policy presses too."""
 
 
 def presses(world: World, count: int) -> dict[str, Any]:
     """Press ours and a human's keys at once, partly the same ones, until each was pressed `count` times."""
-    driver, human, rng = Driver(world), world.human(), random.Random(2)
+    driver, spans, own = Driver(world, LAMPS), list[Span](), 0
     driver.agent.do(PRESSES)
-    spans: list[tuple[str, float, float]] = []
-    own = 0
     while own < count or len(spans) < count:
         driver.agent.begin("result = press(time.time() + 5)")
-        until = time.time() + 5
-        while time.time() < until:
-            key, begun = rng.choice(HUMAN_KEYS), time.time()
-            human.tap(key, rng.uniform(0.02, 0.06))
-            spans.append((key, begun, time.time()))
-            time.sleep(rng.uniform(0.005, 0.02))
+        with ThreadPoolExecutor(len(FINGERS)) as hand:
+            for some in hand.map(lambda keys: tap(world, keys, 5), FINGERS):
+                spans += some
         own = driver.agent.answer()
         world.game.forget()
     time.sleep(0.5)
     seen = driver.agent.do("going = False; watcher.join(); reader.close(); emitter.close(); result = seen")
+    world.act("killed", [driver.agent.do("result = os.getpid()")])
+    return {"own_presses": own, "human_presses": len(spans)} | compare(sorted(spans, key=lambda s: s[1]), seen)
+
+
+Span = tuple[str, float, float]
+"""A key, and from when to when the human pressed it."""
+
+
+def tap(world: World, keys: tuple[str, ...], seconds: float) -> list[Span]:
+    """Let a finger tap on keys at random, each for as short as a human can; return when."""
+    human, rng, spans = world.human(), random.Random(), []
+    until = time.time() + seconds
+    while time.time() < until:
+        key, begun = rng.choice(keys), time.time()
+        human.tap(key, rng.uniform(0.02, 0.06))
+        spans.append((key, begun, time.time()))
+        time.sleep(rng.uniform(0.005, 0.02))
     human.close()
-    world.killer.do(f"killed([{driver.agent.do('result = os.getpid()')}])")
-    return {"own_presses": own, "human_presses": len(spans)} | compare(spans, seen)
+    return spans
 
 
-def compare(spans: list[tuple[str, float, float]], seen: list[tuple[float, list[str]]]) -> dict[str, Any]:
+def compare(spans: list[Span], seen: list[tuple[float, list[str]]]) -> dict[str, Any]:
     """Say which of the human's presses were never read, and which reads were of nobody's.
 
     A read tells of all since the one before, however long a busy machine has kept it waiting.
     """
-    slack, lost, start = 0.25, 0, 0
+    slack, lost, start = 0.25, list[Span](), 0
     for key, begun, ended in spans:
         while start < len(seen) and seen[start][0] < begun:
             start += 1
         stop = start
         while stop < len(seen) - 1 and seen[stop][0] < ended + slack:
             stop += 1
-        lost += not any(key in held for _, held in seen[start : stop + 1])
+        if not any(key in held for _, held in seen[start : stop + 1]):
+            lost.append((key, begun, ended))
     foreign, at = 0, 0
     for (before, _), (t, held) in pairwise(seen):
         while at < len(spans) and spans[at][2] < before - slack:
@@ -202,7 +262,7 @@ def compare(spans: list[tuple[str, float, float]], seen: list[tuple[float, list[
         theirs = {key for key, begun, _ in spans[at : at + 200] if begun < t}
         foreign += bool(set(held) - theirs)
     gaps = [b[0] - a[0] for a, b in pairwise(seen)]
-    figures = {"human_presses_lost": lost, "reads": len(seen), "reads_of_nobodys_key": foreign}
+    figures = {"human_presses_lost": len(lost), "reads": len(seen), "reads_of_nobodys_key": foreign}
     return figures | {"longest_wait_for_a_read_ms": round(max(gaps) * 1e3)}
 
 
@@ -290,6 +350,7 @@ def below(figures: dict[str, Any]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deaths", type=int, default=5, help="of each kind")
+    parser.add_argument("--lanes", type=int, default=len(LANES), help="how many drivers live and die side by side")
     parser.add_argument("--limit", type=float, default=0.5, help="seconds after which no key may be down")
     parser.add_argument("--presses", type=int, default=500)
     parser.add_argument("--labels", type=float, default=20, help="seconds at each of 10 and 30 Hz")
@@ -299,12 +360,16 @@ def main() -> None:
         raise SystemExit(f"missing: {', '.join(missing)} (Debian packages)")
     wine.prepare()
     figures: dict[str, Any] = {"cores": os.cpu_count()}
+    begun = time.monotonic()
     with wine.display() as environment:
         try:
             world = World(environment)
+            lanes = [Lane(world, keys) for keys in LANES[: options.lanes]]
             for kind in DEATHS if options.deaths else ():
-                figures[kind] = deaths(world, kind, options.deaths, options.limit)
-                print(kind, figures[kind], file=sys.stderr, flush=True)
+                figures[kind] = deaths(lanes, kind, options.deaths, options.limit)
+                print(f"{time.monotonic() - begun:.0f} s: {kind} {figures[kind]}", file=sys.stderr, flush=True)
+            for lane in lanes:
+                lane.close()
             if options.presses:
                 figures["presses"] = presses(world, options.presses)
             for hz in (10, 30) if options.labels else ():
@@ -312,7 +377,7 @@ def main() -> None:
             if options.takeovers:
                 figures["takeover"] = takeovers(world, options.takeovers)
         finally:
-            figures["load"] = round(os.getloadavg()[0], 1)
+            figures["seconds"], figures["load_at_the_end"] = round(time.monotonic() - begun), os.getloadavg()[0]
             print(json.dumps(figures, indent=2), flush=True)
             wine.stop()
     if broken := list(below(figures)):

@@ -211,7 +211,7 @@ def test_options_answer_everything_and_only_what_differs_is_written(desktop, hom
 
 def test_each_wrong_start_is_one_line_and_stores_nothing(desktop, home, monkeypatch):
     monkeypatch.setattr(wizard, "PATIENCE_S", 1.0)
-    with pytest.raises(UserError, match="no window is open: start the emulator"):
+    with pytest.raises(UserError, match="no window can be seen: start the emulator"):
         run(home, Answers())
     with pytest.raises(UserError, match="knows no emulator 'duck': there are duckstation, "):
         run(home, Answers(), "duck")

@@ -11,7 +11,7 @@ import time
 import pytest
 from autopilot.api.errors import DeviceError, UserError
 from autopilot.desktop.emitter import Emitter
-from autopilot_input_keyboard.reader import listener_state, open_reader
+from autopilot_input_keyboard.reader import KeyboardReader, listener_state, open_reader
 
 BINDINGS = {"left": "left", "go": "x", "brake": "z"}
 HOTKEYS = {"pause": "t", "save": "o", "quit": "p"}
@@ -41,6 +41,26 @@ def test_a_key_bound_to_nothing_is_no_control(reader, desktop):
     time.sleep(0.05)
     assert reader.held() == frozenset()
     desktop.release("a")
+
+
+def test_a_key_that_is_let_go_and_tapped_again_between_two_looks_is_not_lost(wait_until):
+    """The keyboard is a script here: when a reader looks, a real one's presses cannot be fitted between."""
+    taps, looks = [frozenset("x")], []
+
+    def keyboard():
+        looks.append(None)
+        return frozenset(), taps.pop() if taps else frozenset()
+
+    reader = KeyboardReader({"go": "x"}, {"pause": "x"}, (keyboard, lambda: None))
+    reader.held()
+    for count in (1, 2):
+        taps.append(frozenset("x"))
+        seen = len(looks)
+        wait_until(lambda seen=seen: not taps and len(looks) > seen + 2, 60.0)
+        assert reader.held() == {"go"}
+        assert reader.held() == frozenset()
+        assert reader.hotkeys() == ("pause",), count
+    reader.close()
 
 
 def test_our_own_presses_are_never_the_humans(desktop, wait_until):
@@ -165,7 +185,7 @@ def test_the_event_listener_of_other_systems_follows_presses(desktop, window, wa
 
     def names():
         window.events()  # under Xvfb, other traffic brings the listener its events
-        return down()
+        return down()[0]
 
     def heard():
         desktop.press("F1")  # again and again: what comes before the listener's own request is lost to it

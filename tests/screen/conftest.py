@@ -20,9 +20,11 @@ from Xlib.ext import xtest
 RED, TEAL = (200, 30, 10), (5, 120, 240)
 
 APP = """
-import sys
+import sys, time
 from Xlib import X, Xatom
 from Xlib.display import Display
+from Xlib.protocol.event import ClientMessage
+managed = sys.argv[1:] == ["managed"]
 d = Display()
 root = d.screen().root
 
@@ -32,16 +34,31 @@ def show(title, x, y, width, height, colour, kind="kart", **options):
     w.set_wm_class(kind, kind.title())
     w.set_wm_normal_hints(flags=1, x=x, y=y)
     w.map()
+    if managed:
+        shown(w)
     return w
 
+def shown(w):
+    until = time.monotonic() + 20
+    while w.get_attributes().map_state != X.IsViewable and time.monotonic() < until:
+        time.sleep(0.005)
+
 def focus(w):
-    w.set_input_focus(X.RevertToParent, X.CurrentTime)
+    if managed:
+        shown(w)
+        message = ClientMessage(window=w, client_type=d.get_atom('_NET_ACTIVE_WINDOW'), data=(32, [2, 0, 0, 0, 0]))
+        root.send_event(message, X.SubstructureRedirectMask | X.SubstructureNotifyMask)
+    else:
+        w.set_input_focus(X.RevertToParent, X.CurrentTime)
 
 for line in sys.stdin:
     exec(line)
     d.sync()
     print(flush=True)
 """
+
+
+"""Inside sway a window is shown, and gets the focus, when the window manager does it, and where that likes."""
 
 
 def pixel(rgb: tuple[int, int, int]) -> int:
@@ -53,7 +70,7 @@ class App:
 
     def __init__(self, display: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", APP],
+            [sys.executable, "-c", APP, *(["managed"] if inside_sway() else [])],
             env={**os.environ, "DISPLAY": display},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

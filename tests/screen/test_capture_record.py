@@ -61,8 +61,8 @@ def test_what_gives_no_picture_leaves_no_session(autopilot, tmp_path, command, w
     if what != "no such file":
         whole = film(tmp_path / "whole.mp4", thirty(0.2)).read_bytes()
         path.write_bytes(whole.replace(b"avc1", b"xxxx") if what == "a cut film" else b"junk" * 999)
-    extra = {"record": ["--track", "coco"], "drive": ["--bundle", "random", "--record"]}.get(command, [])
-    done = autopilot(command, "--game", "ctr", "--video", path, *extra)
+    extra = {"record": "--track coco", "drive": "--bundle random --record", "doctor": "--patience 50"}.get(command, "")
+    done = autopilot(command, "--game", "ctr", "--video", path, *extra.split())
     assert not list((tmp_path / "home").glob("sessions/*"))
     if command == "doctor":
         assert "x.mp4" in done.stdout

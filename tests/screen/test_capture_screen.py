@@ -16,6 +16,7 @@ from autopilot_screen.screen import monitors, open_screen
 RED, TEAL = (200, 30, 10), (5, 120, 240)
 
 
+@pytest.mark.plain_x11  # Xwayland's screen is black
 def test_the_whole_monitor_in_rgb(desktop):
     desktop.show()
     source = open_screen(SourceSettings())
@@ -32,6 +33,7 @@ def test_the_whole_monitor_in_rgb(desktop):
     assert before <= frame.t_ns <= after
 
 
+@pytest.mark.plain_x11  # Xwayland's screen is black
 def test_a_region_is_x_y_width_height(desktop):
     desktop.show()
     source = open_screen(SourceSettings(region=(70, 80, 20, 15)))
@@ -44,6 +46,7 @@ def test_a_region_is_x_y_width_height(desktop):
     np.testing.assert_array_equal(image, expected)
 
 
+@pytest.mark.plain_x11  # Xwayland's screen is black
 def test_every_read_is_a_new_picture(desktop):
     source = open_screen(SourceSettings(region=(40, 30, 10, 10)))
     first = source.read()
@@ -57,6 +60,7 @@ def test_every_read_is_a_new_picture(desktop):
     assert first.t_ns < second.t_ns < third.t_ns
 
 
+@pytest.mark.plain_x11  # Xwayland's screen is black
 @pytest.mark.parametrize(
     ("region", "message"),
     [
@@ -73,6 +77,7 @@ def test_a_bad_region_is_named(desktop, region, message):
     assert ",".join(map(str, region)) in str(caught.value)
 
 
+@pytest.mark.plain_x11  # Xwayland's screen is black
 def test_the_region_may_touch_every_edge(desktop):
     source = open_screen(SourceSettings(region=(0, 0, 320, 240)))
     assert source.read().image.shape == (240, 320, 3)
@@ -104,6 +109,7 @@ def test_wayland_without_x11_says_what_works_instead(monkeypatch):
         open_screen(SourceSettings())
 
 
+@pytest.mark.plain_x11  # Xwayland's screen is black
 def test_wayland_is_refused_where_the_picture_is_black_and_only_there(desktop, monkeypatch):
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     with pytest.raises(DeviceError, match="Wayland"):
@@ -114,6 +120,7 @@ def test_wayland_is_refused_where_the_picture_is_black_and_only_there(desktop, m
     source.close()
 
 
+@pytest.mark.plain_x11  # Xwayland's screen is black
 def test_a_screen_that_is_gone_or_closed_is_reported(desktop):
     source = open_screen(SourceSettings())
     source.read()
@@ -127,6 +134,7 @@ def test_a_screen_that_is_gone_or_closed_is_reported(desktop):
         source.read()
 
 
+@pytest.mark.plain_x11  # says what Wayland changes by itself
 def test_probe_names_the_display_its_monitors_and_whether_there_are_windows(desktop, monkeypatch):
     display, windows = probe()
     assert display.ok
@@ -137,9 +145,10 @@ def test_probe_names_the_display_its_monitors_and_whether_there_are_windows(desk
     monkeypatch.setenv("XDG_SESSION_TYPE", "wayland")
     display, windows = probe()
     assert "the screen cannot" in display.detail
-    assert windows.fix == ""
+    assert windows.fix == "for a game that is not listed, --source portal"
 
 
+@pytest.mark.plain_x11  # Xwayland's monitors are the compositor's
 def test_several_monitors(start):
     desktop = start(size="640x240")
     if shutil.which("xrandr") is None:
@@ -160,6 +169,7 @@ def test_several_monitors(start):
         open_screen(SourceSettings(monitor=3))
 
 
+@pytest.mark.plain_x11  # Xwayland's monitors are the compositor's
 def test_the_second_x_screen_of_a_server(start, monkeypatch):
     desktop = start("-screen", "1", "200x150x24")
     monkeypatch.setenv("DISPLAY", f"{desktop.name}.1")

@@ -84,6 +84,7 @@ def test_a_picture_that_changes_is_not_frozen(wide: Any, doctor: Doctor) -> None
     assert detail.endswith("of them new")
 
 
+@pytest.mark.plain_x11  # Xwayland's screen is black
 def test_a_black_screen_stops_the_screen_game_alone(wide: Any, doctor: Doctor) -> None:
     report = doctor()
     assert "all black" in report["part"]["screen picture"]["detail"]
@@ -97,7 +98,7 @@ def test_a_black_screen_stops_the_screen_game_alone(wide: Any, doctor: Doctor) -
 def test_without_a_display(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):
         monkeypatch.delenv(name, raising=False)
-    assert doctor("--patience", "8")["seconds"] < 10
+    assert doctor("--patience", "8")["seconds"] < 30, "nothing is waited for without an end"
     report = doctor()
     assert not report["ok"]
     assert report["picture"] is None
@@ -130,6 +131,7 @@ def test_a_device_is_named(wide: Any, doctor: Doctor) -> None:
     assert report["ok"] == report["part"]["dualshock4"]["ok"]
 
 
+@pytest.mark.plain_x11  # Xwayland's screen is black
 def test_nobody_is_asked_for_a_click(wide: Any, doctor: Doctor) -> None:
     wide.app().do(APP)
     report = doctor("--game", "ctr")

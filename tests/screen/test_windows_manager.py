@@ -18,6 +18,7 @@ from autopilot_screen.winctl import LibraryDesk
 from autopilot_screen.x11 import X11Desk
 from Xlib import X
 
+pytestmark = pytest.mark.plain_x11  # sway manages windows itself: test_windows_broken.py runs in it
 RED = np.array((200, 30, 10), np.uint8)
 
 

@@ -25,6 +25,7 @@ CONFIG = """
 output HEADLESS-1 resolution 1280x960 position 0 0
 default_border none
 seat * hide_cursor 0
+focus_on_window_activation focus
 for_window [title=".*"] floating enable
 exec sh -c 'xhost +si:localuser:root; echo "$DISPLAY" >display.part; mv display.part display'
 """

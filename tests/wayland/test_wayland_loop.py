@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from autopilot.sessions.store import SessionStore
 from support.plugins import install_ribbon
+from support.portal import Portal
 from support.sway import HumanKeyboard, Sway, wait
 
 TESTS = Path(__file__).parents[1]
@@ -61,7 +64,7 @@ class Place:
         ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
-            limit = threading.Timer(90, process.kill)
+            limit = threading.Timer(240, process.kill)
             limit.start()
             said = ""
             for line in process.stderr:
@@ -148,6 +151,54 @@ def test_on_another_workspace_nothing_is_recorded(place: Place, tmp_path: Path) 
         recorder.terminate()
     (session,) = store.all()[0]
     assert all(row.frame.image.max() > 100 for row in session.rows())
+
+
+def test_the_loop_on_a_picture_that_the_desktop_shares(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the stand-in portal comes the picture, from and to the game's window the keys, by X11."""
+    (tmp_path / "bus").mkdir()
+    portal = Portal(tmp_path / "bus", monkeypatch)
+    portal.answer("yes")
+    place.env |= portal.env
+    for name in ("WAYLAND_DISPLAY", "XDG_SESSION_TYPE"):  # where it wants the kernel's keys, which there are none of
+        del place.env[name]
+    place.env["PYTHONPATH"] += f":{install_ribbon(tmp_path / 'site')}"
+    where = ("--game", "ctr", "--source", "portal")
+    steer = partial(place.hold, 3, GAS, LEFT)
+    place.run("record", *where, "--track", "coco", "--seconds", "5", at_go=lambda: (time.sleep(1), steer()))
+    (session,) = SessionStore(tmp_path / "sessions").all()[0]
+    rows = list(session.rows())
+    assert {frozenset(), frozenset({"accelerate", "left"})} <= {row.held for row in rows}
+    assert len({row.frame.image.tobytes() for row in rows}) > len(rows) / 2, "the ball flies"
+    place.run("train", "--game", "ctr", "--model", "tiny", "--epochs", "1", "--batch-size", "8", "--name", "tiny")
+    before = len(place.keys)
+    portal.answer("yes")
+    report = place.run("drive", "--bundle", "tiny", *where[2:], "--seconds", "3")
+    portal.stop()
+    (drive,) = report if isinstance(report, list) else [report]
+    assert drive["timing"]["steps"] >= 10
+    assert "press k\n" in place.keys[before:]
+    wait(lambda: place.keys[-1].startswith("release "))
+
+
+def test_setup_and_doctor_say_what_this_desktop_allows(place: Place, tmp_path: Path) -> None:
+    where = ("--game", "ctr", "--window", "crash team")
+    program = [sys.executable, "-m", "autopilot", "setup", *where, "--emulator", "duckstation", "--yes"]
+    done = subprocess.run(
+        program, env=place.env | {"XDG_CURRENT_DESKTOP": "ubuntu:GNOME"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "a Wayland session: of X11 programs the windows can be seen" in done.stderr
+    assert "GNOME may ask whether autopilot may press keys" in done.stderr
+    kept = tomllib.loads((tmp_path / "bindings.toml").read_text())["ctr"]["screen"]
+    assert kept["profile"] == "duckstation"
+    report = place.run("doctor", *where, "--patience", "60")
+    part = {p["name"]: p for p in report["probes"]}
+    assert "through XTest; only X11 windows see it in Wayland" in part["keyboard"]["detail"]
+    assert "told from the human's" in part["keyboard, there and back"]["detail"]
+    assert part["screen picture"]["ok"]
+    assert part["windows"]["fix"] == "for a game that is not listed, --source portal"
 
 
 def test_the_screen_itself_is_refused_in_a_line(place: Place) -> None:

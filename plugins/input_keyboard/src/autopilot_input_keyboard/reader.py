@@ -34,24 +34,21 @@ FAST_S = 0.003
 
 Names = frozenset[str]
 Ours = Callable[[], Names]
+State = tuple[Callable[[], tuple[Names, Names]], Callable[[], None]]
+"""A function that returns the keys that the human holds, and those that went down since it was last asked, as far as
+it is told of more than states; and one that disconnects."""
 
 
 class KeyboardReader:
-    """Turns the keys that are down into controls and hotkeys.
+    """Turns the keys that are down, as `state` tells, into controls and hotkeys."""
 
-    `human()` returns the names of the keys that the human holds now.
-    """
-
-    def __init__(
-        self, bindings: Bindings, hotkeys: Bindings, human: Callable[[], Names], disconnect: Callable[[], None]
-    ) -> None:
+    def __init__(self, bindings: Bindings, hotkeys: Bindings, state: State) -> None:
         self._bindings, self._hotkeys = dict(bindings), dict(hotkeys)
-        self._ask, self._disconnect = human, disconnect
+        self._ask, self._disconnect = state
         self._lock = threading.Lock()
         self._polled = 0.0
         self._human: Names = frozenset()
-        self._since: Names = frozenset()
-        self._told: Names = frozenset()
+        self._pressed_since: Names = frozenset()
         self._pressed: deque[str] = deque()
         self._error: Exception | None = None
         self._poll()
@@ -64,9 +61,11 @@ class KeyboardReader:
         with self._lock:
             if time.monotonic() - self._polled < FAST_S:
                 return
-            now = self._ask()
-            self._pressed.extend(n for n, key in self._hotkeys.items() if key in now and key not in self._human)
-            self._human, self._since, self._polled = now, self._since | now, time.monotonic()
+            now, pressed = self._ask()
+            pressed |= now - self._human
+            self._pressed.extend(n for n, key in self._hotkeys.items() if key in pressed)
+            self._human, self._polled = now, time.monotonic()
+            self._pressed_since |= pressed
 
     def _watch(self) -> None:
         while not self._closing.wait(POLL_S):
@@ -88,9 +87,8 @@ class KeyboardReader:
         except Exception as e:
             raise DeviceError("the keyboard can no longer be read: is the desktop session still there?") from e
         with self._lock:
-            # A key that the last call told of and that is up now was released, not tapped.
-            human = self._human | (self._since - self._told)
-            self._since, self._told = frozenset(), human
+            human = self._human | self._pressed_since
+            self._pressed_since = frozenset()
         return frozenset(control for control, key in self._bindings.items() if key in human)
 
     def hotkeys(self) -> tuple[str, ...]:
@@ -116,16 +114,12 @@ def open_reader(bindings: Bindings, hotkeys: Bindings, ours: Ours = frozenset) -
     if sys.platform.startswith("linux"):
         only_kernel = os.environ.get("WAYLAND_DISPLAY") or not os.environ.get("DISPLAY")
         connect = evdev_state if only_kernel and readable() else x11_state
-    return KeyboardReader(bindings, hotkeys, *connect(names, ours))
+    return KeyboardReader(bindings, hotkeys, connect(names, ours))
 
 
 def open_evdev_reader(bindings: Bindings, hotkeys: Bindings, ours: Ours = frozenset) -> KeyboardReader:
     """Read the kernel's keyboards whatever the desktop says; raises as `open_reader` does."""
-    return KeyboardReader(bindings, hotkeys, *evdev_state({*bindings.values(), *hotkeys.values()}, ours))
-
-
-State = tuple[Callable[[], Names], Callable[[], None]]
-"""A function that returns the keys that the human holds, and one that disconnects."""
+    return KeyboardReader(bindings, hotkeys, evdev_state({*bindings.values(), *hotkeys.values()}, ours))
 
 
 def x11_state(names: Collection[str], ours: Ours = frozenset) -> State:
@@ -139,13 +133,14 @@ def x11_state(names: Collection[str], ours: Ours = frozenset) -> State:
     codes = x11_codes(display, names)
     real = RealKeys(display, lambda event: follow_layout(display, codes, event))
 
-    def human() -> Names:
+    def human() -> tuple[Names, Names]:
         # What became ours or ceased to be while the server answered is ours as well.
         before = ours()
         bits = display.query_keymap()
         down = frozenset(n for n, code in codes.items() if bits[code // 8] >> code % 8 & 1)
-        touched = real.down()
-        return (down - before - ours()).union(n for n, code in codes.items() if code in touched)
+        touched, tapped = real.down()
+        held = (down - before - ours()).union(n for n, code in codes.items() if code in touched)
+        return held, frozenset(n for n, code in codes.items() if code in tapped)
 
     def disconnect() -> None:
         with contextlib.suppress(ConnectionClosedError):  # by a server that is gone
@@ -172,7 +167,7 @@ def evdev_state(names: Collection[str], ours: Ours = frozenset) -> State:
                 else:
                     device.close()
 
-    def down() -> Names:
+    def down() -> tuple[Names, Names]:
         if time.monotonic() - looked[0] > 1:
             look()
         held: set[int] = set()
@@ -181,7 +176,7 @@ def evdev_state(names: Collection[str], ours: Ours = frozenset) -> State:
                 held.update(boards[path].active_keys())
             except (OSError, SystemError):  # unplugged; evdev's ioctl fails without saying why
                 boards.pop(path).close()
-        return frozenset(codes[code] for code in held & codes.keys())
+        return frozenset(codes[code] for code in held & codes.keys()), frozenset()
 
     def disconnect() -> None:
         for device in boards.values():
@@ -212,7 +207,7 @@ def listener_state(names: Collection[str], ours: Ours = frozenset) -> State:
     listener = keyboard.Listener(on_press=press, on_release=release)
     listener.start()
     listener.wait()
-    return lambda: frozenset(held.values()) - ours(), listener.stop
+    return lambda: (frozenset(held.values()) - ours(), frozenset()), listener.stop
 
 
 def _identity(key: object) -> object:

@@ -286,8 +286,8 @@ class WindowsState:
                 self.human.set(code, True)
         self.human.tapped()
 
-    def __call__(self) -> frozenset[str]:
-        """Return the keys that the human holds, or has pressed since the last call, however short."""
+    def __call__(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the keys that the human holds, and those that went down since the last call."""
         down, mine = self.human.down(), self._ours()
         for name, (code, vk) in self._keys.items():
             if name in mine:
@@ -296,8 +296,9 @@ class WindowsState:
                 self._touched.discard(name)
             if vk and name not in self._touched:
                 self._compare(name, code in down)
-        down = self.human.down() | self.human.tapped()
-        return frozenset(name for name, (code, _) in self._keys.items() if code in down)
+        down, tapped = self.human.down(), self.human.tapped()
+        held, pressed = ({n for n, (code, _) in self._keys.items() if code in codes} for codes in (down, tapped))
+        return frozenset(held), frozenset(pressed)
 
     def _is_down(self, vk: int) -> bool:
         return bool(vk and self._user.GetAsyncKeyState(vk) & 0x8000)
@@ -319,6 +320,6 @@ class WindowsState:
 def windows_state(
     names: Collection[str], ours: Callable[[], frozenset[str]] = frozenset
 ) -> tuple[WindowsState, Callable[[], None]]:
-    """Return a function that returns the keys that the human holds, and one that disconnects."""
+    """Return a function that returns the keys that the human holds and has pressed, and one that disconnects."""
     state = WindowsState(names, ours)
     return state, state.human.close

@@ -46,17 +46,22 @@ class RealKeys:
         self._false = {b.deviceid for b in boards if b.name.endswith("XTEST keyboard") or b.name == UINPUT_NAME}
         self._down.clear()
 
-    def down(self) -> set[int]:
-        """Return the server's numbers of the keys that are down; those pressed before the start are not seen."""
+    def down(self) -> tuple[set[int], set[int]]:
+        """Return the server's numbers of the keys that are down, and of those that went down since the last call.
+
+        Those pressed before the start are not seen.
+        """
+        pressed: set[int] = set()
         for _ in range(self._display.pending_events()):
             event = self._display.next_event()
             kind = getattr(event, "evtype", None)
             if kind == self._changed:
                 self._look()
             elif kind == self._press and event.data.sourceid not in self._false:
+                pressed |= {event.data.detail} - self._down  # else it repeats itself
                 self._down.add(event.data.detail)
             elif kind == self._release and event.data.sourceid not in self._false:
                 self._down.discard(event.data.detail)
             elif kind is None:
                 self._other(event)
-        return self._down
+        return self._down, pressed

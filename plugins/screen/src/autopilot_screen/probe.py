@@ -44,7 +44,7 @@ def probe() -> list[Probe]:
     seen = f"{len(found)} with a title; `autopilot windows` lists them" if found else "none is open"
     if wayland():
         detail += "; a Wayland session: of X11 programs the windows can be seen, the screen cannot"
-        fix = "" if found else WAYLAND.partition(": ")[2]
+        fix = "for a game that is not listed, --source portal" if found else WAYLAND.partition(": ")[2]
     return [
         Probe("display", ok=True, detail=detail),
         Probe("windows", ok=True, detail=seen, fix=fix),

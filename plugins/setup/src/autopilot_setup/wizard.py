@@ -18,6 +18,7 @@ from autopilot.api import (
     FrameSourceSpec,
     Game,
     Image,
+    Probe,
     Reader,
     Registry,
     SourceSettings,
@@ -105,6 +106,7 @@ def setup(name: str, home: Home, registry: Registry, options: SetupOptions, talk
     """
     wizard = Wizard(Game(registry, name), home, options, talk)
     try:
+        wizard.tell_parts()
         wizard.find_window()
         wizard.find_picture()
         wizard.find_keys()
@@ -139,6 +141,14 @@ class Wizard:
 
     # --- the window and the emulator
 
+    def tell_parts(self) -> None:
+        """Tell what the picture is taken from and what presses keys here, and what is in their way."""
+        for kind, spec in (("frame source", self._source), ("device", self._device)):
+            self._talk.say(f"{kind}: {spec.name}, {spec.title}")
+            if spec.probe is not None:
+                for probe in self._registry.load(kind, spec.name, spec.probe, list[Probe])():
+                    self._talk.say(f"  {probe.name}: {probe.detail}" + (f" ({probe.fix})" if probe.fix else ""))
+
     def find_window(self) -> None:
         """Ask for the window and the emulator; keep where to look in words that last."""
         given, programs = self._settings, self._screen.programs
@@ -166,7 +176,7 @@ class Wizard:
         while True:
             found = windows(None)
             if not found:
-                raise UserError("no window is open: start the emulator with the game, then run setup again")
+                raise UserError("no window can be seen: start the emulator with the game, then run setup again")
             programs = [program_of(w, self._spec) for w in found]
             likely = [n for n, program in enumerate(programs) if program is not None and profile in (None, program)]
             talk.say("which window shows the game?")
@@ -201,7 +211,7 @@ class Wizard:
         """Keep the region of the window that the user agreed to."""
         given, talk = self._settings.region, self._talk
         decided = given is not None
-        whole = replace(self._settings, region=None, background=True)
+        whole = replace(self._settings, region=None, background=True, folder=str(self._home.granted))
         while True:
             frames = _grab(self._registry, self._source, whole, 1 if given else FRAMES, talk)
             high, wide = frames[0].shape[:2]
