@@ -153,7 +153,7 @@ if [ "$(uname -s)" = Darwin ]; then
     say "  uv pip install --python .venv/bin/python -c constraints.txt --group dev -e . -e core$(
         printf ' -e %s' plugins/*/
     )"
-    [ "$(uname -m)" = arm64 ] || say "on Intel all but training works: grain has no wheel there"
+    [ "$(uname -m)" = arm64 ] || say "but not on this Intel processor, for which JAX and grain have no wheels"
     exit 2
 fi
 
