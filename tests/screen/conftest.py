@@ -33,6 +33,9 @@ def show(title, x, y, width, height, colour, kind="kart", **options):
     w.set_wm_name(title)
     w.set_wm_class(kind, kind.title())
     w.set_wm_normal_hints(flags=1, x=x, y=y)
+    if managed:  # a dialogue keeps its size, also when it is shown again
+        kind = d.get_atom('_NET_WM_WINDOW_TYPE')
+        w.change_property(kind, Xatom.ATOM, 32, [d.get_atom('_NET_WM_WINDOW_TYPE_DIALOG')])
     w.map()
     if managed:
         shown(w)
