@@ -80,23 +80,26 @@ def test_import_contracts_hold() -> None:
 
 BUDGETS = {
     "api": (1915, "the whole vocabulary, levels of sticks, several games of one function, the guard, files on Windows"),
-    "bundle": (340, "a manifest, one preprocessing, one selector"),
+    "bundle": (345, "a manifest that says how it drives, one preprocessing, one selector"),
     "cli": (
-        880,
+        895,
         "six commands, their options in groups and examples, groups that plugins add to, a line for every error",
     ),
-    "commands": (1330, "the Python API, its options typed, which the commands call; option groups, choices, tables"),
+    "commands": (
+        1370,
+        "the Python API, its options typed, which the commands call; option groups, choices, tables; races that choose",
+    ),
     "desktop": (
         1010,
         "bindings of keys and sticks, joining source and devices, no black picture, keys that die with nobody",
     ),
-    "drive": (1870, "worlds, one that its caller steps too, drivers, the run and all that observes it"),
+    "drive": (1880, "worlds, one that its caller steps too, drivers, the run and all that observes it"),
     "learn": (
-        2870,
+        2905,
         "networks, windows, training of their own, data of several games and what each frame counts, the jitted step, "
         "checkpoints, clusters",
     ),
-    "race": (460, "heats, a table in three forms, by laps or by score, published times"),
+    "race": (590, "heats, a table in three forms, by laps or by score, published times, a choice by rounds"),
     "sessions": (1850, "rows on disk that survive a crash, their index, cache, laps and review"),
 }
 """Room of core -> its most lines, all counted, and what it has them for. Whoever raises one says here for what."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from autopilot.api.errors import BundleError
 from autopilot.api.files import patiently
 from autopilot.api.types import ActionSpace
+from autopilot.bundle.selector import Kind
 from autopilot.sessions.home import put_in_place, read_json, sync_folder, write_atomic, write_json
 
 FORMAT = 1
@@ -24,6 +25,7 @@ class Manifest(BaseModel):
     """What a bundle says of itself; all that driving needs to know besides the weights.
 
     `frames` is how many successive frames its network sees at a time, None where it sees one and knows no windows.
+    `select` and `temperature` are how its actions are selected where nobody says otherwise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,8 @@ class Manifest(BaseModel):
     versions: dict[str, str]
     weights_sha256: str
     frames: int | None = Field(default=None, ge=1)
+    select: Kind = "weighted"
+    temperature: float = Field(default=1.0, ge=0, allow_inf_nan=False)
 
     @property
     def label_maps(self) -> dict[str, str]:

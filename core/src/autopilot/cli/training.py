@@ -141,7 +141,22 @@ EPOCHS = option_group(
         show_default=False,
         help="Stop after N epochs without improvement.",
     ),
-    click.option("--keep-best", metavar="K", type=COUNT, default=1, help="Keep weights of the K best epochs."),
+    click.option(
+        "--keep-best",
+        metavar="K",
+        type=COUNT,
+        help="Keep weights of the K best epochs (default: 1; if driving chooses, 5).",
+    ),
+    click.option(
+        "--choose-by",
+        type=click.Choice(["loss", "driving"]),
+        default="loss",
+        help="Bundle the epoch of the smallest loss, or the kept one that drives best.",
+    ),
+    click.option(
+        "--choose-tracks", metavar="LIST", help="Tracks of those races (default: known ones, or new numbers)."
+    ),
+    click.option("--choose-seed", metavar="N", type=click.IntRange(0, 9999), default=5000, help="Their first seed."),
     _renamed(
         "--average-epochs",
         "--bundle-from",

@@ -16,8 +16,8 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 class PolicyKeywords(TypedDict, total=False):
     """How a bundle drives: `autopilot drive --help`."""
 
-    select: Literal["weighted", "argmax"]
-    temperature: float
+    select: Literal["weighted", "argmax"] | None
+    temperature: float | None
     engine: str
     seed: NonNegativeInt
     recover: bool
@@ -28,7 +28,7 @@ class RecordKeywords(TypedDict, total=False):
 
     actions: str | None
     teacher: str | None
-    select: Literal["weighted", "argmax"]
+    select: Literal["weighted", "argmax"] | None
     track: str | None
     mode: str | None
     hz: PositiveFloat | None
@@ -92,7 +92,7 @@ class TrainKeywords(TypedDict, total=False):
     schedule: Literal["cosine", "step", "constant"]
     warmup: float
     patience: int
-    keep_best: int
+    keep_best: int | None
     precision: Literal["float32", "bfloat16"]
     devices: int | None
     start: str | None
@@ -102,3 +102,6 @@ class TrainKeywords(TypedDict, total=False):
     restart: bool
     check: bool
     average_epochs: Sequence[int] | None
+    choose_by: Literal["loss", "driving"]
+    choose_tracks: str | None
+    choose_seed: NonNegativeInt

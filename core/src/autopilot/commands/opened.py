@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 from weakref import WeakSet
 
 from autopilot.api.errors import UserError
@@ -28,13 +27,16 @@ if TYPE_CHECKING:
     from autopilot.drive.run import Observer
     from autopilot.drive.stepping import SteppedWorld
     from autopilot.learn.cluster import ClusterConfig
-    from autopilot.learn.options import TrainProgress
+    from autopilot.learn.options import Choose, TrainProgress
     from autopilot.learn.policy import Policy
     from autopilot.learn.train import TrainResult
     from autopilot.race.result import RaceResult
+    from autopilot.sessions.info import SessionInfo
 
 _log = logging.getLogger("autopilot")
 
+CANDIDATES = 5
+"""So many epochs are tried where driving chooses, unless it is said how many."""
 HOW = ("select", "temperature", "engine")
 
 
@@ -122,10 +124,11 @@ class OpenHome:
         return [SessionArrays(s, self.folders.cache) for s in every if game in (None, s.info.game)]
 
     def policy(
-        self, bundle: str | None = None, game: str | None = None, *, select: str = "argmax", engine: str = "jax"
+        self, bundle: str | None = None, game: str | None = None, *, select: str | None = "argmax", engine: str = "jax"
     ) -> NamedPolicy:
         """Return a bundle, the newest one by default, ready to be asked about pictures of its game.
 
+        With `select` None its actions are selected as it says itself.
         Raises BundleError for one that does not exist, is damaged, or does not fit the game.
         """
         from autopilot.commands.asking import NamedPolicy
@@ -135,9 +138,13 @@ class OpenHome:
         its = Game(self.registry, game or game_of(self, [bundle]))
         return NamedPolicy(self.lineup(its, select, engine=engine).find(bundle))
 
-    def lineup(self, game: Game, select: str = "weighted", temperature: float = 1.0, engine: str = "jax") -> Lineup:
-        """Return who can drive a game, bundles among them, which JAX or a plugin's engine computes."""
-        from autopilot.bundle.selector import Selector
+    def lineup(
+        self, game: Game, select: str | None = None, temperature: float | None = None, engine: str = "jax"
+    ) -> Lineup:
+        """Return who can drive a game, bundles among them, which JAX or a plugin's engine computes.
+
+        Without `select` and `temperature` a bundle's actions are selected as it says itself.
+        """
         from autopilot.drive.lineup import Lineup
 
         if engine != "jax":
@@ -148,7 +155,7 @@ class OpenHome:
 
             return load_policy(name, game, self.folders, engine, self.say)
 
-        return Lineup(game, load, functools.partial(Selector, select, temperature))
+        return Lineup(game, load, select, temperature)
 
     # --- worlds
 
@@ -208,7 +215,7 @@ class OpenHome:
         from autopilot.learn.options import check_values
 
         given = check_values(RecordKeywords, options)
-        select, actions, hz = given.pop("select", "weighted"), given.pop("actions", None), given.pop("hz", None)
+        select, actions, hz = given.pop("select", None), given.pop("actions", None), given.pop("hz", None)
         teacher: str | None = given.get("teacher")
         by_itself = [driver] * (teacher is not None or is_scripted(driver))
         its = Game(self.registry, game or game_of(self, by_itself))
@@ -250,11 +257,18 @@ class OpenHome:
 
         given = check_values(TrainKeywords, options)
         how = Invocation(**{k: given.pop(k) for k in ("restart", "check", "average_epochs") if k in given})
+        chooses = {k: given.pop(k) for k in ("choose_by", "choose_tracks", "choose_seed") if k in given}
         model, game = choose_training(self, model, game, given.get("start"), given.get("sessions", ()))
+        driving = chooses.pop("choose_by", "loss") == "driving"
+        given["keep_best"] = given.get("keep_best") or (CANDIDATES if driving else 1)
         spec = self.registry.get("model", model)
         given["learning_rate"] = given.get("learning_rate") or spec.learning_rate
         chosen = TrainOptions(model, game, **given)
         listener = TrainListener(on_progress, self.say)
+        if driving:
+            if cluster is not None or how.average_epochs is not None or len(chosen.games) > 1:
+                raise UserError("--choose-by driving: leave out --average-epochs, --coordinator, and further games")
+            how = replace(how, choose=self._choosing(Game(self.registry, game), **chooses))
         try:
             if cluster is None:
                 return train(self.registry, self.folders, chosen, how, listener)
@@ -263,6 +277,21 @@ class OpenHome:
             leads = cluster is None or cluster.process == 0
             e.add_note(_kept(self.folders.runs / chosen.bundle) if leads else "process 0 keeps what was trained")
             raise
+
+    def _choosing(self, game: Game, choose_tracks: str | None = None, choose_seed: int = 5000) -> Choose:
+        """Return what chooses among trained bundles by letting them race."""
+        from autopilot.drive.world import Worlds
+        from autopilot.race.choosing import Course, choose_by_driving
+
+        course = Course(Worlds(game, self.folders), choose_tracks, choose_seed)
+
+        def choose(folders: Sequence[Path], sessions: Sequence[SessionInfo]) -> tuple[int, dict[str, Any]]:
+            from autopilot.learn.policy import Policy
+
+            policies = [Policy.load(folder, self.registry) for folder in folders]
+            return choose_by_driving(course, policies, [info.track for info in sessions], self.say)
+
+        return choose
 
     def drive(
         self,

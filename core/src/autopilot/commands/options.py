@@ -108,15 +108,13 @@ driving_options = option_group(
     click.option(
         "--select",
         type=click.Choice(["weighted", "argmax"]),
-        default="weighted",
-        help="Draw an action from the probabilities, or take the most probable one.",
+        help="Draw an action from the probabilities, or take the most probable one (default: as the bundle says).",
     ),
     click.option(
         "--temperature",
         metavar="T",
         type=Finite(),
-        default=1.0,
-        help="Of weighted: below 1 prefers probable actions more, above 1 less.",
+        help="Of weighted: below 1 prefers probable actions more, above 1 less (default: the bundle's, or 1).",
     ),
     click.option("--seed", metavar="N", type=click.IntRange(0), default=0, help="Of all random choices."),
     click.option(

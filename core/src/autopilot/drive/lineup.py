@@ -54,12 +54,17 @@ class Entrant:
 class Lineup:
     """Looks up drivers of a game; `load` gives the policy of a bundle that fits it, by name.
 
-    Raises UserError for a selection that makes no sense.
+    `select` and `temperature` say how actions are selected, None: as the bundle does, where a temperature alone asks
+    for `weighted`. Raises UserError for a selection that makes no sense.
     """
 
-    def __init__(self, game: Game, load: Callable[[str], Policy], select: Select = WEIGHTED) -> None:
-        select(0)
-        self.game, self._load, self._select = game, load, select
+    def __init__(
+        self, game: Game, load: Callable[[str], Policy], select: str | None = None, temperature: float | None = None
+    ) -> None:
+        self.game, self._load = game, load
+        self._kind = select or (None if temperature is None else "weighted")
+        self._temperature = temperature
+        Selector(self._kind or "weighted", 1.0 if temperature is None else temperature)
 
     def find(self, name: str) -> Entrant:
         """Return who that is, and load it; raises UserError for a demonstrator that the game does not ship.
@@ -71,7 +76,9 @@ class Lineup:
         policy = self._load(name)
         manifest = policy.manifest
         labels = manifest.label_maps[self.game.spec.name]
-        return Entrant(name, labels, self.game.label_map(labels), manifest.hz, policy, select=self._select)
+        temperature = manifest.temperature if self._temperature is None else self._temperature
+        select = partial(Selector, self._kind or manifest.select, temperature)
+        return Entrant(name, labels, self.game.label_map(labels), manifest.hz, policy, select=select)
 
     def scripted(self, name: str, actions: str | None = None, hz: float | None = None) -> Entrant:
         """Return a driver that is no bundle's: whoever is no demonstrator and not chance is a human of that name.

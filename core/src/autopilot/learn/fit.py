@@ -181,6 +181,12 @@ class Fit:
         metrics = self._measure(self._steps, TrainState(*replicate((*mean, None), self._mesh)))
         return kept[epochs[-1]] | metrics | ({"mean_of": list(epochs)} if len(epochs) > 1 else {}), weights
 
+    def candidates(self) -> list[tuple[dict[str, Any], network.Weights]]:
+        """Return metrics and weights of all kept epochs, the most accurate first."""
+        kept = schedule.best(self.history, self._options.keep_best)
+        file = epoch_file if self._options.keep_best > 1 else lambda entry: BEST
+        return [(dict(h), load(self.files[file(h)])) for h in sorted(kept, key=lambda h: -h["accuracy"])]
+
     def _resume(self, checkpoint: Checkpoint | None) -> list[Any]:
         """Take up what a checkpoint holds, the files of its step included."""
         if checkpoint is None:

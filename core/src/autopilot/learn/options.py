@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat, PositiveInt, TypeAdapter, ValidationError
 
 from autopilot.api.errors import UserError, suggest
+from autopilot.sessions.info import SessionInfo
 
 
 def _warmup(value: float) -> float:
@@ -120,18 +122,25 @@ class TrainProgress:
     validation: dict[str, Any] | None = None
 
 
+Choose = Callable[[Sequence[Path], Sequence[SessionInfo]], tuple[int, dict[str, Any]]]
+"""Is given bundles, the most accurate first, and the sessions that they learned from; returns which is best, and what
+its manifest is to say of how it drives: `select`, `temperature`, and as one of its metrics `driving`."""
+
+
 @dataclass(frozen=True)
 class Invocation:
     """How `train` is called, which does not change what is learned.
 
     `restart` throws an earlier run of the name away; `check` lets the sessions be looked through first;
     `average_epochs` is an epoch whose weights are kept, or a first and a last one, whose mean is bundled
-    (arXiv:1803.05407), in place of the best; so many `processes` were joined by `jax.distributed`.
+    (arXiv:1803.05407), in place of the best; `choose` chooses among the kept epochs instead; so many `processes` were
+    joined by `jax.distributed`.
     """
 
     restart: bool = False
     check: bool = True
     average_epochs: Sequence[int] | None = None
+    choose: Choose | None = None
     processes: int = 1
 
 

@@ -28,7 +28,7 @@ from autopilot.learn.data import Dataset, load_dataset
 from autopilot.learn.devices import make_mesh
 from autopilot.learn.fit import Fit, Place
 from autopilot.learn.forecast import Forecast
-from autopilot.learn.options import Invocation, TrainListener, TrainOptions
+from autopilot.learn.options import Choose, Invocation, TrainListener, TrainOptions
 from autopilot.learn.plots import plot_confusion, plot_curves, plot_labels
 from autopilot.sessions.home import Home, check_name, write_json
 
@@ -61,7 +61,7 @@ ONCE, NOBODY = Invocation(), TrainListener()
 def train(
     registry: Registry, home: Home, options: TrainOptions, how: Invocation = ONCE, listener: TrainListener = NOBODY
 ) -> TrainResult:
-    """Train a network on recorded sessions and write a bundle, of the best epoch or of `how.average_epochs`.
+    """Train a network on recorded sessions and write a bundle, of the best epoch or as `how` says.
 
     The sessions are looked through first: what is refused ends it, what is only worth a look is said.
     A run of the same name and options that was cut short goes on from its last checkpoint, to the
@@ -119,8 +119,11 @@ class _Training:
             fit = Fit(self._module, data, self._options, Place(run, self._mesh, team, checkpoints), watch)
             fit.run(Checkpoint.parse(newest) if newest else None, self._listener.stop)
             best, weights = fit.kept(self._how.average_epochs)
+            selects: dict[str, Any] = {}
             if team.leads:
-                save_bundle(self._home.bundles / self._name, self._manifest(best), weights)
+                if self._how.choose is not None:
+                    best, weights, selects = self._chosen(fit, self._how.choose)
+                save_bundle(self._home.bundles / self._name, {**self._manifest(best), **selects}, weights)
                 plot_confusion(run / "confusion.png", best["confusion"], data.space)
                 plot_curves(run / "curves.png", fit.history)
         return self._result(fit, best)
@@ -154,6 +157,19 @@ class _Training:
                 f"damaged checkpoint {' and '.join(damaged)}: going on from the one before, step {newest.step}"
             )
         return data
+
+    def _chosen(self, fit: Fit, choose: Choose) -> tuple[dict[str, Any], network.Weights, dict[str, Any]]:
+        """Let the kept epochs be tried as bundles; return metrics and weights of one, and how it selects actions."""
+        candidates, folder = fit.candidates(), self._run / "candidates"
+        folders = [folder / f"epoch-{best['epoch']:04d}" for best, _ in candidates]
+        try:
+            for path, (best, weights) in zip(folders, candidates, strict=True):
+                save_bundle(path, self._manifest(best), weights)
+            number, says = choose(folders, [session.info for session in self._data.recordings])
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        best, weights = candidates[number]
+        return {**best, "driving": says.pop("driving")}, weights, says
 
     def _manifest(self, best: dict[str, Any]) -> dict[str, Any]:
         data, options, model = self._data, self._options, self._model

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     ),
     click.option("--teacher", metavar="NAME", help="A demonstrator that labels the frames while a bundle drives."),
     click.option(
-        "--select", type=click.Choice(["weighted", "argmax"]), default="weighted", help="How that bundle chooses."
+        "--select", type=click.Choice(["weighted", "argmax"]), help="How that bundle chooses (default: as it says)."
     ),
     click.option("--seed", metavar="N", type=click.IntRange(0), default=0, help="Of all random choices."),
 )

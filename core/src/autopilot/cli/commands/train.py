@@ -56,6 +56,7 @@ def _showing(model: str) -> Iterator[Callable[[TrainProgress], None]]:
         'autopilot train --model nvidia --game ctr --laps "best 50%" --driver anna,coco --mode N',
         "autopilot train --model nvidia --init-from ctr-nvidia --name ctr-2 --epochs 5 --learning-rate 0.0003",
         "autopilot train --model nvidia --epochs 200 --patience 20 --keep-best 3",
+        "autopilot train --model nvidia --game carracing --choose-by driving    the epoch that drives best",
         "tensorboard --logdir HOME/runs             look at the curves",
     ),
 )
@@ -80,7 +81,7 @@ def command(
         result = app.train(model, game, on_progress=show, cluster=cluster, config=settings, **options)
     wrote = cluster is None or cluster.process == 0
     data = asdict(result) | {"bundle": str(result.bundle) if wrote else None, "run": str(result.run) if wrote else None}
-    best, frames = result.best, result.frames
+    best, frames, driven = result.best, result.frames, result.best.get("driving")
     for what in result.left_out:
         click.echo(f"left out {what}", err=True)
     speed = f", {result.samples_per_s:.0f} samples/s" if result.samples_per_s else ""
@@ -92,5 +93,6 @@ def command(
         f"bundle {result.name}: epoch {best.get('mean_of', best['epoch'])} of {result.epochs}{early}, validation "
         f"accuracy {100 * best['accuracy']:.1f} % on {frames['validation']} frames of held-out data "
         f"({frames['train']} trained on{speed})\n"
+        + ("" if driven is None else f"chosen by driving: {driven['finished']} of {driven['races']} races finished\n")
         + (f"curves and plots in {result.run}" if wrote else "bundle, curves and plots are with process 0"),
     )
