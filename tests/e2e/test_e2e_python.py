@@ -187,8 +187,8 @@ def test_keywords_are_those_of_the_options() -> None:
     def names(kind: type) -> set[str]:
         return {field.name for field in fields(kind)}
 
-    train = names(TrainOptions) - {"model", "game"} | names(Invocation) - {"processes"}
-    assert set(keywords.TrainKeywords.__annotations__) == train
+    train = names(TrainOptions) - {"model", "game"} | names(Invocation) - {"processes", "choose"}
+    assert set(keywords.TrainKeywords.__annotations__) == train | {"choose_by", "choose_tracks", "choose_seed"}
     how = {"select", "temperature", "engine", "force"}
     drive = set(keywords.DriveKeywords.__annotations__) - how - {"show", "film", "races"}
     assert drive <= names(DriveOptions)
