@@ -47,6 +47,16 @@ def test_it_scores_880_on_average_over_seeds_0_to_19(open_race):
     assert sum(off_road for _, off_road in results) <= 5
 
 
+def test_the_fast_one_is_faster(open_race):
+    """On three tracks; README.md has more."""
+    calm, fast = (
+        [race(open_race(track, demonstrator=name))[0] for track in (0, 2, 4)]
+        for name in ("demonstrator", "demonstrator-fast")
+    )
+    assert all(reading.finished for reading in fast)
+    assert np.mean([r.lap_times_s[0] for r in fast]) < np.mean([r.lap_times_s[0] for r in calm]) - 0.5
+
+
 def test_with_a_stick_it_drives_as_well_as_with_keys(open_race):
     """On three tracks; README.md has more."""
     keys = [race(open_race(track))[0] for track in (0, 2, 4)]

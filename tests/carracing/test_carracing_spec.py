@@ -25,7 +25,11 @@ def test_the_registry_finds_game_and_label_map():
     assert (plugin.dist, plugin.status) == ("autopilot-carracing", "ok")
     assert game.frame_size == (160, 90)
     assert game.hz == 12.5
-    assert game.simulator.demonstrators == {"demonstrator": "carracing", "demonstrator-analogue": "carracing-analogue"}
+    assert game.simulator.demonstrators == {
+        "demonstrator": "carracing",
+        "demonstrator-fast": "carracing",
+        "demonstrator-analogue": "carracing-analogue",
+    }
     assert game.race.referee
     assert callable(load(game.simulator.open_world))
     assert set(game.bindings["window"]["default"]) == set(game.controls) - set(levels("steer", STEER))

@@ -255,6 +255,21 @@ def test_a_bundle_round_trip(bundle: Bundle, registry: Registry, weights: dict[s
     assert p == pytest.approx(wanted / wanted.sum(), abs=1e-5), "the very weights that were saved"
 
 
+def test_float16_weights_are_cast_and_decide_nearly_alike(
+    bundle: Bundle, registry: Registry, weights: dict[str, Any], tmp_path: Path
+) -> None:
+    whole = Policy.load(bundle(), registry)
+    save_bundle(tmp_path / "half", manifest(), {name: array.astype(np.float16) for name, array in weights.items()})
+    half = Policy.load(tmp_path / "half", registry)
+    cast = read_weights(tmp_path / "half", half.manifest)
+    assert {array.dtype for array in cast.values()} == {np.dtype(np.float32)}
+    assert all(np.array_equal(cast[name], weights[name].astype(np.float16)) for name in weights)
+    for seed in range(5):
+        image = np.random.default_rng(seed).integers(0, 256, whole.shape[-3:], np.uint8)
+        for one, other in zip(whole.probabilities(image), half.probabilities(image), strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-3)
+
+
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path, weights: dict[str, Any]) -> None:
     for folder, names in (("one", sorted(weights)), ("two", sorted(weights, reverse=True))):
         save_bundle(tmp_path / folder, manifest(), {n: weights[n] for n in names})

@@ -85,11 +85,11 @@ def test_a_scripted_driver_s_game_is_the_only_one_or_a_list(run: Run, home: Path
     assert "there are games " in line(run("drive", "--bundle", "random", home=home))
 
 
-@pytest.mark.parametrize("command", ["drive", "race", "export"])
+@pytest.mark.parametrize("command", ["drive", "race"])
 def test_without_a_bundle_it_says_what_to_do(run: Run, recorded: Path, command: str) -> None:
-    said = line(run(command, home=recorded))
-    assert said.startswith("autopilot: no bundle in ")
-    assert said.endswith("record with `autopilot record`, then train with `autopilot train`\n")
+    said = line(run(command, "--game", "ribbon", home=recorded))
+    assert said.startswith("autopilot: no bundle of ribbon in ")
+    assert said.endswith("record with `autopilot record --game ribbon`, then train with `autopilot train`\n")
 
 
 def test_without_a_bundle_of_the_game_it_says_so(run: Run, home: Path) -> None:

@@ -77,7 +77,7 @@ def test_what_it_learned_is_of_both_games(seasons: Path, registry: Registry) -> 
     home, (name,) = Home(seasons), Home(seasons).bundle_names()
     for own in ("summer", "winter"):
         game = Game(registry, own)
-        policy = load_policy(name, game, home)
+        policy = load_policy(home.bundle(name), game)
         data = load_dataset(game, home, TrainOptions("tiny", own, batch_size=8))
         pixels = [policy.probabilities(policy.preprocess(row.frame.image)) for row in data.recordings[0].rows()]
         right = np.mean([int(p[0].argmax()) for p in pixels] == data.labels[: len(pixels), 0])
@@ -135,4 +135,4 @@ def test_a_bundle_of_one_game_is_as_older_versions_read_it(trained: Path, season
     both = json.loads((seasons / "bundles/summer-winter-tiny" / MANIFEST).read_text())
     assert (both["game"], both["label_map"], both["games"]) == ("summer", "seasons", {"winter": "seasons"})
     with pytest.raises(BundleError, match="bundle summer-winter-tiny drives summer and winter, not autumn"):
-        load_policy("summer-winter-tiny", Game(registry, "autumn"), Home(seasons))
+        load_policy(Home(seasons).bundle("summer-winter-tiny"), Game(registry, "autumn"))

@@ -210,6 +210,17 @@ def test_a_race_without_laps_is_shown_by_its_scores(client: Client, home: Home) 
     assert "median lap" in listed, "of the race with laps"
 
 
+def test_the_leaderboard_compares_all_drivers_of_a_game(client: Client, home: Home) -> None:
+    make_scored_race(home, "points")
+    text = client.get("/board").text
+    assert text.index("<td>human</td><td>human</td>") < text.index("<td>net</td><td>gone</td>")
+    assert '<td class="num">1.676</td>' in text, "the ratio of the median laps"
+    assert 'href="/board?game=enduro"' in text
+    other = client.get("/board?game=enduro").text
+    assert '<td class="num">-0.25</td>' in other
+    assert "There are no races of it." in client.get("/board?game=%3Cnone%3E").text
+
+
 def make_bundle(home: Home, registry: Registry) -> None:
     from autopilot.bundle.manifest import save_bundle
     from autopilot.bundle.preprocess import Preprocess

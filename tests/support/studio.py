@@ -79,6 +79,7 @@ def make_race(home: Home, name: str) -> None:
         for d, lap in (("human", 31.0), ("net", 52.0))
     ]
     race = {"game": "carracing", "title": "Car <Racing>", "drivers": ["human", "net"], "tracks": ["7"], "laps": 2}
+    race |= {"races": 1, "hz": 12.5}
     write_json(home.races / name / "race.json", race | {"runs": runs, "summary": summary, "stamp": "AI / emulator"})
     for driver in ("human", "net"):
         (home.races / name / f"{driver}-7-1.mp4").write_bytes(bytes(range(256)) * 8)

@@ -17,7 +17,7 @@ from autopilot.api.registry import KINDS, Fault, Plugin, Registry, versions
 from autopilot.api.specs import (
     SOME, CheckSpec, ClockName, CommandSpec, DeviceSpec, EngineSpec, FrameSourceSpec, GameSpec, HudSpec, LabelMapSpec,
     ModelSpec, Pattern, Pixels, Program, RaceSpec, RaceText, Recovery, Reference, ScreenSpec, SimulatorSpec,
-    SteerCorrection, Target, Tracks, load,
+    SteerCorrection, Target, Tracks, ZooSpec, load,
 )
 from autopilot.api.types import (
     NOTHING, Action, ActionSpace, Axis, Bindings, Box, Decision, Frame, Held, Image, Manoeuvre, Must, Positive, Probe,
@@ -33,6 +33,6 @@ __all__ = [
     "PluginError", "Positive", "Probe", "Program", "RaceSpec", "RaceText", "Reader", "Reading", "Recovery",
     "Rectangle", "Referee", "Reference", "Registry", "ScreenSpec", "SessionError", "SimulatorSpec", "SourceSettings",
     "SteerCorrection", "Step", "Target", "Tracks", "Trial", "UserError", "Window", "World", "WorldRequest",
-    "check_label_map", "held_by", "hookimpl", "level_axis", "level_of", "levels", "load", "nearest_level", "patiently",
-    "split_level", "suggest", "versions",
+    "ZooSpec", "check_label_map", "held_by", "hookimpl", "level_axis", "level_of", "levels", "load", "nearest_level",
+    "patiently", "split_level", "suggest", "versions",
 ]

@@ -24,6 +24,7 @@ from autopilot.api.specs import (
     GameSpec,
     LabelMapSpec,
     ModelSpec,
+    ZooSpec,
 )
 
 API_VERSION = 2
@@ -107,4 +108,12 @@ def autopilot_engines() -> list[EngineSpec]:  # type: ignore[empty-body]
 
     Fires when a bundle is driven with `--engine NAME`, or exported for one. `accelerate` must refuse to compute other
     probabilities than JAX.
+    """
+
+
+@hookspec
+def autopilot_zoos() -> list[ZooSpec]:  # type: ignore[empty-body]
+    """Ready-trained bundles.
+
+    Fires when bundles are listed, and when one is wanted that the user does not have. It is copied into the home then.
     """

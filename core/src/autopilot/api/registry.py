@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[str, Any]] = {
     "command": ("autopilot_commands", specs.CommandSpec),
     "check": ("autopilot_checks", specs.CheckSpec),
     "engine": ("autopilot_engines", specs.EngineSpec),
+    "zoo": ("autopilot_zoos", specs.ZooSpec),
 }
 """Kind of thing -> the hook that provides it and the descriptor that the hook returns."""
 

@@ -12,6 +12,7 @@ import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from autopilot.api.types import Manoeuvre, Must, Positive, Rectangle
@@ -354,6 +355,19 @@ class EngineSpec:
     accelerate: Target
     export: Target | None = None
     file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ZooSpec:
+    """Ready-trained bundles that come with a distribution: each a folder in `folder`, called as the bundle is.
+
+    There is a `card.json` in each beside the bundle's own files, which may hold float16 weights. `folder` is a path in
+    the installed package, such as `Path(__file__).parent / "bundles"`.
+    """
+
+    name: str
+    title: str
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from autopilot.bundle.selector import Kind
 from autopilot.sessions.home import put_in_place, read_json, sync_folder, write_atomic, write_json
 
 FORMAT = 1
-MANIFEST, WEIGHTS = "manifest.json", "weights.safetensors"
+MANIFEST, WEIGHTS, CARD = "manifest.json", "weights.safetensors", "card.json"
 
 
 class Manifest(BaseModel):
@@ -114,7 +114,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_weights(folder: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
-    """Return a bundle's weights; raises BundleError when they are damaged, missing or not finite."""
+    """Return a bundle's weights, those stored as float16 as float32.
+
+    Raises BundleError when they are damaged, missing or not finite.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -129,7 +132,7 @@ def read_weights(folder: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
     except (SafetensorError, KeyError, ValueError) as e:  # the latter for types and sizes that NumPy lacks
         raise BundleError(f"bundle {folder.name}: {WEIGHTS} cannot be read: {e}") from e
     _check_finite(folder, weights)
-    return weights
+    return {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in weights.items()}
 
 
 def _check_finite(folder: Path, weights: dict[str, NDArray[Any]]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from autopilot.api.errors import BundleError, UserError
@@ -39,25 +40,42 @@ def choose_offered(home: OpenHome, option: str, kind: str, fits: Callable[[Any],
 def newest_bundle(home: OpenHome, game: str | None = None) -> str:
     """Return the name of the newest bundle, of a game if one is named, and say which it is.
 
-    Raises UserError, with what to do, where there is none. One that cannot be read is named and passed over.
+    Where the user has none, it is a ready-trained one. Raises UserError, with what to do, where there is none either.
+    One that cannot be read is named and passed over.
     """
-    from autopilot.bundle.manifest import read_manifest
+    from autopilot.bundle.manifest import CARD
+    from autopilot.commands.zoo import ready_trained
 
     wanted = None if game is None else home.registry.get("game", game).name
-    for name in home.folders.bundle_names():
-        try:
-            its = tuple(read_manifest(home.folders.bundle(name)).label_maps)
-        except BundleError as e:
-            home.say(str(e))
-            continue
-        if wanted in (None, *its):
+    own = {name: home.folders.bundle(name) for name in home.folders.bundle_names()}
+    for name, its in _readable(home, own, wanted):
+        if not (own[name] / CARD).exists():
             home.say(f"the newest bundle{'' if wanted is None else f' of {wanted}'}: {name}, for {' and '.join(its)}")
             return name
+    ready = dict(_readable(home, {**ready_trained(home), **own}, wanted))
+    if ready:
+        name = choose(home, "--bundle", "ready-trained bundles", ready)
+        home.say(f"no bundle of your own: {name} drives, ready-trained (`autopilot models show {name}`)")
+        return name
     record = "autopilot record" + (f" --game {game}" if game else "")
     of = f" of {game}" if game else ""
     raise UserError(
         f"no bundle{of} in {home.folders.bundles}: record with `{record}`, then train with `autopilot train`"
     )
+
+
+def _readable(home: OpenHome, bundles: Mapping[str, Path], game: str | None) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield those that drive the game, or any, each with its games; say which cannot be read."""
+    from autopilot.bundle.manifest import read_manifest
+
+    for name, folder in bundles.items():
+        try:
+            its = tuple(read_manifest(folder).label_maps)
+        except BundleError as e:
+            home.say(str(e))
+            continue
+        if game in (None, *its):
+            yield name, its
 
 
 def game_of(home: OpenHome, drivers: Sequence[str]) -> str:
@@ -66,7 +84,7 @@ def game_of(home: OpenHome, drivers: Sequence[str]) -> str:
 
     for name in drivers:
         if not is_scripted(name):
-            return choose(home, "--game", "games", read_manifest(home.folders.bundle(name)).label_maps)
+            return choose(home, "--game", "games", read_manifest(home.bundle(name)).label_maps)
     wanted = {name for name in drivers if name.startswith("demonstrator")}
 
     def ships(spec: Any) -> bool:
@@ -97,7 +115,7 @@ def choose_training(
     if start is not None:
         from autopilot.bundle.manifest import read_manifest
 
-        its = read_manifest(home.folders.bundle(start.partition(",")[0].strip()))
+        its = read_manifest(home.bundle(start.partition(",")[0].strip()))
         bare = its.model.rpartition(":")[2]
         model = model or choose_offered(home, "--model", "model", lambda spec: spec.name == bare)
         likely = its.game

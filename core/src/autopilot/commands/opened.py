@@ -123,6 +123,12 @@ class OpenHome:
             self.lost(f"session {id} is left out: {fault}")
         return [SessionArrays(s, self.folders.cache) for s in every if game in (None, s.info.game)]
 
+    def bundle(self, name: str) -> Path:
+        """Return the folder of a bundle, which may not exist; a ready-trained one is copied into the home first."""
+        from autopilot.commands import zoo
+
+        return zoo.bundle(self, name)
+
     def policy(
         self, bundle: str | None = None, game: str | None = None, *, select: str | None = "argmax", engine: str = "jax"
     ) -> NamedPolicy:
@@ -153,7 +159,7 @@ class OpenHome:
         def load(name: str) -> Policy:
             from autopilot.learn.policy import load_policy
 
-            return load_policy(name, game, self.folders, engine, self.say)
+            return load_policy(self.bundle(name), game, engine, self.say)
 
         return Lineup(game, load, select, temperature)
 

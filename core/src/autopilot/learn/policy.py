@@ -17,7 +17,6 @@ from autopilot.api.types import ActionSpace, Image
 from autopilot.bundle.manifest import Manifest, read_manifest, read_weights
 from autopilot.bundle.preprocess import Preprocess
 from autopilot.learn import devices, network
-from autopilot.sessions.home import Home
 
 Run = Callable[..., tuple[NDArray[Any], ...]]
 """(image, *carry) -> (one vector of probabilities float32 (size,) per axis, *carry): `image` is uint8 of the shape
@@ -138,20 +137,20 @@ class Stream:
 
 
 def load_policy(
-    name: str, game: Game, home: Home, engine: str = "jax", say: Callable[[str], None] = lambda line: None
+    folder: Path, game: Game, engine: str = "jax", say: Callable[[str], None] = lambda line: None
 ) -> Policy:
     """Load a bundle that fits the game, with its engine, `jax` or a plugin's; `say` hears what came of choosing it.
 
     Raises BundleError for a bundle, or its export for the engine, that does not fit.
     """
-    policy = Policy.load(home.bundle(name), game.registry)
+    policy = Policy.load(folder, game.registry)
     maps = policy.manifest.label_maps
     if game.spec.name not in maps:
-        raise BundleError(f"bundle {name} drives {' and '.join(maps)}, not {game.spec.name}")
+        raise BundleError(f"bundle {folder.name} drives {' and '.join(maps)}, not {game.spec.name}")
     space = game.label_map(maps[game.spec.name]).action_space
     policy.check_fits(game.spec.name, space, game.spec.frame_size)
     if engine != "jax":
         target = game.registry.get("engine", engine).accelerate
         accelerate = game.registry.load("engine", engine, target, Callable[..., tuple[Any, ...]])
-        policy.run = accelerate(policy, home.bundle(name), say)
+        policy.run = accelerate(policy, folder, say)
     return policy

@@ -74,12 +74,12 @@ class Home:
         return self.bundles / check_name(name, "bundle")
 
     def bundle_names(self) -> list[str]:
-        """Return the names of all bundles, the newest first."""
+        """Return the names of all bundles, the newest first; ready-trained ones, which have a card, come last."""
         names = []
         for path in self.bundles.glob("*/manifest.json"):
             with suppress(OSError):  # one that was just replaced or removed
-                names.append((-path.stat().st_mtime_ns, path.parent.name))
-        return [name for _, name in sorted(names) if _NAME.fullmatch(name)]
+                names.append((path.with_name("card.json").exists(), -path.stat().st_mtime_ns, path.parent.name))
+        return [name for *_, name in sorted(names) if _NAME.fullmatch(name)]
 
 
 def is_scripted(name: str) -> bool:

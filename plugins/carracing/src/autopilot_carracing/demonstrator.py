@@ -9,6 +9,7 @@ picture shows. So its answer is right from any state, and a network can learn it
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from autopilot.api import Held, levels, nearest_level
@@ -20,8 +21,8 @@ from autopilot_carracing.track import TILE_M, wrap
 
 SMOOTH_TILES = 2.5
 """Sigma of the Gaussian that rounds the centre line off: bends are cut a little, as one does."""
-LOOK_M, LOOK_S = 4.5, 0.27
-"""The point to aim at lies this far ahead, plus so many seconds at the present speed."""
+LOOK_M = 4.5
+"""The point to aim at lies this far ahead, plus `Style.look_s` seconds at the present speed."""
 NEAR_M, FAR_M = 3.0, 30.0
 """As near and as far as it takes that point to be."""
 WHEELBASE_M = 3.6
@@ -29,11 +30,11 @@ WHEELBASE_M = 3.6
 DEAD_RAD, JOINT_GAIN = 0.05, 0.2
 """Steering that is wanted by less is left out, or the car would zigzag; the share of the wheels'
 present angle that counts against what is wanted, for damping."""
-CORNER_ACC, BRAKE_ACC, ASTRAY_ACC = 125.0, 80.0, 80.0
-"""m/s² to plan with: in bends, in braking, and on the way back to the line. The car grips with 219
-on the road and 131 on the grass."""
-TOP_SPEED, CREEP_SPEED, TURN_SPEED = 66.0, 21.0, 22.0
-"""m/s on a straight; what is always allowed; with the aim far to the side or behind."""
+BRAKE_ACC, ASTRAY_ACC = 80.0, 80.0
+"""m/s² to plan with: in braking, and on the way back to the line. The car grips with 219 on the road and
+131 on the grass."""
+CREEP_SPEED, TURN_SPEED = 21.0, 22.0
+"""m/s: what is always allowed; with the aim far to the side or behind."""
 TURN_RAD, FREE_BEND = 1.2, 0.025
 """The aim is far to the side beyond this bearing; a bend (1/m) that needs no slowing down."""
 SIGHT_TILES, MARGIN_TILES = 10, 0.7
@@ -44,11 +45,24 @@ MAX_SLIP = 0.15
 """Radians between where the car points and goes beyond which gas would spin it."""
 
 
+@dataclass(frozen=True)
+class Style:
+    """How fast it drives: m/s on a straight, m/s² in bends, and how many seconds ahead it aims."""
+
+    top_speed: float = 66.0
+    corner_acc: float = 125.0
+    look_s: float = 0.27
+
+
+FAST = Style(top_speed=90.0, corner_acc=140.0, look_s=0.307)
+"""A second and a half a lap faster, and now and then over the kerb: chosen on tracks 200 to 339."""
+
+
 class CarRacingDemonstrator:
     """Decides what to hold from the simulator's state: by `analogue` steering how far, else left or right."""
 
-    def __init__(self, race: Race, analogue: bool = False) -> None:
-        self._race, self._analogue = race, analogue
+    def __init__(self, race: Race, style: Style = Style(), analogue: bool = False) -> None:
+        self._race, self._style, self._analogue = race, style, analogue
         self._path = _smooth(race.line.points)
         self._curvature = _curvature(self._path)
 
@@ -82,7 +96,7 @@ class CarRacingDemonstrator:
     def _aim(self, speed: float) -> tuple[float, float]:
         """Return bearing (radians, positive to the left) and distance of the point to aim at."""
         hull = self._race.simulator.car.hull
-        ahead = self._race.place.at + (LOOK_M + LOOK_S * speed) / TILE_M
+        ahead = self._race.place.at + (LOOK_M + self._style.look_s * speed) / TILE_M
         i, share = int(ahead), ahead % 1.0
         tiles = len(self._path)
         x, y = (1 - share) * self._path[i % tiles] + share * self._path[(i + 1) % tiles]
@@ -94,8 +108,8 @@ class CarRacingDemonstrator:
         tiles = np.arange(SIGHT_TILES)
         curvature = self._curvature[(int(self._race.place.at) + tiles) % len(self._path)]
         room = TILE_M * np.maximum(tiles - MARGIN_TILES, 0.0)
-        squares = CORNER_ACC / np.maximum(curvature, 1e-4) + 2 * BRAKE_ACC * room
-        return min(TOP_SPEED, math.sqrt(squares.min()))
+        squares = self._style.corner_acc / np.maximum(curvature, 1e-4) + 2 * BRAKE_ACC * room
+        return min(self._style.top_speed, math.sqrt(squares.min()))
 
 
 def _turn_limit(bearing: float, bend: float) -> float:

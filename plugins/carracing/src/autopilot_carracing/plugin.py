@@ -55,7 +55,11 @@ def autopilot_games() -> list[GameSpec]:
             race=RaceSpec(referee=True, lap_limit_s=60.0),
             simulator=SimulatorSpec(
                 open_world="autopilot_carracing.world:open_world",
-                demonstrators={"demonstrator": "carracing", "demonstrator-analogue": "carracing-analogue"},
+                demonstrators={
+                    "demonstrator": "carracing",
+                    "demonstrator-fast": "carracing",
+                    "demonstrator-analogue": "carracing-analogue",
+                },
                 noise_mode="A",
                 probe="autopilot_carracing.window:probe",
             ),

@@ -8,7 +8,7 @@ import numpy as np
 from autopilot.api import UserError, World, WorldRequest
 from gymnasium.envs.box2d.car_racing import FPS
 
-from autopilot_carracing.demonstrator import CarRacingDemonstrator
+from autopilot_carracing.demonstrator import FAST, CarRacingDemonstrator, Style
 from autopilot_carracing.simulator import Race, Simulator
 from autopilot_carracing.window import Window
 
@@ -33,12 +33,13 @@ def open_world(request: WorldRequest) -> World:
     if request.window or request.human:
         window = Window(f"CarRacing, track {request.track}")
     race = Race(simulator, frames, request.laps, window)
+    style = FAST if request.demonstrator == "demonstrator-fast" else Style()
     return World(
         source=race,
         device=race,
         clock=race,
         reader=window if request.human else None,
         referee=race.referee,
-        demonstrator=CarRacingDemonstrator(race, analogue=request.demonstrator == "demonstrator-analogue"),
+        demonstrator=CarRacingDemonstrator(race, style, analogue=request.demonstrator == "demonstrator-analogue"),
         on_close=window.close if window is not None else None,
     )

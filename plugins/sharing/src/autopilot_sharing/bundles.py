@@ -9,8 +9,9 @@ from autopilot.bundle.manifest import Manifest, read_manifest, read_weights
 from autopilot.bundle.preprocess import Preprocess
 from autopilot.sessions.home import write_json
 
+from autopilot_sharing.cards import read_card
 from autopilot_sharing.checks import LABELS, check_texts
-from autopilot_sharing.form import ABOUT, WEIGHTS, check_id
+from autopilot_sharing.form import ABOUT, CARD, WEIGHTS, check_id
 from autopilot_sharing.pack import writing
 
 _HZ, _PIXELS = 1000, 1 << 20
@@ -22,10 +23,12 @@ def pack_bundle(folder: Path, path: Path, force: bool = False) -> None:
     Raises BundleError for one that is damaged or not there, UserError as `new_output` does.
     """
     check_id(folder.name, "bundle")
-    manifest = _read(folder)
+    manifest, card = _read(folder), read_card(folder)
     with writing(path, force) as writer:
         writer.add(folder.name, ABOUT, manifest.model_dump_json(indent=2, exclude_defaults=True).encode())
         writer.add(folder.name, WEIGHTS, (folder / WEIGHTS).read_bytes())
+        if card is not None:
+            writer.add(folder.name, CARD, card.model_dump_json(indent=2).encode())
 
 
 def _read(folder: Path) -> Manifest:
@@ -46,6 +49,8 @@ class ComeBundle:
         check_texts([*names, *names.values(), m.model, *m.sessions], ABOUT)
         if m.hz > _HZ or m.space.joint_size > LABELS or size[0] * size[1] > _PIXELS:
             raise BundleError(f"{m.hz:g} Hz, {m.space.joint_size} labels or pictures of {size} are too much")
+        if (card := read_card(folder)) is not None:
+            card.save(folder / CARD)
         self.call(m.name)
 
     def known(self, target: Path) -> bool | None:

@@ -64,7 +64,7 @@ def command(
 def _network(app: App, engine: str, bundle: str, out: Path | None, force: bool) -> None:
     from autopilot.learn.policy import Policy
 
-    folder, spec = app.home.bundle(bundle), app.registry.get("engine", engine)
+    folder, spec = app.bundle(bundle), app.registry.get("engine", engine)
     path = out or folder / spec.file
     export = app.registry.load("engine", engine, spec.export, tuple[float, float])
     difference, limit = export(Policy.load(folder, app.registry), path, force or out is None)

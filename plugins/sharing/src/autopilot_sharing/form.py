@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = 1
 MAGIC = b"autopilot pack\r\n\x1a\n"  # a transfer that mends line ends breaks it, as it does PNG's
-INFO, EDITS, ABOUT, WEIGHTS = "session.json", "edits.json", "manifest.json", "weights.safetensors"
+INFO, EDITS, ABOUT, WEIGHTS, CARD = "session.json", "edits.json", "manifest.json", "weights.safetensors", "card.json"
 Kind = Literal["session", "bundle"]
 NAMES: dict[Kind, str] = {
     "session": r"session\.json|edits\.json|seg-[0-9]{5,9}\.arrow",
-    "bundle": r"manifest\.json|weights\.safetensors",
+    "bundle": r"manifest\.json|weights\.safetensors|card\.json",
 }
 NEEDED: dict[Kind, tuple[str, ...]] = {"session": (INFO,), "bundle": (ABOUT, WEIGHTS)}
 MANIFEST_LIMIT, JSON_LIMIT, DATA_LIMIT = 64 << 20, 4 << 20, 512 << 20

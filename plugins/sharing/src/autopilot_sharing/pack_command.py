@@ -69,6 +69,6 @@ def command(
 def _bundle(app: App, name: str, out: Path, force: bool) -> None:
     from autopilot_sharing.bundles import pack_bundle
 
-    pack_bundle(app.home.bundle(name), out, force)
+    pack_bundle(app.bundle(name), out, force)
     size = out.stat().st_size
     app.print({"file": str(out), "bytes": size, "bundle": name}, f"{out}: bundle {name}, {size / 1e6:.1f} MB")

@@ -21,6 +21,11 @@ def autopilot_commands() -> list[CommandSpec]:
             "Add the sessions or the bundle of such a file to yours.",
             "autopilot_sharing.unpack_command:command",
         ),
+        CommandSpec(
+            "models",
+            "List, show, install and compare bundles, ready-trained ones too.",
+            "autopilot_sharing.models_command:command",
+        ),
         CommandSpec("view", "Open a session in Rerun.", "autopilot_sharing.view_command:command"),
         CommandSpec(
             "export",

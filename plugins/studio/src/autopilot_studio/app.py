@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from autopilot_studio import data, player, policy, races, runs, sessions
+from autopilot_studio import board, data, player, policy, races, runs, sessions
 from autopilot_studio.beside import Beside
 from autopilot_studio.catalogue import Catalogue
 from autopilot_studio.page import Studio, page
@@ -39,6 +39,7 @@ def make_app(home: Home, registry: Registry, catalogue: Catalogue) -> Starlette:
         Route("/races", races.listing),
         Route("/races/{name}", races.show),
         Route("/races/{name}/films/{film}", races.film),
+        Route("/board", board.show),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
     handlers = {AutopilotError: refused, OSError: refused, HTTPException: refused}

@@ -29,7 +29,7 @@ document.addEventListener("htmx:sendError", () => say("the studio has ended: sta
 $("#theme").addEventListener("click", turn);
 $("#help").addEventListener("click", () => $("#shortcuts").showModal());
 
-const PLACES = { s: "/", p: "/policy", d: "/data", t: "/runs", r: "/races" };
+const PLACES = { s: "/", p: "/policy", d: "/data", t: "/runs", r: "/races", b: "/board" };
 let going = false;
 // A page's own keys: set `keys["x"] = function`. Letters typed into fields are text.
 const keys = { t: turn, "?": () => $("#shortcuts").showModal() };
