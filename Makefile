@@ -26,10 +26,10 @@ test-windows: setup ## Windows' own Python and wheels under Wine: keys, windows,
 	@scripts/setup.sh windows
 	@$(BIN)/python tests/windows/boot.py
 
-test-wayland: setup ## Recording and driving, keys, and breaking windows, inside sway, a Wayland desktop
+test-wayland: setup ## Recording and driving, keys, the screen, and breaking windows, inside sway, a Wayland desktop
 	@scripts/setup.sh tests
-	@AUTOPILOT_DESKTOP=sway $(BIN)/pytest -n 2 -m "not plain_x11" tests/wayland tests/input_keyboard \
-		tests/screen/test_windows_broken.py $(PYTEST_ARGS)
+	@AUTOPILOT_DESKTOP=sway $(BIN)/pytest -n 2 -m "not plain_x11" tests/wayland tests/input_keyboard tests/screen \
+		$(PYTEST_ARGS)
 
 test-psx: setup ## A PlayStation's emulator with a game of our own: labels, lap times, breaking it
 	@scripts/setup.sh tests

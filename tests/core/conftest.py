@@ -63,7 +63,7 @@ def autopilot(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
         if path is not None:
             full["PYTHONPATH"] = str(path)
         return subprocess.run(
-            [sys.executable, "-m", "autopilot", *args], capture_output=True, text=True, env=full, cwd=cwd, timeout=120
+            [sys.executable, "-m", "autopilot", *args], capture_output=True, text=True, env=full, cwd=cwd, timeout=240
         )
 
     return run

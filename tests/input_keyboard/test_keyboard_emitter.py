@@ -279,7 +279,21 @@ def test_probe_presses_nothing(desktop, window):
     assert window.events() == []
 
 
-@pytest.mark.plain_x11
+@pytest.mark.parametrize(
+    ("desktop_name", "asks"), [("ubuntu:GNOME", "GNOME"), ("KDE", "KDE Plasma"), ("COSMIC", "COSMIC"), ("sway", None)]
+)
+def test_probe_says_which_wayland_desktop_may_ask(desktop, monkeypatch, desktop_name, asks):
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    monkeypatch.setenv("XDG_CURRENT_DESKTOP", desktop_name)
+    (found,) = probe()
+    assert found.ok
+    if os.access("/dev/uinput", os.W_OK):
+        return  # the kernel's keyboard is taken where it may be: nobody asks
+    assert "only X11 windows" in found.detail
+    assert found.fix.startswith(f"{asks} may ask whether") if asks else not found.fix
+
+
+@pytest.mark.plain_x11  # Xwayland has always XTest
 def test_probe_names_the_fix_where_keys_cannot_be_pressed(own_desktop):
     own_desktop("-extension", "XTEST")
     (found,) = probe()
