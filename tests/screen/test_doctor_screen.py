@@ -26,11 +26,11 @@ def doctor(tmp_path: Path) -> Doctor:
 
     def run(*args: str, **env: str) -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "-m", "autopilot", "doctor", "--json", "--patience", "50", *args],
+            [sys.executable, "-m", "autopilot", "doctor", "--json", "--patience", "150", *args],
             env={**os.environ, "AUTOPILOT_HOME": str(tmp_path), **env},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )
         assert done.stderr == ""
         report: dict[str, Any] = json.loads(done.stdout)
