@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import pairwise
+from statistics import median
 
 import pytest
 from autopilot.sessions.session import Session
@@ -44,8 +46,8 @@ def session(environment, game, home):
 def test_a_human_is_recorded_and_o_saves(session):
     assert session.info.ended == "saved"
     rows = list(session.rows())
-    rate = (len(rows) - 1) / ((rows[-1].frame.t_ns - rows[0].frame.t_ns) / 1e9)
-    assert 9.5 < rate < 10.5
+    apart_s = [(b.frame.t_ns - a.frame.t_ns) / 1e9 for a, b in pairwise(rows)]
+    assert 0.09 < median(apart_s) < 0.12, "a busy machine misses some of ten a second"
     seen = {frozenset(row.held) for row in rows}
     assert {frozenset({"accelerate"}), frozenset({"accelerate", "left"}), frozenset({"accelerate", "right"})} <= seen
 
