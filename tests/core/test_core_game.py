@@ -53,7 +53,8 @@ def open_world(request):
     return World(on_close=lambda: LOG.append(("on_close",)))
 
 
-def whole_world(request):
+def whole_world(request, **options):
+    LOG.append(("options", options))
     return World(source=Part("own source"), device=Part("own device"), clock=Part("own clock"))
 
 
@@ -134,6 +135,10 @@ def autopilot_games():
         ),
         GameSpec(
             "mars", "Mars", **common, tracks=Tracks(pattern=r"\\d+"), simulator=SimulatorSpec("MODULE:whole_world")
+        ),
+        GameSpec(
+            "mars-dusk", "Mars at dusk", **common,
+            simulator=SimulatorSpec("MODULE:whole_world", config={"sun": 0}, options={"stars": 3, "sky": "red"}),
         ),
         GameSpec(
             "twin", "Twin", **common, bindings={"hand": {"emu": {"left": "q"}}}, screen=ScreenSpec(reader="hand"),
@@ -237,6 +242,29 @@ def test_modes_by_letter_or_name(find: Open) -> None:
     assert [moon.mode(m) for m in (None, "a", "Normal", "A")] == ["N", "A", "N", "A"]
     with pytest.raises(UserError, match=r"no mode 'D': there are N \(normal\), A \(adjust\)"):
         moon.mode("D")
+
+
+def test_a_mode_that_is_a_game_of_its_own(find: Open) -> None:
+    registry = find("mars")[0].registry
+    dusk = Game(registry, "mars", "dusk")
+    assert (dusk.spec.name, dusk.mode("dusk"), dusk.mode(None)) == ("mars-dusk", "N", "N")
+    assert Game(registry, "mars", "N").spec.name == "mars"
+    with pytest.raises(UserError, match="no mode 'dawn'"):
+        Game(registry, "mars", "dawn").mode("dawn")
+
+
+def test_settings_of_a_world(find: Open) -> None:
+    game, log = find("mars-dusk")
+    opens(game, request(track="0"), DeviceChoice(world={"stars": 5})).close()
+    assert ("options", {"sun": 0, "stars": 5, "sky": "red"}) in log
+    for name, world, says in (
+        ("mars-dusk", {"sun": 1}, r"the world of mars-dusk has no setting 'sun'; there are: stars, sky"),
+        ("mars-dusk", {"stars": "many"}, r"setting stars is 'many': give one like 3"),
+        ("mars-dusk", {"sky": 7}, r'setting sky is 7: give one like "red"'),
+        ("bare", {"stars": 1}, r"the world of bare has no setting 'stars'; there are: none"),
+    ):
+        with pytest.raises(PluginError, match=says):
+            opens(find(name)[0], request(track="0"), DeviceChoice(world=world))
 
 
 def test_core_fills_in_what_the_game_leaves_out(find: Open) -> None:

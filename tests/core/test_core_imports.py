@@ -79,14 +79,14 @@ def test_import_contracts_hold() -> None:
 
 
 BUDGETS = {
-    "api": (1940, "the whole vocabulary, levels of sticks, several games of one function, the guard, Windows, zoos"),
+    "api": (1980, "the whole vocabulary, levels of sticks, settings, modes that are games, the guard, Windows, zoos"),
     "bundle": (350, "a manifest that says how it drives, weights of either length, one preprocessing, one selector"),
     "cli": (
         895,
         "six commands, their options in groups and examples, groups that plugins add to, a line for every error",
     ),
     "commands": (
-        1445,
+        1475,
         "the Python API, its options typed, which the commands call; option groups, choices, tables; races that choose "
         "and bundles of zoos",
     ),
@@ -100,10 +100,7 @@ BUDGETS = {
         "networks, windows, training of their own, data of several games and what each frame counts, the jitted step, "
         "checkpoints, clusters",
     ),
-    "race": (
-        720,
-        "heats, a table in three forms, by laps or by score, published times, a choice by rounds, a board of all races",
-    ),
+    "race": (750, "heats, tables by laps, score or place, published times, a choice by rounds, a board of all races"),
     "sessions": (1850, "rows on disk that survive a crash, their index, cache, laps and review"),
 }
 """Room of core -> its most lines, all counted, and what it has them for. Whoever raises one says here for what."""
@@ -125,7 +122,7 @@ PLUGINS = {
         "packs, LeRobot with its encoder's threads kept ordinary, Rerun; ready-trained bundles and cards",
     ),
     "studio": (1470, "seven pages, and who may ask for them"),
-    "supertuxkart": (1500, "two modes of a game, demonstrators, ghosts, and reading its screen"),
+    "supertuxkart": (1730, "two modes of a game, opponents and items, demonstrators, ghosts, and reading its screen"),
 }
 """The same of plugins that need more than 750 lines."""
 

@@ -15,10 +15,16 @@ _OWN_MODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Game:
-    """A game that some plugin provides. Raises PluginError for a name that none has."""
+    """A game that some plugin provides. Raises PluginError for a name that none has.
 
-    def __init__(self, registry: Registry, name: str) -> None:
+    A `mode` in which it is another game, with a label map and races of its own, is provided as a game: mode `M` of `G`
+    as `G-M`.
+    """
+
+    def __init__(self, registry: Registry, name: str, mode: str | None = None) -> None:
         self.registry = registry
+        if mode and f"{name}-{mode}" in (spec.name for _, spec in registry.provided("game")):
+            name = f"{name}-{mode}"
         self.plugin, spec = registry.find("game", name)
         self.spec: GameSpec = spec
         self._name = name
@@ -96,7 +102,7 @@ class Game:
     def mode(self, given: str | None) -> str:
         """Return a mode of this game by its letter or name, or the user's own; the first one by default."""
         modes = {letter: words for letter, words in self.spec.modes.items() if letter != "*"}
-        if given is None:
+        if given is None or self.spec.name.endswith(f"-{given}"):  # a mode that is this game
             return next(iter(modes))
         for letter, words in modes.items():
             if given.casefold() in (letter.casefold(), words.casefold(), words.partition(":")[0].casefold()):

@@ -156,6 +156,9 @@ class SimulatorSpec:
     """Imports `() -> list[Probe]`: whether a human can play on this machine, if it opens its own window."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """What `open_world` gets besides, so that one function can open several games."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What it gets besides and a user may change by `--world NAME=VALUE`, with the defaults, whose types values must
+    have; what else they must be is for `open_world` to check."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class Reading:
     """The state of a race at one instant, from a referee or a HUD reader. It never reaches the policy.
 
     `lap` counts completed laps, `lap_times_s` holds their times; `incident` is true during one
-    (off the road, a rescue, a wall); `score` is the game's own, if it has one;
+    (off the road, a rescue, a wall); `score` is the game's own, if it has one, `place` that among opponents, from 1;
     `confidence` is 1 for a simulator, and the reader's estimate for pixels. `counters` are what a
     referee has counted so far, by its own names (such as rescues); a session does not store them.
     """
@@ -163,6 +163,7 @@ class Reading:
     wrong_way: bool = False
     finished: bool = False
     score: float | None = None
+    place: int | None = None
     confidence: float = 1.0
     counters: Mapping[str, float] = field(default_factory=dict)
 

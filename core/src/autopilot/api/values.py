@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import numbers
 import reprlib
@@ -12,6 +13,7 @@ from functools import cache, partial
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
+from autopilot.api.errors import PluginError
 from autopilot.api.types import Image, Must
 
 if TYPE_CHECKING:
@@ -195,3 +197,22 @@ _TAKERS: dict[Any, Callable[..., Take]] = {
     Sequence: partial(_many, Sequence, "a sequence"),
     Mapping: partial(_many, Mapping, "a mapping"),
 }
+
+
+def settle(what: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of something: its defaults, and what was given in place of some.
+
+    A default of None takes anything. Raises PluginError for a name that it has not, or a value of another type.
+    """
+    for name, value in given.items():
+        if name not in defaults:
+            raise PluginError(f"{what} has no setting {name!r}; there are: {', '.join(defaults) or 'none'}")
+        default = defaults[name]
+        kind = list | tuple if isinstance(default, list | tuple) else type(default)  # JSON knows no tuples
+        fits = isinstance(value, kind) and isinstance(value, bool) == isinstance(default, bool)
+        if isinstance(default, float):
+            fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if default is not None and not fits:
+            example = json.dumps(default, default=str)
+            raise PluginError(f"{what}: setting {name} is {value!r}: give one like {example}")
+    return {**defaults, **given}

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from autopilot.commands.options import Finite, option_group
-from autopilot.sessions.home import read_json
+from autopilot.commands.options import Finite, named_values, option_group
 
 COUNT, NATURAL = click.IntRange(1), click.IntRange(0)
 IMPORTANCE = Finite(1, 100)
@@ -22,20 +21,6 @@ def _count(ctx: click.Context, param: click.Parameter, value: str) -> int | None
 
 def _epochs(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     return None if value is None else tuple(COUNT.convert(n, param, ctx) for n in value.split("-", 1))  # type: ignore[arg-type]  # takes text
-
-
-def _settings(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Parse NAME=VALUE; a value is JSON where it can be, else text."""
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{pair!r}: give NAME=VALUE")
-        try:
-            settings[name] = read_json(value.encode())
-        except ValueError:
-            settings[name] = value
-    return settings
 
 
 class _Renamed(click.Option):
@@ -67,7 +52,7 @@ OPTIONS = (
         "settings",
         multiple=True,
         metavar="NAME=VALUE",
-        callback=_settings,
+        callback=named_values,
         help="A setting of the network; repeatable.",
     ),
     click.option("--restart", is_flag=True, help="Discard an unfinished run of this name instead of resuming it."),

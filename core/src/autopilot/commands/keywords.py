@@ -59,6 +59,7 @@ class DriveKeywords(PolicyKeywords, total=False):
 class RaceKeywords(PolicyKeywords, total=False):
     """`autopilot race --help`."""
 
+    mode: str | None
     tracks: str | None
     laps: PositiveInt | None
     races: PositiveInt

@@ -185,7 +185,7 @@ class OpenHome:
         from autopilot.drive.stepping import SteppedWorld
         from autopilot.drive.world import Worlds
 
-        its = Game(self.registry, game)
+        its = Game(self.registry, game, mode)
         if its.demonstrators:
             its.check_demonstrator(demonstrator)
         tracks, clocks = its.tracks(track), its.spec.simulator.clocks if its.spec.simulator else ()
@@ -224,7 +224,7 @@ class OpenHome:
         select, actions, hz = given.pop("select", None), given.pop("actions", None), given.pop("hz", None)
         teacher: str | None = given.get("teacher")
         by_itself = [driver] * (teacher is not None or is_scripted(driver))
-        its = Game(self.registry, game or game_of(self, by_itself))
+        its = Game(self.registry, game or game_of(self, by_itself), given.get("mode"))
         given["laps"] = its.laps(given.get("laps", 0))
         if given.get("max_s") is None and (teacher is not None or driver in its.demonstrators):
             given["laps"] = given["laps"] or int(not its.spec.race.scored)
@@ -327,7 +327,7 @@ class OpenHome:
         if film is not None:
             check_output(film, force)
         driver = driver or newest_bundle(self, game)
-        its = Game(self.registry, game or game_of(self, [driver]))
+        its = Game(self.registry, game or game_of(self, [driver]), given.get("mode"))
         how = {name: given.pop(name) for name in HOW if name in given}
         screens = Screens(film, given.pop("show", False), self.lost)
         laps = None if rule is None else LapRule.parse(rule, "keep-laps", ranked=False)
@@ -370,12 +370,12 @@ class OpenHome:
         given = check_values(RaceKeywords, options)
         name, force = given.pop("name", None), given.pop("force", False)
         names = [newest_bundle(self, game)] if drivers is None else list(drivers)
-        its = Game(self.registry, game or game_of(self, names))
+        its = Game(self.registry, game or game_of(self, names), given.get("mode"))
         worlds = Worlds(its, self.folders, devices or DEFAULTS)
         if drivers is None and "demonstrator" in its.demonstrators and worlds.lockstep():
             names.insert(0, "demonstrator")
         how = {name: given.pop(name) for name in HOW if name in given}
-        driving = {name: given.pop(name) for name in ("seed", "recover") if name in given}
+        driving = {name: given.pop(name) for name in ("seed", "recover", "mode") if name in given}
         with ExitStack() as stack:
             folder = self._race_folder(stack, name, force, its.spec.name)
             drive = DriveOptions(**driving, screens=Screens(lost=self.lost))

@@ -128,6 +128,22 @@ driving_options = option_group(
 """How a bundle drives."""
 
 
+def named_values(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Parse NAME=VALUE; a value is JSON where it can be, else text."""
+    from autopilot.sessions.home import read_json
+
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{pair!r}: give NAME=VALUE")
+        try:
+            settings[name] = read_json(value.encode())
+        except ValueError:
+            settings[name] = value
+    return settings
+
+
 def _bindings(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
     for name, _, key in pairs:
@@ -171,6 +187,13 @@ _screen_options = option_group(
         type=click.Choice(["wall", "lockstep"]),
         help="In real time, or with a simulator that waits for each decision (default: what the game has).",
     ),
+    click.option(
+        "--world",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=named_values,
+        help="A setting of the game's simulator, e.g. opponents=4; repeatable.",
+    ),
 )
 """Where frames come from, and who presses."""
 
@@ -185,7 +208,7 @@ def world_options(command: Callable[..., None]) -> Callable[..., None]:
 
         if [window, monitor, video].count(None) < 2:
             raise click.UsageError("--window, --monitor and --video exclude each other")
-        choice = {name: options.pop(name) for name in ("clock", "source", "profile", "device", "bind")}
+        choice = {name: options.pop(name) for name in ("clock", "source", "profile", "device", "bind", "world")}
         settings = SourceSettings(region, video, window, monitor)
         command(*args, devices=DeviceChoice(**choice, settings=settings), **options)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from autopilot.api.errors import Away, DeviceError, UserError
 from autopilot.api.game import Game
@@ -23,7 +24,7 @@ class DeviceChoice:
     """Which device and keys the user asked for; None means the game's own default.
 
     `device` presses for a policy, and is what a human plays with. `bind` maps controls and hotkeys
-    to keys. `clock` is `wall` or `lockstep`.
+    to keys. `clock` is `wall` or `lockstep`. `world` holds what is chosen of a simulator's options.
     """
 
     device: str | None = None
@@ -32,6 +33,7 @@ class DeviceChoice:
     source: str | None = None
     clock: str | None = None
     settings: SourceSettings = field(default_factory=SourceSettings)
+    world: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def names_source(self) -> bool:

@@ -12,6 +12,7 @@ from autopilot.api.errors import DeviceError, UserError
 from autopilot.api.game import Game
 from autopilot.api.interfaces import Clock, Demonstrator, FrameSource, HudReader, OutputDevice, Reader, Referee, World
 from autopilot.api.types import Frame, Held, Image, Reading, SourceSettings, WorldRequest
+from autopilot.api.values import settle
 from autopilot.bundle.frames import rescale
 from autopilot.desktop.desktop import DEFAULTS, Desktop, DeviceChoice
 from autopilot.desktop.emitter import Emitter
@@ -216,8 +217,10 @@ class Worlds:
     def _of_game(self, request: WorldRequest) -> World:
         simulator = self.game.spec.simulator
         if simulator is None:
+            settle(f"the world of {self.game.spec.name}", {}, self.choice.world)
             return World()
-        world: World = self.game.load(simulator.open_world, World)(request, **simulator.config)
+        chosen = settle(f"the world of {self.game.spec.name}", simulator.options, self.choice.world)
+        world: World = self.game.load(simulator.open_world, World)(request, **simulator.config, **chosen)
         return world
 
     def _check(self, world: World, human: bool) -> None:

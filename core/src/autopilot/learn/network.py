@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from functools import partial
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 from autopilot.api.errors import BundleError, PluginError, suggest
 from autopilot.api.guard import Calling
 from autopilot.api.registry import Registry
-from autopilot.api.specs import ModelSpec
 from autopilot.api.types import ActionSpace
+from autopilot.api.values import settle
 
 Weights = dict[str, NDArray[Any]]
 """Dotted path -> array, as stored in a bundle."""
@@ -47,7 +46,7 @@ def build(
     is none of its own, it cannot be built, or its logits do not fit the axes.
     """
     plugin, spec = registry.find("model", model)
-    settings = _settings(spec, config)
+    settings = settle(f"model {model!r}", spec.config, config)
     make = registry.load("model", model, spec.build)
 
     def construct() -> nnx.Module:
@@ -68,23 +67,6 @@ def build(
         # One program, compiled in a hurry: it runs once. GoogLeNet takes 9 s so, and 44 s op by op.
         make_state = jax.jit(lambda: nnx.split(construct())[1], compiler_options={"xla_backend_optimization_level": 0})
         return nnx.merge(nnx.split(module)[0], make_state())
-
-
-def _settings(spec: ModelSpec, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all settings of a network; raises PluginError for one that it has not, or of another type."""
-    for name, value in config.items():
-        if name not in spec.config:
-            known = ", ".join(spec.config) or "none"
-            raise PluginError(f"model {spec.name!r} has no setting {name!r}; there are: {known}")
-        default = spec.config[name]
-        kind = list | tuple if isinstance(default, list | tuple) else type(default)  # JSON knows no tuples
-        fits = isinstance(value, kind) and isinstance(value, bool) == isinstance(default, bool)
-        if isinstance(default, float):
-            fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if default is not None and not fits:
-            example = json.dumps(default, default=str)
-            raise PluginError(f"model {spec.name!r}: setting {name} is {value!r}: give one like {example}")
-    return {**spec.config, **config}
 
 
 def _misfit(module: nnx.Module, size: tuple[int, int], space: ActionSpace) -> str:

@@ -132,6 +132,7 @@ class Race:
             incidents=counter.incidents,
             finished=len(times) == laps if laps else last.score is not None,
             score=last.score,
+            place=last.place,
             tallies=last.counters,
             warnings=tuple(report.timing["warnings"]),
         )

@@ -17,7 +17,7 @@ MOST_PLOTS = 6
 def table_rows(result: RaceResult) -> list[tuple[str, list[str], Rows]]:
     """Return the tables as (title, head, rows): by driver, by track where there are several, and every run."""
     tallies = list(dict.fromkeys(name for run in result.runs for name in run.tallies))
-    scored = _is_scored(result)
+    scored, placed = _is_scored(result), _is_placed(result)
     columns = _columns(result, tallies)
     head, cells = list(columns), [[cell(r) for cell in columns.values()] for r in summarise(result)]
     tables = [("Drivers", head, cells)]
@@ -29,10 +29,12 @@ def table_rows(result: RaceResult) -> list[tuple[str, list[str], Rows]]:
     for run in result.runs:
         own = [run.track, str(run.race + 1), run.driver]
         own += [*run.cells(result.laps), _number(run.total_s, 2)] if result.laps else []
+        own += [_number(run.place, 0)] * placed
         own += [f"{run.tallies.get(name, 0):g}" for name in tallies]
         runs.append(own + [_number(run.score, 1)] * scored)
     laps = [*(f"lap {i + 1}" for i in range(result.laps)), "total"] if result.laps else []
-    return [*tables, ("Runs", ["track", "race", "driver", *laps, *tallies, *["score"] * scored], runs)]
+    head = ["track", "race", "driver", *laps, *["place"] * placed, *tallies, *["score"] * scored]
+    return [*tables, ("Runs", head, runs)]
 
 
 def _columns(result: RaceResult, tallies: Sequence[str]) -> dict[str, Callable[[dict[str, Any]], str]]:
@@ -55,8 +57,17 @@ def _columns(result: RaceResult, tallies: Sequence[str]) -> dict[str, Callable[[
     }
     score = {"mean score": number("mean_score", 1), "score ratio": number("score_ratio", 2)}
     counted = {name: (lambda r, name=name: f"{r['tallies'][name]:g}") for name in tallies}
-    columns = (by_laps if result.laps else by_score) | counted | (score if _is_scored(result) else {})
-    return {"driver": lambda r: r["driver"], **columns}
+    by_place = {
+        "median place": number("median_place", 1),
+        "podiums": lambda r: str(r["podiums"]),
+        "wins": lambda r: str(r["wins"]),
+    }
+    columns = (by_laps if result.laps else by_score) | (by_place if _is_placed(result) else {}) | counted
+    return {"driver": lambda r: r["driver"], **columns, **(score if _is_scored(result) else {})}
+
+
+def _is_placed(result: RaceResult) -> bool:
+    return any(run.place is not None for run in result.runs)
 
 
 def _is_scored(result: RaceResult) -> bool:

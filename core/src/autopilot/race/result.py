@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+PODIUM = 3
+"""Places on it."""
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -15,7 +18,7 @@ class RunResult:
 
     `incident_laps` are the numbers (from 0) of laps with an incident; a run that gave up is not
     `finished`, and has fewer laps than were asked; one without laps is, if it has a score.
-    `tallies` is what the referee counted besides, `warnings` what made it a poor run.
+    `place` is that among opponents. `tallies` is what the referee counted besides, `warnings` what made it a poor run.
     """
 
     driver: str
@@ -26,6 +29,7 @@ class RunResult:
     incidents: int
     finished: bool
     score: float | None
+    place: int | None = None
     tallies: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -107,9 +111,16 @@ def _summary(driver: str, track: str | None, runs: Sequence[RunResult]) -> dict[
         "incidents": sum(run.incidents for run in runs),
         "mean_score": round(statistics.mean(scores), 1) if scores else None,
         "median_score": _median(scores),
+        **_places(runs),
         "best_score": round(max(scores), 1) if scores else None,
         "tallies": {name: round(sum(run.tallies.get(name, 0) for run in runs), 1) for name in names},
     }
+
+
+def _places(runs: Sequence[RunResult]) -> dict[str, Any]:
+    places = [run.place for run in runs if run.place is not None]
+    podiums = sum(place <= PODIUM for place in places)
+    return {"median_place": _median(places), "podiums": podiums, "wins": places.count(1)}
 
 
 def _ratio(value: float | None, first: float | None) -> float | None:

@@ -57,14 +57,23 @@ class Demonstrator:
     def _steering(self) -> float:
         """Return the steering that leads to the aim, past bananas, as a share of all that the kart can."""
         kart = self._simulation.kart
-        aim = self._line.point(self._line.place(kart) + LOOK_M + LOOK_S * max(kart.speed, 0.0))
-        dx, dz = aim[0] - kart.at[0], aim[2] - kart.at[2]
+        x, z = self._aim(kart)
+        dx, dz = x - kart.at[0], z - kart.at[2]
         bearing = wrap(math.atan2(dx, dz) - kart.heading)
         if abs(bearing) > math.pi / 2:
             return math.copysign(1.0, bearing)
-        bearing += _around(self._bananas, kart, kart.heading + bearing)
+        bearing += _around(self._obstacles(kart), kart, kart.heading + bearing)
         bend = 2 * math.sin(bearing) / max(math.hypot(dx, dz), 1.0)
         return bend * turning_radius(kart.speed)
+
+    def _aim(self, kart: Kart) -> tuple[float, float]:
+        """Return the point (x, z) to steer at."""
+        x, _, z = self._line.point(self._line.place(kart) + LOOK_M + LOOK_S * max(kart.speed, 0.0))
+        return float(x), float(z)
+
+    def _obstacles(self, kart: Kart) -> Sequence[tuple[float, float]]:
+        """Return where (x, z) something lies that must not be touched."""
+        return self._bananas
 
 
 class DemonstratorPro(Demonstrator):

@@ -65,8 +65,10 @@ class Engine:
             raise ValueError(f"the installed game has no track {asked['track']}")
         race = pystk2.RaceConfig()
         race.track, race.laps, race.difficulty = asked["track"], asked["laps"], asked["difficulty"]
-        race.mode = pystk2.RaceConfig.RaceMode.TIME_TRIAL
-        race.num_kart, race.num_cameras, race.step_size, race.seed = 1, int(bool(size)), TICK_S, asked["seed"]
+        modes, opponents = pystk2.RaceConfig.RaceMode, asked["opponents"]
+        race.mode = modes.NORMAL_RACE if opponents else modes.TIME_TRIAL
+        race.num_kart, race.num_cameras = 1 + opponents, int(bool(size))
+        race.step_size, race.seed = TICK_S, asked["seed"]
         player = race.players[0]
         player.controller = pystk2.PlayerConfig.Controller.PLAYER_CONTROL
         player.camera_mode = pystk2.PlayerConfig.CameraMode.ON
@@ -104,26 +106,24 @@ class Engine:
             self._race.step(self._keys.action)
 
     def state(self) -> dict[str, Any]:
-        """Return how the kart is."""
+        """Return how the kart is, and against opponents how they are, and what lies on the road."""
         self._world.update()
-        kart = self._world.players[0].kart
+        kart, karts = self._world.players[0].kart, self._world.karts
+        items = self._world.items if len(karts) > 1 else []
         return {
+            **_kart(kart),
             "time": self._world.time,
-            "at": [float(x) for x in kart.location],
-            "front": [float(x) for x in kart.front],
-            "velocity": [float(x) for x in kart.velocity],
-            "speed": kart.speed,
             "steer": self._keys.action.steer,
             "down_track": kart.distance_down_track,
-            "overall": kart.overall_distance,
             "laps": kart.finished_laps,
             "lap_time": kart.lap_time,
-            "finish_time": kart.finish_time,
-            "finished": kart.has_finished_race,
             "on_road": kart.is_on_road,
             "jumping": kart.jumping,
             "energy": kart.energy,
             "skid": kart.skeed_factor,
+            "shield_s": kart.shield_time,
+            "rivals": [_kart(other) for other in karts if other.id != kart.id],
+            "things": [[item.type.name.lower(), *map(float, item.location)] for item in items],
         }
 
     def image(self) -> bytes:
@@ -131,6 +131,22 @@ class Engine:
         import numpy as np
 
         return np.ascontiguousarray(self._race.render_data[0].image).tobytes()
+
+
+def _kart(kart: Any) -> dict[str, Any]:
+    return {
+        "at": [float(x) for x in kart.location],
+        "front": [float(x) for x in kart.front],
+        "velocity": [float(x) for x in kart.velocity],
+        "speed": kart.speed,
+        "overall": kart.overall_distance,
+        "finished": kart.has_finished_race,
+        "finish_time": kart.finish_time,
+        "place": kart.position,
+        "item": kart.powerup.type.name.lower(),
+        "count": kart.powerup.num,
+        "attached": kart.attachment.type.name.lower(),
+    }
 
 
 def serve(requests: IO[str], answers: IO[bytes]) -> None:

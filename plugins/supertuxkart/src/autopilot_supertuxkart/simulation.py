@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -25,30 +25,39 @@ INSTALL = "pip install -c constraints.txt -e 'plugins/supertuxkart[lockstep]'"
 LIBRARY = f"the lock-step mode needs its library: in the checkout, {INSTALL}; or add --clock wall"
 
 
-@dataclass(frozen=True, slots=True)
-class Kart:
-    """How the kart is. Metres, seconds, m/s; x to the left or right, y up; angles of the map (x, z).
+DIFFICULTIES = ("novice", "intermediate", "expert", "supertux")
+"""Of the game's own drivers, and of the speed that all karts reach."""
 
-    `down_track` is how far along the lap it is, `overall` since the start; `lap_time` when the lap
-    line was crossed last, `finish_time` when the race was over, both by the race's clock.
+
+@dataclass(frozen=True)
+class Setting:
+    """What is raced besides the track: with `opponents`, the game's own drivers, there are items on the road."""
+
+    seed: int = 1
+    opponents: int = 0
+    difficulty: int = 1
+    kart: str = "tux"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """How a kart is. Metres, seconds, m/s; x to the left or right, y up; angles of the map (x, z).
+
+    `overall` is how far it has come since the start, `finish_time` when it was over the last line, by the race's
+    clock; `item` is what it can fire, `count` times, and `attached` what hangs on it; both may be `nothing`.
     """
 
-    time: float
     at: tuple[float, float, float]
     front: tuple[float, float, float]
     velocity: tuple[float, float, float]
     speed: float
-    steer: float
-    down_track: float
     overall: float
-    laps: int
-    lap_time: float
-    finish_time: float
     finished: bool
-    on_road: bool
-    jumping: bool
-    energy: float
-    skid: float
+    finish_time: float
+    place: int
+    item: str
+    count: int
+    attached: str
 
     @property
     def heading(self) -> float:
@@ -56,12 +65,37 @@ class Kart:
         return math.atan2(self.front[0] - self.at[0], self.front[2] - self.at[2])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kart(Rival):
+    """How the kart is that is driven.
+
+    `down_track` is how far along the lap it is; `lap_time` when the lap line was crossed last, by the race's clock;
+    `things` are what lies on the road, each with its place: none without opponents.
+    """
+
+    time: float
+    steer: float
+    down_track: float
+    laps: int
+    lap_time: float
+    on_road: bool
+    jumping: bool
+    energy: float
+    skid: float
+    shield_s: float
+    rivals: tuple[Rival, ...]
+    things: tuple[tuple[str, float, float, float], ...]
+
+
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what a line of the engine's says, with tuples for its lists."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in state.items()}
+
+
 class Simulation:
     """The engine's process. Raises DeviceError when it cannot be started, or ends."""
 
-    def __init__(
-        self, track: str, laps: int, size: tuple[int, int] | None, difficulty: int = 1, kart: str = "tux", seed: int = 1
-    ) -> None:
+    def __init__(self, track: str, laps: int, size: tuple[int, int] | None, setting: Setting = Setting()) -> None:
         home = str(prepare().absolute())
         env = {**os.environ, **dict.fromkeys(("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), home)}
         env.pop("SUPERTUXKART_DATADIR", None)  # the engine would look there for what was prepared
@@ -78,17 +112,9 @@ class Simulation:
         self._size = size
         self._image: NDArray[np.uint8] | None = None
         self._waiting = False
+        self.held: Held = NOTHING
         try:
-            self._send(
-                {
-                    "track": track,
-                    "laps": laps or ENDLESS,
-                    "size": size,
-                    "difficulty": difficulty,
-                    "kart": kart,
-                    "seed": seed,
-                }
-            )
+            self._send({"track": track, "laps": laps or ENDLESS, "size": size, **asdict(setting)})
             made = self._receive()
         except BaseException:
             self.close()
@@ -98,6 +124,7 @@ class Simulation:
     def step(self, held: Held, ticks: int, place: tuple[Any, ...] | None = None) -> None:
         """Begin to let so many ticks of 1/60 s pass with the controls held; after it was placed, if asked."""
         self._wait()
+        self.held = held
         request = {"held": sorted(held), "ticks": ticks, "image": self._size is not None}
         self._send(request if place is None else {**request, "place": place})
 
@@ -147,7 +174,8 @@ class Simulation:
         if "error" in answer:
             missing = "No module named 'pystk2'" in answer["error"]
             raise DeviceError(LIBRARY if missing else f"SuperTuxKart's engine: {answer['error']}")
-        state: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in answer["state"].items()}
+        state = _plain(answer["state"])
+        state["rivals"] = tuple(Rival(**_plain(rival)) for rival in state["rivals"])
         self._kart = Kart(**state)
         if answer["bytes"]:
             assert self._size is not None

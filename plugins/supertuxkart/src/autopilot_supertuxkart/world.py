@@ -6,17 +6,20 @@ import math
 import random
 import time
 
-from autopilot.api import Away, Frame, Reading, UserError, World, WorldRequest
+from autopilot.api import Away, Frame, Reading, UserError, World, WorldRequest, suggest
 
+from autopilot_supertuxkart.arcade import ArcadeDemonstrator, ArcadeReferee
 from autopilot_supertuxkart.demonstrator import Demonstrator, DemonstratorPro
 from autopilot_supertuxkart.game import RealGame
 from autopilot_supertuxkart.hud import HudReader
 from autopilot_supertuxkart.line import CentreLine
 from autopilot_supertuxkart.referee import Referee
-from autopilot_supertuxkart.simulation import ENDLESS, Race, Simulation
+from autopilot_supertuxkart.simulation import DIFFICULTIES, ENDLESS, Race, Setting, Simulation
 
 STREWN_LAPS = 9
 """The game gives a zipper for each lap: not many more than in a race."""
+MOST_OPPONENTS = 9
+"""No track of the game starts fewer than ten karts."""
 SIZE = (480, 270)
 """The screen, of either mode: three times the frames that are recorded, and the digits can be read."""
 
@@ -29,7 +32,7 @@ def open_world(request: WorldRequest) -> World:
         return _real_world(request)
     strewn = request.mode == "S"
     laps = request.laps or (STREWN_LAPS if strewn else ENDLESS)
-    simulation = Simulation(request.track, laps, SIZE, seed=request.seed)
+    simulation = Simulation(request.track, laps, SIZE, Setting(seed=request.seed))
     race = Race(simulation, request.hz, request.seed)
     if strewn:
         race = Strewn(simulation, request.hz, request.seed)
@@ -41,6 +44,23 @@ def open_world(request: WorldRequest) -> World:
         referee=Referee(simulation, request.laps, 1 / request.hz),
         demonstrator=(DemonstratorPro if request.demonstrator == "demonstrator-pro" else Demonstrator)(simulation),
     )
+
+
+def open_arcade(request: WorldRequest, opponents: int, difficulty: str) -> World:
+    """Open a race against the game's own drivers.
+
+    Raises UserError for too many of them and an unknown difficulty, DeviceError as `Simulation`.
+    """
+    if not 1 <= opponents <= MOST_OPPONENTS:
+        raise UserError(f"opponents={opponents}: give 1 to {MOST_OPPONENTS}")
+    if difficulty not in DIFFICULTIES:
+        raise UserError(f"difficulty={difficulty}: {suggest(difficulty, DIFFICULTIES)}")
+    setting = Setting(request.seed, opponents, DIFFICULTIES.index(difficulty))
+    simulation = Simulation(request.track, request.laps or ENDLESS, SIZE, setting)
+    race = Race(simulation, request.hz, request.seed)
+    referee = ArcadeReferee(simulation, request.laps, 1 / request.hz)
+    driver = DemonstratorPro if request.demonstrator == "demonstrator-pro" else ArcadeDemonstrator
+    return World(source=race, device=race, clock=race, reader=race, referee=referee, demonstrator=driver(simulation))
 
 
 def _real_world(request: WorldRequest) -> World:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 )
 @click.option("--game", metavar="NAME", help="Which game (default: the first bundle's).")
 @click.option("--tracks", metavar="LIST", help="Tracks: a,b,… or, where they are numbers, 0-4.")
+@click.option("--mode", metavar="MODE", help="Mode of the game, such as arcade.")
 @click.option("--laps", metavar="N", type=int, help="Laps of each race (default: 3, or none where it is scored).")
 @click.option("--races", metavar="N", type=int, default=1, help="Races on each track.")
 @option_group(
