@@ -116,8 +116,8 @@ def test_command_keys():
     shown = CliRunner().invoke(ctr, ["keys"])
     assert shown.exit_code == 0
     lines = [line.split() for line in shown.output.splitlines()]
-    assert lines[0] == ["keyboard", "duckstation", "pcsx-redux", "retroarch", "mednafen"]
-    assert ["accelerate", "k", "x", "z", "kp_2"] in lines
+    assert lines[0] == ["keyboard", "duckstation", "pcsx-redux", "retroarch", "pcsxr", "mednafen"]
+    assert ["accelerate", "k", "x", "z", "z", "kp_2"] in lines
     data = json.loads(CliRunner().invoke(ctr, ["keys", "--json"]).output)
     assert data["bindings"]["keyboard"]["duckstation"]["accelerate"] == "k"
     assert data["hotkeys"] == dict(CTR.hotkeys)

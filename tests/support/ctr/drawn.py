@@ -84,6 +84,7 @@ class View:
     offset: float = 0.0
     speed: float = 0.0
     paused: bool = False
+    steer: int = 0
 
     @property
     def blinks(self) -> bool:
@@ -247,7 +248,8 @@ def scene(view: View, look: Look) -> np.ndarray:
         if it.posts[number % 64, 3] < 110:
             beam = (int(centre - size * 1.3), top), (int(centre + size * 1.3), top + max(2, int(110 / ahead)))
             cv2.rectangle(image, *beam, colour, -1)
-    kart = np.array([[232, 196], [238, 176], [274, 176], [280, 196]])
+    lean = 8 * view.steer
+    kart = np.array([[232, 196], [238 + lean, 176], [274 + lean, 176], [280, 196]])
     cv2.fillPoly(image, [kart], (30, 60, 200))
     for x in (228, 274):
         cv2.rectangle(image, (x, 186), (x + 10, 202), (20, 20, 20), -1)
@@ -407,6 +409,7 @@ class Race:
         self._units += UNITS * dt
         clock, times = int(self._units), v.lap_times
         v = replace(v, clock=clock, at=at, offset=offset, speed=speed, wrong_way=self._far - at > 5 and speed < 0)
+        v = replace(v, steer=steer)
         if at >= self.lap_m * v.lap:
             times = (*times, clock - sum(times))
             over = v.lap == self.laps

@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--odd", action="store_true", help="no bars; the picture as drawn.ODD")
     parser.add_argument("--sky", choices=drawn.SKIES, default="busy")
     parser.add_argument("--auto", action="store_true", help="drive itself, until a key is held")
+    parser.add_argument("--late-ms", type=float, default=0.0, help="how long a key takes to have an effect")
     parser.add_argument("--seconds", type=float, default=600.0, help="end after so long")
     args = parser.parse_args()
     pygame.display.init()
@@ -101,16 +102,19 @@ def main() -> None:
     rng = np.random.default_rng(3)
     clock, held, told = pygame.time.Clock(), set[str](), False
     tapped, wish, steps = set[str](), frozenset[str](), 0
+    late: list[tuple[float, int, str]] = []
     while pygame.time.get_ticks() < args.seconds * 1000:
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
                 return
             if event.type in (pygame.KEYDOWN, pygame.KEYUP):
-                change = held.add if event.type == pygame.KEYDOWN else held.discard
                 control = drawn.KEYS.get(pygame.key.name(event.key), "")
-                change(control)
-                tapped |= {control} if event.type == pygame.KEYDOWN else set()
+                late.append((pygame.time.get_ticks() + args.late_ms, event.type, control))
                 print("press" if event.type == pygame.KEYDOWN else "release", pygame.key.name(event.key), flush=True)
+        while late and late[0][0] <= pygame.time.get_ticks():
+            _, kind, control = late.pop(0)
+            (held.add if kind == pygame.KEYDOWN else held.discard)(control)
+            tapped |= {control} if kind == pygame.KEYDOWN else set()
         # The game keeps to the wall clock, however slow the machine: frames that come late are not drawn.
         while steps <= pygame.time.get_ticks() * race.fps // 1000:
             laps = race.view.lap_times

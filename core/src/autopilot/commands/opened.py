@@ -270,6 +270,7 @@ class OpenHome:
         spec = self.registry.get("model", model)
         given["learning_rate"] = given.get("learning_rate") or spec.learning_rate
         chosen = TrainOptions(model, game, **given)
+        self._tell_lag(chosen.label_shift, chosen.games)
         listener = TrainListener(on_progress, self.say)
         if driving:
             if cluster is not None or how.average_epochs is not None or len(chosen.games) > 1:
@@ -298,6 +299,15 @@ class OpenHome:
             return choose_by_driving(course, policies, [info.track for info in sessions], self.say)
 
         return choose
+
+    def _tell_lag(self, label_shift: float, games: Sequence[str]) -> None:
+        """Offer what was measured of games on the screen: who drives well without a shift needs none."""
+        from autopilot.desktop.bindings import UserBindings
+
+        for spec in (self.registry.get("game", game) for game in games if not label_shift):
+            lag = UserBindings(self.folders.bindings, spec).screen.lag_ms if spec.screen else None
+            if lag:
+                self.say(f"{spec.name} shows what was held {lag:.0f} ms later: try --label-shift {lag:.0f}, too")
 
     def drive(
         self,

@@ -31,13 +31,14 @@ class Screen(BaseModel):
     monitor: StrictInt | None = None
     region: tuple[StrictInt, StrictInt, StrictInt, StrictInt] | None = None
     size: tuple[StrictInt, StrictInt] | None = None
+    lag_ms: float | None = None
 
     def settings(self) -> SourceSettings:
         """Return where the frame source looks."""
         return SourceSettings(self.region, self.video, self.window, self.monitor, size=self.size)
 
 
-WORDS = {"monitor": "a number", "region": "4 numbers", "size": "2 numbers"}
+WORDS = {"monitor": "a number", "lag_ms": "a number", "region": "4 numbers", "size": "2 numbers"}
 """What such a field must be, in words; the others are text."""
 
 
@@ -68,8 +69,8 @@ class UserBindings:
     which may be new and then begins as a copy of the game's first; `[GAME.hotkeys]` gives
     `pause`, `save`, `quit`, `discard` and `panic`. `[GAME.screen]` says which `profile` is the default, where
     the frames come from (`source`, and of it a `window`, `monitor` or `video`), and which `region` (x, y,
-    width, height) of that is the game, in a window of the `size` (width, height). Raises UserError, which
-    names the place, for a file that says something else.
+    width, height) of that is the game, in a window of the `size` (width, height); `lag_ms` is how long after a
+    key its effect is seen there. Raises UserError, which names the place, for a file that says something else.
     """
 
     def __init__(self, path: Path | None, spec: GameSpec) -> None:

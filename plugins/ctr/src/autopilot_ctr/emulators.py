@@ -15,6 +15,7 @@ KEYBOARD = {
     "duckstation": {**_ARROWS, **{"accelerate": "k", "brake": "j", "item": "l", "slide_left": "q", "slide_right": "e"}},
     "pcsx-redux": {**_ARROWS, **{"accelerate": "x", "brake": "z", "item": "d", "slide_left": "q", "slide_right": "r"}},
     "retroarch": {**_ARROWS, **{"accelerate": "z", "brake": "a", "item": "x", "slide_left": "q", "slide_right": "w"}},
+    "pcsxr": {**_ARROWS, **{"accelerate": "z", "brake": "s", "item": "x", "slide_left": "w", "slide_right": "r"}},
     "mednafen": {
         **_WASD,
         **{"accelerate": "kp_2", "brake": "kp_4", "item": "kp_6", "slide_left": "kp_1", "slide_right": "kp_3"},
@@ -37,6 +38,12 @@ PROGRAMS = {
         "RetroArch",
         ("retroarch",),
         note="letters are hotkeys of its own too (P pauses it): turn its game focus on, by Scroll Lock, while you play",
+    ),
+    "pcsxr": Program(
+        "PCSXR",
+        ("pcsxr",),
+        hotkeys={"pause": "y", "panic": "f9"},
+        note="T and F12 are its own (R2, and a reset), so Y pauses a recording and F9 is the panic key",
     ),
     "epsxe": Program("ePSXe", ("epsxe",)),
     "mednafen": Program(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,35 @@ def store(path: Path, game: str, screen: Mapping[str, Any], keys: Mapping[tuple[
 
     The rest of the file stays as they wrote it. Raises UserError where it is written in a way that cannot be added to.
     """
+    with _changed(path, game) as mine:
+        mine["screen"] = screen
+        for place, chosen in keys.items():
+            _table(mine, place).update(chosen)
+
+
+def store_lag(path: Path, game: str, ms: float) -> None:
+    """Write `lag_ms` into `[GAME.screen]`, which setup, run again, forgets; else as `store`."""
+    with _changed(path, game) as mine:
+        _table(mine, ("screen",))["lag_ms"] = ms
+
+
+def _table(mine: Any, place: tuple[str, ...]) -> Any:
     import tomlkit
 
-    document = tomlkit.parse(path.read_text(encoding="utf-8-sig") if path.exists() else "")
+    *above, last = place
+    for name in above:
+        mine = mine.setdefault(name, tomlkit.table(is_super_table=True))
+    return mine.setdefault(last, tomlkit.table())
+
+
+@contextmanager
+def _changed(path: Path, game: str) -> Iterator[Any]:
+    """Give the game's table, and write the file as it is afterwards."""
+    import tomlkit
+
     try:
-        mine = document.setdefault(game, tomlkit.table(is_super_table=True))
-        mine["screen"] = screen
-        for (*above, last), chosen in keys.items():
-            table = mine
-            for name in above:
-                table = table.setdefault(name, tomlkit.table(is_super_table=True))
-            table.setdefault(last, tomlkit.table()).update(chosen)
+        document = tomlkit.parse(path.read_text(encoding="utf-8-sig") if path.exists() else "")
+        yield document.setdefault(game, tomlkit.table(is_super_table=True))
         text = tomlkit.dumps(document)
         tomllib.loads(text)
     except (ValueError, TypeError, AttributeError) as e:  # tomlkit's own are ValueErrors
