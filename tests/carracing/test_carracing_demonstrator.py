@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from itertools import pairwise
 
@@ -122,3 +123,25 @@ def test_it_steers_in_pulses_and_does_not_chatter(open_race):
     assert np.mean(np.diff(steer) != 0) < 0.3
     assert np.mean(np.diff(pedal) != 0) < 0.3
     assert not any({a, b} == {0, 2} for a, b in pairwise(steer)), "never from full left to full right at once"
+
+
+def test_it_foresees_where_a_plan_leads(open_race) -> None:
+    world = open_race(3)
+    demonstrator = world.demonstrator
+    errors = []
+    for i in range(120):
+        held = demonstrator.decide()
+        assert demonstrator.decide_after(()) == held
+        if i % 6 == 5:
+            its = demonstrator._car()
+            foreseen = its.after(held, 0.24, world.source.place.heading)
+            for _ in range(3):
+                world.device.hold(held)
+                world.clock.tick()
+            now = demonstrator._car()
+            errors.append(
+                math.hypot(foreseen.x - now.x, foreseen.y - now.y) / max(math.hypot(now.x - its.x, now.y - its.y), 1)
+            )
+        world.device.hold(held)
+        world.clock.tick()
+    assert sorted(errors)[len(errors) // 2] < 0.1, "of the distance"

@@ -60,7 +60,7 @@ def test_listing_imports_nothing_heavy(args: list[str], ribbon: Path) -> None:
 
 def test_the_help_of_each_command_imports_no_network_or_game() -> None:
     names = "setup record import sessions check pack unpack view export train drive race".split()
-    names += "learn-hud demo doctor plugins".split()
+    names += "learn-hud demo coach doctor plugins".split()
     program = (
         "import sys\nfrom autopilot.cli import cli\n"
         f"for name in {names}:\n    cli.main([name, '--help'], standalone_mode=False)\n"
@@ -107,10 +107,14 @@ BUDGETS = {
 
 PLUGINS = {
     "carracing": (
-        820,
-        "a simulator, its referee, a demonstrator by keys and by stick, a window with keys and pads, a demo",
+        880,
+        "a simulator, its referee, a demonstrator by keys and by stick that foresees, a window with keys and pads",
     ),
     "check": (1120, "what is wrong with a session, by keys or by stick, alone and among others"),
+    "coach": (
+        1475,
+        "a person and two stand-ins, one wheel, lessons in a process, a sitting that survives, its display",
+    ),
     "ctr": (2115, "tracks, six emulators, a display that is learned, the original's recordings and times"),
     "gymnasium": (840, "environments as games, by a file or in Python, and our games as environments"),
     "input_keyboard": (1090, "the keyboards of four systems, and layouts that change; of Windows by calls of its own"),

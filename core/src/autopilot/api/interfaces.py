@@ -128,7 +128,10 @@ class HudReader(Protocol):
 
 
 class Demonstrator(Protocol):
-    """A scripted driver that may read the simulator's state."""
+    """A scripted driver that may read the simulator's state.
+
+    One with a method `decide_after(plan)` also foresees what it would hold once a `Manoeuvre` was carried out.
+    """
 
     def decide(self) -> Held:
         """Return the controls that it would hold now."""

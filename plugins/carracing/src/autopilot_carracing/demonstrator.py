@@ -9,14 +9,14 @@ picture shows. So its answer is right from any state, and a network can learn it
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from autopilot.api import Held, levels, nearest_level
+from autopilot.api import Held, Manoeuvre, levels, nearest_level
 from numpy.typing import NDArray
 
 from autopilot_carracing.plugin import STEER
-from autopilot_carracing.simulator import Race
+from autopilot_carracing.simulator import STEER_ACC, STEER_RAD, Race
 from autopilot_carracing.track import TILE_M, wrap
 
 SMOOTH_TILES = 2.5
@@ -57,6 +57,52 @@ class Style:
 FAST = Style(top_speed=90.0, corner_acc=140.0, look_s=0.307)
 """A second and a half a lap faster, and now and then over the kerb: chosen on tracks 200 to 339."""
 
+WHEELS_RAD_S = 3.0
+"""How fast gymnasium turns the wheels."""
+FORESIGHT_S = 0.02
+"""The step of the simple model by which it foresees."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Car:
+    """The car's state: metres, radians, m/s, rad/s; `joint` is its wheels' angle, `at` the tile that it has reached."""
+
+    x: float
+    y: float
+    angle: float
+    vx: float
+    vy: float
+    spin: float
+    joint: float
+    at: float
+
+    @property
+    def speed(self) -> float:
+        """How fast it is."""
+        return math.hypot(self.vx, self.vy)
+
+    @property
+    def slip(self) -> float:
+        """By how many radians it moves elsewhere than it points."""
+        return wrap(math.atan2(-self.vx, self.vy) - self.angle) if self.speed > 3.0 else 0.0
+
+    def after(self, held: Held, seconds: float, heading: float) -> _Car:
+        """Return it after so many seconds at its present speed, on a road of that heading.
+
+        By the kinematic bicycle model (doi:10.1109/IVS.2015.7225830); one that slides goes on sliding and turning.
+        """
+        slip, slides, speed = self.slip, abs(self.slip) > MAX_SLIP, self.speed
+        x, y, angle, joint, at = self.x, self.y, self.angle, self.joint, self.at
+        lock = min(STEER_RAD, STEER_ACC / max(speed, 1.0) ** 2) * (("left" in held) - ("right" in held))
+        most, ahead = WHEELS_RAD_S * FORESIGHT_S, speed * FORESIGHT_S
+        for _ in range(round(seconds / FORESIGHT_S)):
+            joint += max(-most, min(most, lock - joint))
+            angle += (self.spin if slides else speed * math.tan(joint) / WHEELBASE_M) * FORESIGHT_S
+            x, y = x - math.sin(angle + slip) * ahead, y + math.cos(angle + slip) * ahead
+            at += math.cos(angle + slip - heading) * ahead / TILE_M
+        vx, vy = -math.sin(angle + slip) * speed, math.cos(angle + slip) * speed
+        return replace(self, x=x, y=y, angle=angle, vx=vx, vy=vy, joint=joint, at=at)
+
 
 class CarRacingDemonstrator:
     """Decides what to hold from the simulator's state: by `analogue` steering how far, else left or right."""
@@ -68,21 +114,32 @@ class CarRacingDemonstrator:
 
     def decide(self) -> Held:
         """Return what to hold now."""
-        car = self._race.simulator.car
-        vx, vy = car.hull.linearVelocity
-        speed = math.hypot(vx, vy)
-        joint = car.wheels[0].joint.angle
-        slip = wrap(math.atan2(-vx, vy) - car.hull.angle) if speed > 3.0 else 0.0
-        bearing, distance = self._aim(speed)
+        return self._decide(self._car())
+
+    def decide_after(self, plan: Manoeuvre) -> Held:
+        """Return what it would hold once the plan was carried out, as far as a simple model foresees."""
+        car = self._car()
+        for held, seconds in plan:
+            car = car.after(held, seconds, self._race.place.heading)
+        return self._decide(car)
+
+    def _car(self) -> _Car:
+        car, at = self._race.simulator.car, self._race.place.at
+        hull, joint = car.hull, car.wheels[0].joint.angle
+        (x, y), (vx, vy) = hull.position, hull.linearVelocity
+        return _Car(x, y, hull.angle, vx, vy, hull.angularVelocity, joint, at)
+
+    def _decide(self, car: _Car) -> Held:
+        bearing, distance = self._aim(car)
         # Far off, it would be content to go past the road in a wide arc.
         distance = min(max(distance, NEAR_M), FAR_M)
         turned_away = abs(bearing) > math.pi / 2
         bend = math.copysign(1.0, bearing) if turned_away else 2 * math.sin(bearing) / distance
-        held = set(self._steer(WHEELBASE_M * bend, joint))
-        limit = min(self._bend_limit(), _turn_limit(bearing, abs(bend)))
-        if speed < limit - GAS_BELOW and abs(slip) < MAX_SLIP:
+        held = set(self._steer(WHEELBASE_M * bend, car.joint))
+        limit = min(self._bend_limit(car.at), _turn_limit(bearing, abs(bend)))
+        if car.speed < limit - GAS_BELOW and abs(car.slip) < MAX_SLIP:
             held.add("accelerate")
-        elif speed > limit + BRAKE_ABOVE or abs(slip) > math.pi / 2:
+        elif car.speed > limit + BRAKE_ABOVE or abs(car.slip) > math.pi / 2:
             held.add("brake")
         return frozenset(held)
 
@@ -93,20 +150,19 @@ class CarRacingDemonstrator:
         wanted -= JOINT_GAIN * joint
         return frozenset({"left" if wanted > 0 else "right"} if abs(wanted) > DEAD_RAD else ())
 
-    def _aim(self, speed: float) -> tuple[float, float]:
+    def _aim(self, car: _Car) -> tuple[float, float]:
         """Return bearing (radians, positive to the left) and distance of the point to aim at."""
-        hull = self._race.simulator.car.hull
-        ahead = self._race.place.at + (LOOK_M + self._style.look_s * speed) / TILE_M
+        ahead = car.at + (LOOK_M + self._style.look_s * car.speed) / TILE_M
         i, share = int(ahead), ahead % 1.0
         tiles = len(self._path)
         x, y = (1 - share) * self._path[i % tiles] + share * self._path[(i + 1) % tiles]
-        dx, dy = x - hull.position[0], y - hull.position[1]
-        return wrap(math.atan2(-dx, dy) - hull.angle), math.hypot(dx, dy)
+        dx, dy = x - car.x, y - car.y
+        return wrap(math.atan2(-dx, dy) - car.angle), math.hypot(dx, dy)
 
-    def _bend_limit(self) -> float:
+    def _bend_limit(self, at: float) -> float:
         """Return the speed from which it can still brake for every bend in sight."""
         tiles = np.arange(SIGHT_TILES)
-        curvature = self._curvature[(int(self._race.place.at) + tiles) % len(self._path)]
+        curvature = self._curvature[(int(at) + tiles) % len(self._path)]
         room = TILE_M * np.maximum(tiles - MARGIN_TILES, 0.0)
         squares = self._style.corner_acc / np.maximum(curvature, 1e-4) + 2 * BRAKE_ACC * room
         return min(self._style.top_speed, math.sqrt(squares.min()))

@@ -1,0 +1,1 @@
+"""Ten minutes of play become a driver: playing, training, driving and correcting in one sitting."""
