@@ -72,6 +72,7 @@ tests sway sway
 tests Xwayland xwayland
 tests /usr/games/pcsxr pcsxr
 tests mipsel-linux-gnu-gcc gcc-mipsel-linux-gnu
+tests cc gcc
 windows wine wine
 windows wine wine64
 windows x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64-win32

@@ -1,15 +1,12 @@
-"""A PlayStation of one's own, and the mark of what only `make test-psx` runs."""
+"""A PlayStation of a test's own."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.psx import Console
-
-whole = pytest.mark.skipif(os.environ.get("AUTOPILOT_PSX") != "whole", reason="takes minutes: `make test-psx` runs it")
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ one becomes 0; with these ten glyphs the other places are found, and all are lea
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ from autopilot_ctr.hud_templates import clock_hundredths
 DIGITS = "0123456789"
 WINDOW_S, LEAST_S = 40.0, 32.0
 """So much of a running clock is looked at, at most and at least, to find it."""
+RATES = (1.0, 0.98, 0.96, 0.94)
+"""How fast the clock may run: an emulator on a busy machine gives 57 pictures instead of 60."""
 STILL = 18.0
 """A background whose grey values stray less than this cannot be told from the digits."""
 ALIKE = 0.15
@@ -81,27 +84,27 @@ def _seconds(t_s: Seconds, clock: Strips) -> tuple[Box, NDArray[np.intp], NDArra
     from some begin on.
     """
     small = np.stack([cv2.cvtColor(cv2.resize(s[:120], None, fx=0.5, fy=0.5), cv2.COLOR_RGB2GRAY) for s in clock])
-    best: tuple[float, NDArray[np.intp], float, int] | None = None
+    best: tuple[float, NDArray[np.intp], float, float, int] | None = None
     for begin in np.arange(0, max(1.0, t_s[-1] - LEAST_S), WINDOW_S / 2):
         rows = np.flatnonzero((t_s >= begin) & (t_s < begin + WINDOW_S))
         if len(rows) < 80 or t_s[rows[-1]] - t_s[rows[0]] < LEAST_S - 2:
             continue
-        for phase in np.arange(0, 1, 0.125):
-            explained = r_squared(small[rows], np.floor(t_s[rows] - phase).astype(int) % 10)
+        for rate, phase in product(RATES, np.arange(0, 1, 0.125)):
+            explained = r_squared(small[rows], np.floor(rate * t_s[rows] - phase).astype(int) % 10)
             density = cv2.boxFilter(np.maximum(explained - 0.4, 0), -1, (14, 14))
             place = int(density.argmax())
             if best is None or density.flat[place] > best[0]:
-                best = float(density.flat[place]), rows, float(phase), place
+                best = float(density.flat[place]), rows, rate, float(phase), place
     if best is None or best[0] < 0.08:
         raise UserError(NO_CLOCK)
-    _, rows, phase, place = best
+    _, rows, about, phase, place = best
     y, x = divmod(place, small.shape[2])
     part = small[rows][:, max(0, y - 10) : y + 10, max(0, x - 10) : x + 10]
 
     def score(rate: float, phase: float) -> float:
         return float(r_squared(part, np.floor(rate * t_s[rows] - phase).astype(int) % 10).clip(0.3).sum())
 
-    tried = [(1 + r / 400, phase + p / 40 + t_s[rows].mean() * r / 400) for r in range(-4, 5) for p in range(-8, 9)]
+    tried = [(about + r / 400, phase + p / 40 + t_s[rows].mean() * r / 400) for r in range(-4, 5) for p in range(-8, 9)]
     rate, phase = max(tried, key=lambda a: score(*a))
     ticks = rate * t_s[rows] - phase
     settled = np.abs(ticks % 1 - 0.5) < 0.4
