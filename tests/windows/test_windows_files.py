@@ -133,7 +133,7 @@ for i in range(500): writer.append(make_row(i))
     victim = Agent(environment)
     victim.do(code)
     victim.begin("import ctypes; ctypes.windll.kernel32.TerminateProcess(ctypes.c_void_p(-1), 1)")
-    assert victim.wait(30) != 0
+    assert victim.wait(120) != 0
     check = f"""
 from pathlib import Path
 from autopilot.sessions.session import Session
