@@ -13,6 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from autopilot.api.registry import Registry
+from autopilot.api.types import SourceSettings
+from autopilot_setup.doctor import _picture
 from Xlib import X
 
 Doctor = Callable[..., dict[str, Any]]
@@ -93,6 +96,19 @@ def test_a_black_screen_stops_the_screen_game_alone(wide: Any, doctor: Doctor) -
     assert report["ok"], report["probes"]
     assert not doctor("--game", "ctr", "--region", "0,0,100,100")["ok"]
     assert np.count_nonzero(picture(doctor("--game", "ctr", "--region", "0,0,100,100"))) == 0
+
+
+def test_who_gave_a_video_is_not_told_to_give_one(tmp_path: Path) -> None:
+    film = cv2.VideoWriter(str(tmp_path / "black.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 30, (64, 48))
+    for _ in range(60):
+        film.write(np.zeros((48, 64, 3), np.uint8))
+    film.release()
+    registry = Registry()
+    plugin, spec = registry.find("frame source", "video")
+    settings = SourceSettings(video=str(tmp_path / "black.avi"))
+    (probe,) = _picture(registry, plugin.dist, spec, settings, tmp_path / "picture.png")
+    assert "all black" in probe.detail
+    assert probe.fix == "name another --video"
 
 
 def test_without_a_display(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -325,6 +325,7 @@ def _picture(registry: Registry, dist: str, spec: FrameSourceSpec, settings: Sou
     detail = f"{image.shape[1]}x{image.shape[0]}, grabbed {count / took:.0f} times a second"
     if int(image.max()) <= BLACK:
         fix = "show the game; if it is shown, use an X11 session, allow screen recording, or --source video"
+        fix = "name another --video" if spec.films else fix  # never the option that was given
         return [Probe(label, False, f"{detail}, all black", fix)]
     if not changes:
         fix = "right for a picture at rest; if the game moves, this is not its window"
