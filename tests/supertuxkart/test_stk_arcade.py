@@ -153,29 +153,52 @@ def test_the_teacher_steers_at_boxes_when_it_has_nothing_and_around_what_lies_th
     assert teacher.decide() & {"left", "right"} not in (towards, frozenset()), "past the gum, on its other side"
 
 
-def test_a_race_against_the_games_own_drivers():
-    """The teacher starts last, takes what lies there, and comes in ahead of most."""
+@pytest.fixture
+def start():
+    """Start an engine with opponents, by a seed."""
     pytest.importorskip("pystk2", reason="missing: pysupertuxkart2")
     try:
         assets.game_data()
     except DeviceError:
         pytest.skip("missing: SuperTuxKart (Debian package supertuxkart)")
-    for _ in range(3):  # opponents draw lots that no seed repeats, and may push the kart out of the world
-        simulation = Simulation("lighthouse", 1, None, Setting(opponents=4))
-        simulation.step(NOTHING, 4)
-        assert (simulation.kart.place, len(simulation.kart.rivals)) == (5, 4)
-        teacher, referee = ArcadeDemonstrator(simulation), ArcadeReferee(simulation, 1, 0.1)
-        while not (reading := referee.reading()).finished and simulation.kart.time < 60:
-            simulation.step(teacher.decide(), 6)
-        if reading.finished and reading.counters["fired"]:
-            break
-        simulation.close()
+    started = []
+
+    def start(seed):
+        started.append(Simulation("lighthouse", 1, None, Setting(seed=seed, opponents=4)))
+        started[-1].step(NOTHING, 4)
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+def test_a_race_against_the_games_own_drivers(start):
+    """The teacher starts last, takes what lies there, and its place is that of its time."""
+    simulation = start(3)
+    assert (simulation.kart.place, len(simulation.kart.rivals)) == (5, 4)
+    teacher, referee = ArcadeDemonstrator(simulation), ArcadeReferee(simulation, 1, 0.1)
+    while not (reading := referee.reading()).finished and simulation.kart.time < 60:
+        simulation.step(teacher.decide(), 6)
     kart = simulation.kart
-    simulation.close()
     assert reading.finished
     assert reading.place == 1 + sum(0 < rival.finish_time < kart.finish_time for rival in kart.rivals)
     assert min(reading.counters[name] for name in ("items taken", "fired")) > 0
     assert 0.0 < reading.lap_times_s[0] == pytest.approx(kart.finish_time, abs=0.01)
+
+
+def test_a_seed_repeats_a_race(start):
+    """What opponents do and boxes hold: the same by one seed, other by another."""
+    races = []
+    for seed in (3, 3, 4):
+        simulation, seen = start(seed), []
+        teacher = ArcadeDemonstrator(simulation)
+        for _ in range(220):
+            simulation.step(teacher.decide(), 6)
+            seen.append(simulation.kart)
+        assert any(kart.item != "nothing" for state in seen for kart in (state, *state.rivals))
+        races.append(seen)
+    assert races[0] == races[1] != races[2]
 
 
 @pytest.mark.parametrize(

@@ -129,11 +129,11 @@ class GameChecks(Subject):
         )
 
     def _drive(self, steps: int, held: Sequence[Held] | None) -> Drive:
-        request, drive = self._request(), Drive()
-        assert self.spec.simulator is not None
+        request, drive, simulator = self._request(), Drive(), self.spec.simulator
+        assert simulator is not None
         before = running()
         try:
-            world: World = self.load(self.spec.simulator.open_world, World)(request)
+            world: World = self.load(simulator.open_world, World)(request, **simulator.config, **simulator.options)
         except PluginError as e:
             drive.error = e
             return drive

@@ -10,6 +10,7 @@ that drives here presses keys as it will in the real game.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -69,6 +70,8 @@ class Engine:
         race.mode = modes.NORMAL_RACE if opponents else modes.TIME_TRIAL
         race.num_kart, race.num_cameras = 1 + opponents, int(bool(size))
         race.step_size, race.seed = TICK_S, asked["seed"]
+        if opponents:
+            _seed(asked["seed"])
         player = race.players[0]
         player.controller = pystk2.PlayerConfig.Controller.PLAYER_CONTROL
         player.camera_mode = pystk2.PlayerConfig.CameraMode.ON
@@ -131,6 +134,20 @@ class Engine:
         import numpy as np
 
         return np.ascontiguousarray(self._race.render_data[0].image).tobytes()
+
+
+def _seed(seed: int) -> None:
+    """Seed what opponents and boxes draw their lots from: `RaceConfig.seed` does not.
+
+    The engine's generator begins anew whenever this variable has changed. A build that hides it draws as it likes.
+    """
+    import ctypes
+
+    import pystk2
+
+    with contextlib.suppress(ValueError):
+        engine = ctypes.CDLL(pystk2.__file__)
+        ctypes.c_uint32.in_dll(engine, "_ZN15RandomGenerator14m_random_valueE").value = (seed + 1) % 2**32
 
 
 def _kart(kart: Any) -> dict[str, Any]:
