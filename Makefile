@@ -31,6 +31,10 @@ test-wayland: setup ## Recording and driving, keys, the screen, and breaking win
 	@AUTOPILOT_DESKTOP=sway $(BIN)/pytest -n 2 -m "not plain_x11" tests/wayland tests/input_keyboard tests/screen \
 		$(PYTEST_ARGS)
 
+test-ray: setup ## Races on two nodes of Ray, which it installs into .venv (200 MB)
+	@$$(command -v uv || echo .venv-tools/bin/uv) pip install --quiet --python $(BIN)/python -c constraints.txt -e 'core[ray]'
+	@AUTOPILOT_RAY=1 $(BIN)/pytest tests/e2e/test_e2e_ray.py $(PYTEST_ARGS)
+
 test-psx: setup ## A PlayStation's emulator with a game of our own: labels, lap times, breaking it
 	@scripts/setup.sh tests
 	@AUTOPILOT_PSX=whole $(BIN)/pytest tests/psx $(PYTEST_ARGS)

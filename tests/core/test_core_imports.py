@@ -82,13 +82,13 @@ BUDGETS = {
     "api": (1980, "the whole vocabulary, levels of sticks, settings, modes that are games, the guard, Windows, zoos"),
     "bundle": (350, "a manifest that says how it drives, weights of either length, one preprocessing, one selector"),
     "cli": (
-        895,
+        915,
         "six commands, their options in groups and examples, groups that plugins add to, a line for every error",
     ),
     "commands": (
-        1475,
-        "the Python API, its options typed, which the commands call; option groups, choices, tables; races that choose "
-        "and bundles of zoos",
+        1700,
+        "the Python API, its options typed, which the commands call; option groups, choices, tables; choice by race, "
+        "bundles of zoos, many simulators at once, here and by Ray",
     ),
     "desktop": (
         1010,
@@ -126,7 +126,10 @@ PLUGINS = {
         "packs, LeRobot with its encoder's threads kept ordinary, Rerun; ready-trained bundles and cards",
     ),
     "studio": (1470, "seven pages, and who may ask for them"),
-    "supertuxkart": (1750, "two modes of a game, opponents and items, demonstrators, ghosts, and reading its screen"),
+    "supertuxkart": (
+        1910,
+        "two modes of a game, opponents and items, demonstrators, one after a ghost, ghosts, and reading its screen",
+    ),
 }
 """The same of plugins that need more than 750 lines."""
 

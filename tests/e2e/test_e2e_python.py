@@ -192,9 +192,9 @@ def test_keywords_are_those_of_the_options() -> None:
     how = {"select", "temperature", "engine", "force"}
     drive = set(keywords.DriveKeywords.__annotations__) - how - {"show", "film", "races"}
     assert drive <= names(DriveOptions)
-    record = set(keywords.RecordKeywords.__annotations__) - how - {"show", "actions", "hz"}
+    record = set(keywords.RecordKeywords.__annotations__) - how - {"show", "actions", "hz", "workers", "resume"}
     assert record <= names(DriveOptions)
-    race = set(keywords.RaceKeywords.__annotations__) - how - {"name", "seed", "recover"}
+    race = set(keywords.RaceKeywords.__annotations__) - how - {"name", "seed", "recover", "workers", "resume"}
     assert race == names(RaceOptions) - {"drivers", "drive"}
 
 

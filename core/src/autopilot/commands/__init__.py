@@ -11,6 +11,7 @@ from autopilot.commands.options import (
     examples,
     force_option,
     option_group,
+    workers_option,
     world_options,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "examples",
     "force_option",
     "option_group",
+    "workers_option",
     "world_options",
 ]

@@ -35,6 +35,8 @@ class RecordKeywords(TypedDict, total=False):
     laps: NonNegativeInt
     max_s: PositiveFloat | None
     discard_s: PositiveFloat
+    workers: PositiveInt | Literal["ray"]
+    resume: bool
     noise: float
     seed: NonNegativeInt
     show: bool
@@ -65,6 +67,8 @@ class RaceKeywords(PolicyKeywords, total=False):
     races: PositiveInt
     films: bool
     reference: str | None
+    workers: PositiveInt | Literal["ray"]
+    resume: bool
     name: str | None
     force: bool
 

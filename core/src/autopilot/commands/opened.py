@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 from weakref import WeakSet
 
 from autopilot.api.errors import UserError
 from autopilot.api.game import Game
 from autopilot.api.registry import Registry
-from autopilot.sessions.home import Home, check_name, check_output, is_scripted, new_folder, write_json
+from autopilot.sessions.home import Home, check_name, check_output, is_scripted, new_folder, read_json, write_json
 
 if TYPE_CHECKING:
     from autopilot.commands.arrays import SessionArrays
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from autopilot.learn.options import Choose, TrainProgress
     from autopilot.learn.policy import Policy
     from autopilot.learn.train import TrainResult
+    from autopilot.race.race import Elsewhere, Race
     from autopilot.race.result import RaceResult
     from autopilot.sessions.info import SessionInfo
 
@@ -216,7 +217,7 @@ class OpenHome:
         from autopilot.commands.choices import game_of
         from autopilot.commands.keywords import RecordKeywords
         from autopilot.desktop.desktop import DEFAULTS
-        from autopilot.drive.drive import Drive, DriveOptions, drive_in_turn, each_track
+        from autopilot.drive.drive import Drive, DriveOptions, each_track
         from autopilot.drive.world import Worlds
         from autopilot.learn.options import check_values
 
@@ -231,12 +232,52 @@ class OpenHome:
             given["max_s"] = None if teacher is None else its.spec.race.lap_limit_s * max(given["laps"], 1)
         if given.get("noise") and its.spec.simulator is not None:
             given["mode"] = given.get("mode") or its.spec.simulator.noise_mode
-        window = given.pop("show", False)
+        window, workers, resume = given.pop("show", False), given.pop("workers", 1), given.pop("resume", False)
         chosen = DriveOptions(**given, window=window, record=True, takeover=None if teacher is None else "off")
         lineup, worlds = self.lineup(its, select), Worlds(its, self.folders, devices or DEFAULTS)
         entrant = lineup.scripted(driver, actions, hz) if teacher is None else lineup.find(driver)
         drives = [Drive(worlds, entrant, one) for one in each_track(its, chosen)]
+        elsewhere = self._elsewhere(workers, {"select": select}, (actions, hz))
+        return self._reports(self._unrecorded(drives, resume), watching, elsewhere)
+
+    def _unrecorded(self, drives: list[Drive], resume: bool) -> list[Drive]:
+        """Return the drives; to resume, those that were not recorded to the end before."""
+        from autopilot.sessions.store import SessionStore
+
+        every = [session.info for session in SessionStore.of(self.folders).all()[0]] if resume else []
+        return [drive for drive in drives if not (drive.recorder and any(map(drive.recorder.same, every)))]
+
+    def _reports(
+        self, drives: list[Drive], watching: Callable[[Drive], Sequence[Observer]], elsewhere: Elsewhere | None
+    ) -> list[DriveReport]:
+        """Make the drives, here in turn or elsewhere."""
+        from autopilot.drive.drive import drive_in_turn
+
+        if elsewhere is not None:
+            return [report for report, _ in elsewhere(drives)]
         return [report for _, report in drive_in_turn(drives, watching)]
+
+    def _elsewhere(
+        self,
+        workers: int | Literal["ray"],
+        lineup: Mapping[str, Any],
+        scripted: tuple[str | None, float | None] | None = None,
+    ) -> Elsewhere | None:
+        """Return what makes drives in lock-step by several workers; it raises UserError for others. None for one."""
+        if workers == 1:
+            return None
+        from autopilot.commands.workers import Job, carry_out_all
+        from autopilot.drive.overlay import unheard
+
+        def job(drive: Drive) -> Job:
+            if drive.entrant.human or not drive.worlds.lockstep():
+                raise UserError("--workers: only what a simulator waits for is driven many times at once")
+            worlds, driver = drive.worlds, drive.entrant.name
+            where = (self.folders.root, self.safe_mode, worlds.game.spec.name, worlds.choice)
+            options = replace(drive.options, screens=replace(drive.options.screens, lost=unheard))
+            return Job(*where, driver, options, lineup, None if options.teacher else scripted)
+
+        return lambda drives: carry_out_all([job(drive) for drive in drives], workers)
 
     def train(
         self,
@@ -378,7 +419,7 @@ class OpenHome:
         from autopilot.race.report import save_reports
 
         given = check_values(RaceKeywords, options)
-        name, force = given.pop("name", None), given.pop("force", False)
+        name, force, resume = given.pop("name", None), given.pop("force", False), given.pop("resume", False)
         names = [newest_bundle(self, game)] if drivers is None else list(drivers)
         its = Game(self.registry, game or game_of(self, names), given.get("mode"))
         worlds = Worlds(its, self.folders, devices or DEFAULTS)
@@ -387,12 +428,14 @@ class OpenHome:
         how = {name: given.pop(name) for name in HOW if name in given}
         driving = {name: given.pop(name) for name in ("seed", "recover", "mode") if name in given}
         with ExitStack() as stack:
-            folder = self._race_folder(stack, name, force, its.spec.name)
+            folder = self._race_folder(stack, name, force, its.spec.name, resume)
             drive = DriveOptions(**driving, screens=Screens(lost=self.lost))
-            films = folder if given.pop("films", False) else None
+            films, workers = folder if given.pop("films", False) else None, given.pop("workers", 1)
             race = Race(worlds, self.lineup(its, **how), RaceOptions(tuple(names), **given, drive=drive, films=films))
+            self._resume(race, folder, resume)
+            elsewhere = self._elsewhere(workers, how)
             try:
-                result = race.go(watching, lambda r: self._save_race(folder, r), self.say)
+                result = race.go(watching, lambda r: self._save_race(folder, r), self.say, elsewhere)
             except KeyboardInterrupt as e:
                 there = (folder / "race.json").exists()
                 e.add_note(f"the runs that were over are in {folder / 'race.json'}" if there else "no run was over yet")
@@ -400,11 +443,18 @@ class OpenHome:
         self._save_race(folder, result, save_reports)
         return replace(result, folder=folder)
 
-    def _race_folder(self, stack: ExitStack, name: str | None, force: bool, game: str) -> Path:
+    def _resume(self, race: Race, folder: Path, resume: bool) -> None:
+        """Begin a race after the runs that its folder has."""
+        if resume and (kept := folder / "race.json").exists():
+            race.resume(read_json(kept.read_bytes()))
+
+    def _race_folder(self, stack: ExitStack, name: str | None, force: bool, game: str, resume: bool) -> Path:
+        if resume and name is None:
+            raise UserError("--resume: say which race by --name")
         if name is None:
             return stack.enter_context(new_folder(self.folders.races, f"{datetime.now():%Y%m%d-%H%M%S}-{game}"))
         folder = self.folders.races / check_name(name, "race")
-        check_output(folder / "race.json", force)
+        check_output(folder / "race.json", force or resume)
         return folder
 
     def _save_race(

@@ -101,6 +101,14 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+def _workers(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+    return value if value == "ray" else int(click.IntRange(1).convert(value, param, ctx))  # type: ignore[arg-type]  # takes text
+
+
+workers_option = click.option(
+    "--workers", metavar="N|ray", callback=_workers, default="1", help="Simulators at once, each in its own process."
+)
+
 force_option = click.option("--force", is_flag=True, help="Replace the output if it exists.")
 
 driving_options = option_group(

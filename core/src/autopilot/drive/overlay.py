@@ -27,13 +27,17 @@ GREY, WHITE, GREEN, RED, DARK = (120, 120, 120), (240, 240, 240), (70, 200, 90),
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
+def unheard(line: str) -> None:
+    """Hear a line, and do nothing: a function with a name, as a process needs that is sent one."""
+
+
 @dataclass(frozen=True)
 class Screens:
     """Where an overlay is seen: on a `film`, whose loss on a full disk is told to `lost`, and in a window."""
 
     film: Path | None = None
     show: bool = False
-    lost: Callable[[str], None] = lambda line: None
+    lost: Callable[[str], None] = unheard
 
 
 class Overlay(Observer):

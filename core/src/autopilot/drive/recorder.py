@@ -76,6 +76,11 @@ class SessionRecorder(Observer):
         self._info = info.model_copy(update=fresh | {"lockstep": run.world.clock.lockstep})
         self._writer = SessionWriter(self._root, self._info)
 
+    def same(self, info: SessionInfo) -> bool:
+        """Return whether a session was recorded to its end by this driver, in this way, on this track."""
+        what = ("game", "driver", "track", "mode", "noise", "teacher", "label_map", "policy")
+        return info.ended == "saved" and all(getattr(info, name) == getattr(self._info, name) for name in what)
+
     @property
     def writer(self) -> SessionWriter:
         """What writes; the session's folder and its number of frames are there."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from autopilot.api.errors import UserError
 from autopilot.api.types import Reading, Step
@@ -58,6 +59,10 @@ class IncidentCounter(Observer):
         self._during = reading.incident
 
 
+Elsewhere = Callable[[Sequence[Drive]], Iterable[tuple[DriveReport, IncidentCounter]]]
+"""Makes drives in other processes; gives what came of each, in their order."""
+
+
 class Race:
     """A race, put together: every driver, track and reference is checked before the first run.
 
@@ -78,22 +83,35 @@ class Race:
         wanted = options.reference
         self._references = find_references(game, wanted, list(tracks), self._laps) if wanted else []
 
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Begin after the runs that a race kept as JSON, which was asked for the same; raises UserError where not."""
+        runs = [RunResult.parse(run) for run in kept["runs"][: len(self._heats)]]
+        known = [(entrant.name, track, number) for track, number, entrant in self._heats]
+        same = all(kept[name] == getattr(self.result, name) for name in ("game", "laps", "hz"))
+        if not same or [(run.driver, run.track, run.race) for run in runs] != known[: len(runs)]:
+            raise UserError("--resume: that race had other drivers, tracks or laps; --force replaces it")
+        self.result = replace(self.result, runs=tuple(runs))
+
     def go(
         self,
         watching: Callable[[Drive, int], Sequence[Observer]] = lambda drive, number: (),
         keep: Callable[[RaceResult], None] = lambda result: None,
         say: Callable[[str], None] = lambda line: None,
+        elsewhere: Elsewhere | None = None,
     ) -> RaceResult:
         """Let each driver race on each track and return the table's data.
 
         `watching` gives the observers of each run, `keep` is given what there is after each, so that an
         interruption costs only one; `say` hears of a human's help. A hotkey that ends a run ends it all, as
-        Ctrl-C does.
+        Ctrl-C does. What makes the drives `elsewhere`, many at once, has nobody watching them.
         """
-        for heat, (track, number, entrant) in enumerate(self._heats):
-            drive = Drive(self._worlds, entrant, self._drive_options(heat, track, number, entrant))
-            counter = IncidentCounter()
-            report = drive.go([counter, *watching(drive, number)])
+        drives = [
+            Drive(self._worlds, entrant, self._drive_options(heat, track, number, entrant))
+            for heat, (track, number, entrant) in enumerate(self._heats)
+        ][len(self.result.runs) :]
+        heats = self._heats[len(self.result.runs) :]
+        outcomes = self._in_turn(drives, watching) if elsewhere is None else elsewhere(drives)
+        for (track, number, entrant), (report, counter) in zip(heats, outcomes, strict=True):
             if report.ending in BY_HOTKEY:
                 raise KeyboardInterrupt
             if report.human_frames and not entrant.human:
@@ -106,6 +124,13 @@ class Race:
         for reference in self._references:
             self.result = add_reference(self.result, str(self._options.reference), reference)
         return self.result
+
+    def _in_turn(
+        self, drives: Sequence[Drive], watching: Callable[[Drive, int], Sequence[Observer]]
+    ) -> Iterator[tuple[DriveReport, IncidentCounter]]:
+        for drive in drives:
+            counter = IncidentCounter()
+            yield drive.go([counter, *watching(drive, drive.options.seed - self._options.drive.seed)]), counter
 
     def _drive_options(self, heat: int, track: str, number: int, entrant: Entrant) -> DriveOptions:
         options, drive = self._options, self._options.drive

@@ -33,6 +33,12 @@ class RunResult:
     tallies: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> RunResult:
+        """Return the run that plain data, as `asdict` makes them, describe."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**values)
+
     @property
     def total_s(self) -> float | None:
         """The race time, if it was finished."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from autopilot.api import Reference
+from numpy.typing import NDArray
 
 from autopilot_supertuxkart.assets import game_data
 
@@ -27,14 +30,37 @@ def ghost(track: str, laps: int, difficulty: int = 1) -> tuple[float, ...] | Non
 
     Raises DeviceError when the game is not installed.
     """
-    wanted = {"mode": "time-trial", "track": track, "laps": str(laps), "difficulty": str(difficulty), "reverse": "0"}
-    times = []
+    found = _races({"track": track, "laps": str(laps), "difficulty": str(difficulty)})
+    return min((race.lap_times_s for race in found), key=sum, default=None)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A human's race: the numbers of each line, float64 (N, 23), the length of a lap in metres, the lap times."""
+
+    rows: NDArray[np.float64]
+    length: float
+    lap_times_s: tuple[float, ...]
+
+
+def replay(track: str) -> Replay | None:
+    """Return the race with the quickest lap on a track, at whatever level, None where there is none.
+
+    Raises DeviceError when the game is not installed.
+    """
+    return min(_races({"track": track}), key=lambda race: min(race.lap_times_s), default=None)
+
+
+def _races(wanted: dict[str, str]) -> Iterator[Replay]:
+    """Yield the time trials whose head has these values."""
+    wanted = {"mode": "time-trial", "reverse": "0", **wanted}
     for path in sorted((game_data() / "replay").glob("*.replay")):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         head = dict(line.split(": ", 1) for line in lines if ": " in line)
         if wanted.items() <= head.items():
-            times.append(lap_times(lines, laps, float(head["min_time"])))
-    return min(times, key=sum, default=None)
+            rows = np.array([line.split()[: FIELDS + 1] for line in lines if len(line.split()) > FIELDS], float)
+            times = lap_times(lines, int(head["laps"]), float(head["min_time"]))
+            yield Replay(rows, -float(rows[0, DISTANCE]), times)
 
 
 def lap_times(lines: list[str], laps: int, total_s: float) -> tuple[float, ...]:

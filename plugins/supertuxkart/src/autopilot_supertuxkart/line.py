@@ -47,7 +47,7 @@ class CentreLine:
         grid = np.arange(count) * self.spacing
         closed_at, closed = np.append(at, self.length), np.concatenate([points, points[:1]])
         raw = np.stack([np.interp(grid, closed_at, closed[:, k]) for k in range(3)], axis=1)
-        self.points = _smooth(raw, SMOOTH_M / self.spacing)
+        self.points = smooth(raw, SMOOTH_M / self.spacing)
         width = np.asarray(track["width"])[order]
         self._width = np.interp(grid, closed_at, np.append(width, width[0]))
         step = np.roll(self.points, -1, axis=0) - self.points
@@ -90,7 +90,8 @@ class CentreLine:
         return float(self._width[math.floor(down_track / self.spacing) % len(self.points)])
 
 
-def _smooth(points: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+def smooth(points: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Return a closed line of points (N, 3), rounded off by a Gaussian of so many points."""
     reach = math.ceil(4 * sigma)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     weights /= weights.sum()

@@ -63,7 +63,7 @@ TIME_TRIAL = GameSpec(
     simulator=SimulatorSpec(
         open_world="autopilot_supertuxkart.world:open_world",
         clocks=("lockstep", "wall"),
-        demonstrators={"demonstrator": "supertuxkart", "demonstrator-pro": PRO},
+        demonstrators={"demonstrator": "supertuxkart", "demonstrator-pro": PRO, "demonstrator-ghost": PRO},
         noise_mode="A",
         probe="autopilot_supertuxkart.assets:probe",
     ),

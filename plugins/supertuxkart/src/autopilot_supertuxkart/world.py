@@ -13,9 +13,11 @@ from autopilot_supertuxkart.demonstrator import Demonstrator, DemonstratorPro
 from autopilot_supertuxkart.game import RealGame
 from autopilot_supertuxkart.hud import HudReader
 from autopilot_supertuxkart.line import CentreLine
+from autopilot_supertuxkart.recorded import DemonstratorGhost, check_track
 from autopilot_supertuxkart.referee import Referee
 from autopilot_supertuxkart.simulation import DIFFICULTIES, ENDLESS, Race, Setting, Simulation
 
+GHOST = "demonstrator-ghost"
 STREWN_LAPS = 9
 """The game gives a zipper for each lap: not many more than in a race."""
 MOST_OPPONENTS = 9
@@ -30,6 +32,8 @@ def open_world(request: WorldRequest) -> World:
         raise UserError("a human plays the real game: leave out --clock lockstep")
     if not request.lockstep:
         return _real_world(request)
+    if request.demonstrator == GHOST:
+        check_track(request.track)
     strewn = request.mode == "S"
     laps = request.laps or (STREWN_LAPS if strewn else ENDLESS)
     simulation = Simulation(request.track, laps, SIZE, Setting(seed=request.seed))
@@ -42,7 +46,7 @@ def open_world(request: WorldRequest) -> World:
         clock=race,
         reader=race,
         referee=Referee(simulation, request.laps, 1 / request.hz),
-        demonstrator=(DemonstratorPro if request.demonstrator == "demonstrator-pro" else Demonstrator)(simulation),
+        demonstrator=_demonstrator(request, simulation),
     )
 
 
@@ -61,6 +65,12 @@ def open_arcade(request: WorldRequest, opponents: int, difficulty: str) -> World
     referee = ArcadeReferee(simulation, request.laps, 1 / request.hz)
     driver = DemonstratorPro if request.demonstrator == "demonstrator-pro" else ArcadeDemonstrator
     return World(source=race, device=race, clock=race, reader=race, referee=referee, demonstrator=driver(simulation))
+
+
+def _demonstrator(request: WorldRequest, simulation: Simulation) -> Demonstrator:
+    if request.demonstrator == GHOST:
+        return DemonstratorGhost(simulation, request.track)
+    return (DemonstratorPro if request.demonstrator == "demonstrator-pro" else Demonstrator)(simulation)
 
 
 def _real_world(request: WorldRequest) -> World:

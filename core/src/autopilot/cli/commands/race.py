@@ -14,6 +14,7 @@ from autopilot.commands import (
     examples,
     force_option,
     option_group,
+    workers_option,
     world_options,
 )
 
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     click.option("--films", is_flag=True, help="Film each race of each driver."),
     click.option("--reference", metavar="NAME", help="Add the game's published times of that name to the table."),
 )
+@workers_option
+@click.option("--resume", is_flag=True, help="Go on with the race of this --name.")
 @driving_options
 @world_options
 @common

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autopilot.commands import App, Finite, GroupedCommand, common, examples, option_group, world_options
+from autopilot.commands import (
+    App,
+    Finite,
+    GroupedCommand,
+    common,
+    examples,
+    option_group,
+    workers_option,
+    world_options,
+)
 
 if TYPE_CHECKING:
     from autopilot.desktop.desktop import DeviceChoice
@@ -59,6 +68,8 @@ if TYPE_CHECKING:
     ),
     click.option("--seed", metavar="N", type=click.IntRange(0), default=0, help="Of all random choices."),
 )
+@workers_option
+@click.option("--resume", is_flag=True, help="Leave out tracks that this driver has recorded so to the end.")
 @world_options
 @common
 def command(app: App, driver: str, game: str | None, devices: DeviceChoice, **options: Any) -> None:
