@@ -194,7 +194,7 @@ def test_keywords_are_those_of_the_options() -> None:
     assert drive <= names(DriveOptions)
     record = set(keywords.RecordKeywords.__annotations__) - how - {"show", "actions", "hz", "workers", "resume"}
     assert record <= names(DriveOptions)
-    race = set(keywords.RaceKeywords.__annotations__) - how - {"name", "seed", "recover", "workers", "resume"}
+    race = set(keywords.RaceKeywords.__annotations__) - how - {"name", "seed", "recover", "mode", "workers", "resume"}
     assert race == names(RaceOptions) - {"drivers", "drive"}
 
 
