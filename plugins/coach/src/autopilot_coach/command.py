@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     cls=GroupedCommand,
     epilog=examples(
         "autopilot coach --game carracing                         you play, it learns",
-        "autopilot coach --game carracing --human lagged --quick  a stand-in plays, as fast as can be",
+        "autopilot coach --game carracing --human lagged --quick   a stand-in plays, as fast as can be",
         "autopilot coach --game ctr --name coco --minutes 15",
     ),
 )
