@@ -51,6 +51,28 @@ def end(process):
     process.communicate()
 
 
+@pytest.mark.plain_x11  # sway gives the focus back as it likes
+def test_a_window_that_has_lost_the_focus_is_told_of_the_release(desktop, window):
+    """The server gives it to whoever has the focus: an emulator would hold the button for good."""
+    emitter = Emitter(BACKEND, BINDINGS, patience_s=60)
+    emitter.hold(frozenset({"left", "go"}))
+    assert sorted(window.events()) == [("press", "Left", False), ("press", "x", False)]
+    other = type(window)(desktop.name)
+    emitter.hold(frozenset({"go"}))
+    assert window.events() == [("release", "Left", True)]
+    assert other.events() == [("release", "Left", False)]
+    window.window.destroy()
+    window.display.sync()
+    emitter.release_all()
+    assert other.events() == [("release", "x", False)], "the other is gone"
+    assert desktop.down() == set()
+    emitter.hold(frozenset({"go"}))
+    emitter.release_all()
+    assert other.events() == [("press", "x", False), ("release", "x", False)]
+    emitter.close()
+    other.close()
+
+
 def test_presses_look_like_those_of_a_real_keyboard(emitter, window):
     emitter.hold(frozenset({"left", "go"}))
     assert sorted(window.events()) == [("press", "Left", False), ("press", "x", False)]

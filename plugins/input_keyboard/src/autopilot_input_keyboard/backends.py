@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -66,19 +67,48 @@ class X11Keys:
         self._codes = x11_codes(self._display, names)
         self._numbers = {name: {code} for name, code in self._codes.items()}
         """Each that a name ever had: a key that was pressed before the layout changed is released all the same."""
+        self._into: dict[str, Any] = {}
+        """The window that had the focus when a key was pressed."""
         if self._display.query_extension("XTEST") is None:
             raise DeviceError("this X server takes no key presses; start it without `-extension XTEST`")
 
     def press(self, name: str) -> None:
         """Press a key."""
         self._follow()
+        self._into[name] = self._focused()
         self._fake(2, self._codes[name])  # KeyPress
 
     def release(self, name: str) -> None:
-        """Release it."""
+        """Release it, and tell the window that it was pressed into, if that has lost the focus meanwhile."""
         self._follow()
         for code in self._numbers[name]:
             self._fake(3, code)  # KeyRelease
+        into = self._into.pop(name, None)
+        if into is not None and self._focused() != into:
+            self._tell(into, self._codes[name])
+
+    def _focused(self) -> Any:
+        """Return the window that gets keys now, if any."""
+        from Xlib import X
+        from Xlib.error import XError
+
+        focus = self._display.get_input_focus().focus
+        inside = self._display.screen().root if focus == X.PointerRoot else X.NONE
+        with contextlib.suppress(XError):  # of a window that has just gone
+            while inside != X.NONE:  # the innermost one under the pointer
+                focus, inside = inside, inside.query_pointer().child
+        return None if focus in (X.NONE, X.PointerRoot) else focus
+
+    def _tell(self, window: Any, code: int) -> None:
+        """Send a window the release of a key, which the server gives to whoever has the focus."""
+        from Xlib import X
+        from Xlib.error import CatchError
+        from Xlib.protocol.event import KeyRelease
+
+        nowhere = dict.fromkeys(("root_x", "root_y", "event_x", "event_y", "state"), 0)
+        about = {"root": self._display.screen().root, "window": window, "child": X.NONE, "same_screen": 1}
+        event = KeyRelease(time=X.CurrentTime, detail=code, **about, **nowhere)
+        window.send_event(event, X.KeyReleaseMask, onerror=CatchError())  # it may be gone
 
     def _follow(self) -> None:
         for _ in range(self._display.pending_events()):
