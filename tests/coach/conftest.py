@@ -12,7 +12,7 @@ from support.plugins import install_ribbon
 from support.sitting import Held
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # longer, other tests would see the plugin
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The outside plugin, installed for this process and those that it starts."""
     with pytest.MonkeyPatch.context() as patch:
@@ -24,7 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             del sys.modules[name]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def held(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Held:
     """A sitting of a hundred seconds; copy its home to change it."""
     return Held(tmp_path_factory.mktemp("held"))

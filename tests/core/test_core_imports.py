@@ -117,7 +117,10 @@ PLUGINS = {
     ),
     "ctr": (2115, "tracks, six emulators, a display that is learned, the original's recordings and times"),
     "gymnasium": (840, "environments as games, by a file or in Python, and our games as environments"),
-    "input_keyboard": (1090, "the keyboards of four systems, and layouts that change; of Windows by calls of its own"),
+    "input_keyboard": (
+        1110,
+        "the keyboards of four systems, layouts and a focus that change; of Windows by calls of its own",
+    ),
     "kit": (1700, "checks of seven kinds of parts, a line of fix each, and the plugin that one begins with"),
     "screen": (1930, "pictures and windows, of X11, of Xwayland, of Windows and others; what a Wayland desktop shares"),
     "setup": (1840, "finding a game's picture, its keys and its clock; doctor; the loop's lag and the game's speed"),

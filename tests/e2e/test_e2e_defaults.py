@@ -78,10 +78,10 @@ def test_drive_with_a_gamepad_as_a_newcomer_types_it(run: Run, home: Path) -> No
 def test_a_scripted_driver_s_game_is_the_only_one_or_a_list(run: Run, home: Path) -> None:
     said = line(run("drive", "--bundle", "demonstrator", home=home))
     assert "there are games carracing, " in said
-    assert said.endswith("supertuxkart: choose with --game\n")
+    assert said.endswith("supertuxkart, supertuxkart-arcade: choose with --game\n")
     assert "wild" not in said, "which ships no demonstrator"
-    pro = line(run("drive", "--bundle", "demonstrator-pro", "--track", "../moon", home=home))
-    assert "supertuxkart has no track '../moon'" in pro
+    fast = line(run("drive", "--bundle", "demonstrator-fast", "--track", "../moon", home=home))
+    assert "carracing has no track '../moon'" in fast
     assert "there are games " in line(run("drive", "--bundle", "random", home=home))
 
 

@@ -229,3 +229,8 @@ def test_a_table_of_places():
     assert [row[runs_head.index("place")] for row in run_rows] == ["1", "1", "4", "2", "5", "-", "5", "5"]
     without = replace(result, runs=tuple(replace(run, place=None) for run in runs))
     assert not any("place" in name for _, head, _ in table_rows(without) for name in head)
+
+
+def test_nobody_plays_it_yet():
+    with pytest.raises(UserError, match="nobody can play Arcade yet"):
+        open_arcade(WorldRequest("lighthouse", "N", 10.0, human=True), 4, "novice")

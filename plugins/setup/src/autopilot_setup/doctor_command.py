@@ -39,13 +39,17 @@ def command(ctx: click.Context, /, app: App, game: str | None, patience: float, 
     --lag also measures the loop of a game on the screen: how long after a key its picture shows the effect, how many
     pictures it shows a second, and how many with a network beside it. It presses the keys that steer.
     """
-    from autopilot.api import UserError
+    from autopilot.api import Game, UserError
     from autopilot.commands import ui
 
     from autopilot_setup.doctor import examine, state
 
     if options["lag"] and game is None:
         raise UserError("--lag steers a game: say which by --game")
+    if options["lag"]:
+        from autopilot_setup.loop import check_on_screen
+
+        check_on_screen(Game(app.registry, str(game)).spec)
     report = examine(app.registry, app.home, devices, game, patience)
     loop = _measured(app, str(game), devices, options["bundle"]) if options["lag"] and report.ok else None
     if loop is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from autopilot.api import Away, Game, Image, Probe, UserError
+from autopilot.api import Away, Game, GameSpec, Image, Probe, UserError
 from autopilot.bundle.frames import rescale
 from autopilot.desktop.desktop import Desktop, DeviceChoice
 from autopilot.drive.world import WallClock
@@ -68,6 +68,12 @@ class Loop:
         return [yes, Probe("speed of the game", True, detail, fix)]
 
 
+def check_on_screen(spec: GameSpec) -> None:
+    """Raise UserError for a game that is not played on the screen."""
+    if spec.simulator is not None or spec.screen is None or spec.screen.frame_source is None:
+        raise UserError(f"{spec.name} is no game on the screen: its loop has no lag to measure")
+
+
 def measure_loop(
     game: Game, home: Home, devices: DeviceChoice, policy: NamedPolicy | None, say: Callable[[str], None]
 ) -> Loop:
@@ -77,8 +83,7 @@ def measure_loop(
     screen, or when the human stops it; DeviceError as the source and the device do.
     """
     spec = game.spec
-    if spec.simulator is not None or spec.screen is None or spec.screen.frame_source is None:
-        raise UserError(f"{spec.name} is no game on the screen: its loop has no lag to measure")
+    check_on_screen(spec)
     desktop = Desktop(game, home, devices)
     lag = measure(desktop, spec.controls, say)
     say(f"counting its pictures for {SPEED_S:.0f} s: leave the race on" + " twice" * (policy is not None))

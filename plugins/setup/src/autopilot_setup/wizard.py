@@ -106,8 +106,8 @@ def setup(name: str, home: Home, registry: Registry, options: SetupOptions, talk
     """
     wizard = Wizard(Game(registry, name), home, options, talk)
     try:
-        wizard.tell_parts()
         wizard.find_window()
+        wizard.tell_parts()
         wizard.find_picture()
         wizard.find_keys()
         wizard.store()

@@ -55,6 +55,8 @@ def open_arcade(request: WorldRequest, opponents: int, difficulty: str) -> World
 
     Raises UserError for too many of them and an unknown difficulty, DeviceError as `Simulation`.
     """
+    if request.human:
+        raise UserError("nobody can play Arcade yet, which runs in lock-step: leave it to a demonstrator or a network")
     if not 1 <= opponents <= MOST_OPPONENTS:
         raise UserError(f"opponents={opponents}: give 1 to {MOST_OPPONENTS}")
     if difficulty not in DIFFICULTIES:
